@@ -1,0 +1,111 @@
+//! The one table of error codes: what a number means, for ever.
+//!
+//! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
+//! 09 providers, settlement files · 11 command line, config, input files · 30 cells · 31 region ·
+//! 32 reads, feeds · 99 a defect of ours. A number is never used again for something else. Each
+//! code has a page `docs/errors/PWxxxx.md`.
+
+use core::fmt;
+
+macro_rules! codes {
+    ($($name:ident = $number:literal, $title:literal;)*) => {
+        /// A stable code of an error, shown as `PW0103`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $name = $number,)*
+        }
+
+        impl Code {
+            /// All codes, ascending by number.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What the code means, in a few words without a full stop.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// The number behind `PW`.
+            #[must_use]
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$name => $number,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BodyUnparsable = 101, "the request body could not be parsed";
+    EnvelopeInvalid = 102, "a CloudEvents attribute is missing or wrong";
+    DataInvalid = 103, "a field of the event's data is missing or wrong";
+    EventConflict = 104, "this source and id were used before with other content";
+    TypeUnknown = 105, "the event type is unknown";
+    CardInIdentity = 106, "an identity or number looks like a payment card";
+    BodyTooLarge = 107, "the request is too large";
+    MediaTypeUnsupported = 108, "the content type or encoding is not supported";
+    EventTooLarge = 109, "the event passes a bound";
+    TypeReserved = 111, "this event type is written only by popwatch";
+    ClassShed = 120, "events of this class are not kept at the moment";
+    QueueFull = 121, "the admission queue is full";
+    OriginForeign = 122, "the request's Host or Origin is not allowed";
+    NotDurable = 201, "the event could not be made durable";
+    RecordDamaged = 202, "records are damaged and named as a gap";
+    TailTorn = 203, "the journal's tail was torn and cut";
+    SegmentMissing = 204, "a journal segment is missing";
+    FormatNewer = 205, "the journal was written by a newer popwatch";
+    JournalLocked = 206, "another process uses this data directory";
+    JournalForeign = 207, "the journal belongs to another rig";
+    SyncFailed = 208, "a write or sync failed and a new epoch began";
+    DiskDishonest = 210, "the disk does not keep what it says it kept";
+    CacheDamaged = 211, "a cache was damaged and is rebuilt";
+    ProtocolUnsupported = 301, "the lane protocol version is not supported";
+    BatchInvalid = 302, "the batch is damaged, out of range or too large";
+    PeerRefused = 303, "the peer did not accept this rig";
+    PeerNonsense = 305, "the peer's answer makes no sense";
+    EpochForked = 310, "two journals use one rig and epoch";
+    PositionOtherBytes = 311, "one position holds two different records";
+    ChainBroken = 312, "the journal's hash chain differs from what was acknowledged";
+    EpochRewound = 313, "the rig's journal ends before what the peer holds";
+    RecordQuarantined = 314, "a record could not be read and is kept in quarantine";
+    LedgerUnavailable = 330, "the ledger's store cannot take records now";
+    AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
+    BoundPassed = 333, "a bound of the ledger was passed";
+    SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
+    NeverClosed = 351, "the popup was never closed";
+    CloseBlocked = 355, "open breaks of severity money forbid the close";
+    TimeImplausible = 372, "the event's time is implausible and the time of admission counts";
+    ArgumentInvalid = 1101, "an argument or setting is wrong";
+    InputUnreadable = 1102, "an input file could not be read";
+    CellInvalid = 3001, "a cell is damaged or not in its one canonical form";
+    CellOutOfRange = 3002, "a cell's minute or version is out of range";
+    CellForked = 3005, "two different cells carry one version";
+    ViewRepaired = 3006, "a live view differed from its recomputation and was replaced";
+    RegionFull = 3121, "a bound of the region was passed";
+    FeedFull = 3133, "too many live readers";
+    PopupUnknown = 3134, "no such popup is known here";
+    QueryInvalid = 3135, "a query parameter is wrong";
+    PathUnknown = 3136, "there is no such resource";
+    Defect = 9901, "a defect in popwatch; the event was not kept";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PW{:04}", self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn numbers_rise_and_show_four_digits() {
+        assert!(
+            Code::ALL
+                .windows(2)
+                .all(|pair| pair[0].number() < pair[1].number())
+        );
+        assert_eq!(Code::DataInvalid.to_string(), "PW0103");
+    }
+}

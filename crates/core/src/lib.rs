@@ -1,0 +1,33 @@
+//! What popwatch means, as pure values and machines.
+//!
+//! The data path, in the order a fact travels it:
+//!
+//! ```text
+//! event ─► record ─► journal (store) ─► fold ─► cell ─► merge ─► view       cells lane
+//!              └────────────────────────────► ledger entries, breaks        records lane
+//! ```
+//!
+//! What always holds here: no clock, file, socket, environment, entropy, lock, hash order or
+//! platform float is reachable (`no_std`), so the same inputs give the same bytes everywhere (L12).
+//! Time is an argument; every bound is a name in [`limits`]; every law is a predicate in
+//! [`invariant`].
+#![no_std]
+#![warn(clippy::float_arithmetic)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod id;
+pub mod money;
+pub mod time;
+
+pub mod code;
+pub mod limits;
+
+pub mod event;
+pub mod record;
+
+pub mod lane;
+
+pub mod invariant;

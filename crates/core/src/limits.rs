@@ -1,0 +1,143 @@
+//! Every bound of every queue, map, body and batch (L11), with what happens beyond it.
+//!
+//! Relations between bounds are asserted at compile time at the end of the file.
+
+// Admission.
+
+/// Inflated body of one request, bytes. Beyond: 413 PW0107.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Events in one request. Beyond: 413 PW0107.
+pub const REQUEST_EVENTS_MAX: usize = 1_000;
+/// One event, bytes. Beyond: rejected PW0109.
+pub const EVENT_BYTES_MAX: usize = 256 << 10;
+/// Nesting of one event's JSON. Beyond: rejected PW0109.
+pub const EVENT_DEPTH_MAX: usize = 16;
+/// Lines of one sale (real invoices pass 1,000). Beyond: rejected PW0109.
+pub const EVENT_LINES_MAX: usize = 2_048;
+/// Named stages of one checkout. Beyond: rejected PW0109.
+pub const EVENT_STAGES_MAX: usize = 32;
+/// CloudEvents `id` and `source`, bytes. Beyond: rejected PW0102.
+pub const EVENT_ID_BYTES_MAX: usize = 256;
+/// A reference that travels to a provider, bytes. Beyond: rejected PW0103.
+pub const REFERENCE_BYTES_MAX: usize = 96;
+/// A chat message, bytes. Beyond: cut at a character boundary, counted.
+pub const CHAT_BYTES_MAX: usize = 4_096;
+/// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
+/// pose as an amount. Beyond: rejected PW0103.
+pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
+/// Largest magnitude of a quantity. Beyond: rejected PW0103.
+pub const QUANTITY_MAX: i64 = 1_000_000_000;
+/// Bodies being read at once, bytes. Beyond: 429 PW0121.
+pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
+/// Events waiting for the writer. Beyond: 429 PW0121.
+pub const ADMISSION_QUEUE_EVENTS_MAX: usize = 4_096;
+/// Longest wait for a commit, ms. Beyond: 503 PW0201.
+pub const COMMIT_WAIT_MS_MAX: u64 = 10_000;
+
+// Journal.
+
+/// One segment file, bytes, allocated in full at creation.
+pub const SEGMENT_BYTES: u64 = 8 << 20;
+/// Payload of one record frame, bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 262_144;
+/// Payload of a footer frame, bytes.
+pub const FOOTER_BYTES_MAX: usize = 4 << 20;
+/// One commit, bytes: then it is written and the rest waits.
+pub const COMMIT_BYTES_MAX: usize = 1 << 20;
+/// One commit, records.
+pub const COMMIT_RECORDS_MAX: usize = 4_096;
+/// Key filters held in memory, bytes; older ones are read from disk.
+pub const KEY_FILTER_BYTES_MAX: usize = 16 << 20;
+/// Conflict records written for one event key. Beyond: counted only.
+pub const CONFLICTS_PER_KEY_MAX: usize = 16;
+/// Rows of running totals (popup × currency). Beyond: the oldest closed popup's row goes.
+pub const TOTALS_ROWS_MAX: usize = 256;
+/// Popups open on one rig. Beyond: rejected PW0109.
+pub const POPUPS_OPEN_MAX: usize = 16;
+
+// Fold and cells. Beyond a row bound: the row `other` keeps units and money per currency.
+
+/// Checkouts a fold remembers as open. Beyond: the oldest is forgotten, counted `unmatched`.
+pub const FOLD_CHECKOUTS_MAX: usize = 4_096;
+/// Orders, payments and tokens a fold remembers, each. Beyond: the oldest is forgotten.
+pub const FOLD_TABLE_MAX: usize = 16_384;
+/// Currencies in one cell.
+pub const CELL_CURRENCIES_MAX: usize = 32;
+/// SKUs in one cell.
+pub const CELL_SKUS_MAX: usize = 1_024;
+/// Creators in one cell.
+pub const CELL_CREATORS_MAX: usize = 128;
+/// Co-op members in one cell.
+pub const CELL_MEMBERS_MAX: usize = 64;
+/// Streams in one cell.
+pub const CELL_STREAMS_MAX: usize = 16;
+/// Flash drops in one cell.
+pub const CELL_DROPS_MAX: usize = 32;
+/// Start minutes told apart in one cell's checkouts.
+pub const CELL_STARTS_MAX: usize = 32;
+/// Viewer hashes in one cell.
+pub const CELL_SUBJECTS_MAX: usize = 512;
+/// Token hashes in one cell.
+pub const CELL_TOKENS_MAX: usize = 1_024;
+/// One encoded cell, bytes.
+pub const CELL_BYTES_MAX: usize = 128 << 10;
+
+// Region.
+
+/// Rigs of one popup at a region. Beyond: PW1121.
+pub const REGION_RIGS_MAX: usize = 256;
+/// Epochs of one rig at a region. Beyond: PW1121.
+pub const REGION_EPOCHS_MAX: usize = 64;
+/// Popups at a region. Beyond: PW1121.
+pub const REGION_POPUPS_MAX: usize = 256;
+/// Cells of all popups at a region, bytes. Beyond: 507 PW1122.
+pub const REGION_BYTES_MAX: usize = 256 << 20;
+/// Live readers of one region. Beyond: 503 PW1133.
+pub const REGION_READERS_MAX: usize = 20_000;
+/// Live readers of one edge. Beyond: 503 PW1133.
+pub const EDGE_READERS_MAX: usize = 64;
+/// Rows of a leaderboard. Beyond: 400 PW1135.
+pub const LEADERBOARD_ROWS_MAX: usize = 100;
+
+// Lanes.
+
+/// One batch on the wire, compressed bytes. Beyond: 413 PW0302.
+pub const BATCH_WIRE_BYTES_MAX: usize = 1 << 20;
+/// One batch inflated, bytes. Beyond: 413 PW0302.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Items of one record batch.
+pub const BATCH_ITEMS_MAX: usize = 4_096;
+/// Cells of one cell batch.
+pub const BATCH_CELLS_MAX: usize = 1_024;
+/// Connect to a peer, ms.
+pub const PEER_CONNECT_MS: u64 = 5_000;
+/// Wait for a peer's answer, ms.
+pub const PEER_ANSWER_MS: u64 = 30_000;
+/// First wait before a failed exchange is tried again, ms; doubles.
+pub const RETRY_MS_MIN: u64 = 500;
+/// Longest such wait, ms.
+pub const RETRY_MS_MAX: u64 = 30_000;
+/// Between a change and the cells batch that carries it, ms.
+pub const CELLS_DELAY_MS: u64 = 100;
+/// Between two beacons when nothing else is sent, ms.
+pub const BEACON_MS: u64 = 5_000;
+/// A rig unheard for this long is silent, ms: three beacons.
+pub const SILENT_MS: u64 = 15_000;
+/// Regions one rig feeds.
+pub const REGIONS_MAX: usize = 4;
+
+// Ledger.
+
+/// Rows of one page of a ledger list. Beyond: a cursor.
+pub const LEDGER_PAGE_ROWS_MAX: usize = 1_000;
+/// Keys shown as evidence of one break.
+pub const BREAK_EVIDENCE_MAX: usize = 20;
+
+const _: () = assert!(EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX);
+const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);
+const _: () = assert!((COMMIT_BYTES_MAX + FOOTER_BYTES_MAX) as u64 <= SEGMENT_BYTES);
+const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(SILENT_MS == 3 * BEACON_MS);

@@ -1,0 +1,299 @@
+//! A record's payload: the exact bytes that are journaled, shipped and hashed.
+//!
+//! One protobuf message; fields ascend, defaults are omitted, unknown fields are skipped when read.
+//!
+//! ```text
+//!  1 type          number of the catalogue or of a system event
+//!  3 popup         4 source      5 id
+//!  6 mono_ns       steady clock at admission      7 wall_ms   wall clock at admission
+//!  8 time_ms       the event's own `time`         9 age_ms    its age when it was sent
+//! 10 body          the data's fields by tag      12 content   8 bytes of keyed hash
+//! 13 policy version                              14 flags
+//! 15 totals*       running sums after this record (money and stock)
+//! 16 origin        where it stood before it was appended again
+//! ```
+//!
+//! 2 (type name) and 11 (sealed parts) are reserved for opaque types and sealed values.
+
+mod body;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use prost::Message;
+
+use crate::event::system::{SystemEvent, TotalsRow};
+use crate::event::{Event, EventType, FieldFault};
+use crate::id::{EventId, PopupId, Seq, Source};
+
+/// What a record says beside its event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The fact.
+    pub event: Event,
+    /// The popup it belongs to; none for what concerns the whole rig.
+    pub popup: Option<PopupId>,
+    /// CloudEvents `source`.
+    pub source: Source,
+    /// CloudEvents `id`.
+    pub id: EventId,
+    /// When it was admitted and what it says of its own time.
+    pub stamp: Stamp,
+    /// Keyed hash of the core fields.
+    pub content: Content,
+    /// Policy version it was redacted under.
+    pub policy_version: u32,
+    /// Marks.
+    pub flags: Flags,
+    /// Running sums after this record.
+    pub totals: Vec<TotalsRow>,
+    /// Where it stood before it was appended again under a new epoch.
+    pub origin: Option<Origin>,
+}
+
+/// First 8 bytes of the keyed hash of an event's core fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Content(pub [u8; 8]);
+
+/// When a record was admitted and what it says of its own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Steady clock at admission, ns (counts sleep).
+    pub mono_ns: u64,
+    /// Wall clock at admission, ms since 1970.
+    pub wall_ms: i64,
+    /// The event's own `time`, ms since 1970.
+    pub time_ms: Option<i64>,
+    /// Its age when it was sent, ms, by the sender's steady clock.
+    pub age_ms: Option<u32>,
+}
+
+/// Marks of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags {
+    /// It came after its popup was closed: shipped, not folded.
+    pub late: bool,
+    /// Its sender runs on the rig's own host and shares its clock.
+    pub local_sender: bool,
+    /// Its `time` was outside 2000 to 2100 and was ignored.
+    pub time_ignored: bool,
+}
+
+impl Flags {
+    const fn bits(self) -> u32 {
+        self.late as u32 | (self.local_sender as u32) << 1 | (self.time_ignored as u32) << 2
+    }
+
+    const fn from_bits(bits: u32) -> Self {
+        Self {
+            late: bits & 1 != 0,
+            local_sender: bits & 2 != 0,
+            time_ignored: bits & 4 != 0,
+        }
+    }
+}
+
+/// An earlier position of the same rig.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Origin {
+    /// The earlier epoch.
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+    /// The earlier seq.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+}
+
+impl Origin {
+    /// The seq as a position's number.
+    #[must_use]
+    pub fn at(self) -> Seq {
+        Seq(self.seq)
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Payload {
+    #[prost(uint32, tag = "1")]
+    kind: u32,
+    #[prost(string, tag = "3")]
+    popup: String,
+    #[prost(string, tag = "4")]
+    source: String,
+    #[prost(string, tag = "5")]
+    id: String,
+    #[prost(uint64, tag = "6")]
+    mono_ns: u64,
+    #[prost(sint64, tag = "7")]
+    wall_ms: i64,
+    #[prost(sint64, optional, tag = "8")]
+    time_ms: Option<i64>,
+    #[prost(uint32, optional, tag = "9")]
+    age_ms: Option<u32>,
+    #[prost(bytes = "vec", tag = "10")]
+    body: Vec<u8>,
+    #[prost(bytes = "vec", tag = "12")]
+    content: Vec<u8>,
+    #[prost(uint32, tag = "13")]
+    policy_version: u32,
+    #[prost(uint32, tag = "14")]
+    flags: u32,
+    #[prost(message, repeated, tag = "15")]
+    totals: Vec<TotalsRow>,
+    #[prost(message, optional, tag = "16")]
+    origin: Option<Origin>,
+}
+
+/// What is appended to an encoded record once its place is known.
+#[derive(Clone, PartialEq, Message)]
+struct Tail {
+    #[prost(message, repeated, tag = "15")]
+    totals: Vec<TotalsRow>,
+    #[prost(message, optional, tag = "16")]
+    origin: Option<Origin>,
+}
+
+/// Why journaled bytes are not a record this version can read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordFault {
+    /// Not the protobuf message of a record.
+    #[error("the payload is not a record")]
+    Payload,
+    /// A type number this version does not know.
+    #[error("record type {0} is unknown to this version")]
+    Type(u32),
+    /// A popup, source or id outside its rule.
+    #[error("the {0} is damaged")]
+    Identity(&'static str),
+    /// The data of the event is damaged.
+    #[error("the event's data is damaged: {0}")]
+    Body(FieldFault),
+}
+
+/// Encodes a record. With empty `totals` and no `origin` the result is a prefix to which
+/// [`tail`] can be appended.
+#[must_use]
+pub fn encode(record: &Record) -> Vec<u8> {
+    let body = match &record.event {
+        Event::System(event) => event.encode(),
+        client => body::encode(client),
+    };
+    Payload {
+        kind: record.event.type_number(),
+        popup: record.popup.as_ref().map(String::from).unwrap_or_default(),
+        source: String::from(&record.source),
+        id: String::from(&record.id),
+        mono_ns: record.stamp.mono_ns,
+        wall_ms: record.stamp.wall_ms,
+        time_ms: record.stamp.time_ms,
+        age_ms: record.stamp.age_ms,
+        body,
+        content: if record.content == Content::default() {
+            Vec::new()
+        } else {
+            record.content.0.to_vec()
+        },
+        policy_version: record.policy_version,
+        flags: record.flags.bits(),
+        totals: record.totals.clone(),
+        origin: record.origin,
+    }
+    .encode_to_vec()
+}
+
+/// The bytes that add `totals` and `origin` to an encoded record without them.
+#[must_use]
+pub fn tail(totals: Vec<TotalsRow>, origin: Option<Origin>) -> Vec<u8> {
+    Tail { totals, origin }.encode_to_vec()
+}
+
+/// Reads journaled bytes.
+pub fn decode(bytes: &[u8]) -> Result<Record, RecordFault> {
+    let payload = Payload::decode(bytes).map_err(|_| RecordFault::Payload)?;
+    let event = match EventType::from_number(payload.kind) {
+        Some(client) => body::decode(client, &payload.body).map_err(RecordFault::Body)?,
+        None => SystemEvent::decode(payload.kind, &payload.body)
+            .map(Event::System)
+            .ok_or(RecordFault::Type(payload.kind))?,
+    };
+    let popup = match payload.popup.as_str() {
+        "" => None,
+        text => Some(PopupId::new(text).map_err(|_| RecordFault::Identity("popup"))?),
+    };
+    let content = match payload.content.len() {
+        0 => Content::default(),
+        _ => Content(
+            payload.content[..]
+                .try_into()
+                .map_err(|_| RecordFault::Identity("content hash"))?,
+        ),
+    };
+    Ok(Record {
+        event,
+        popup,
+        source: Source::new(&payload.source).map_err(|_| RecordFault::Identity("source"))?,
+        id: EventId::new(&payload.id).map_err(|_| RecordFault::Identity("id"))?,
+        stamp: Stamp {
+            mono_ns: payload.mono_ns,
+            wall_ms: payload.wall_ms,
+            time_ms: payload.time_ms,
+            age_ms: payload.age_ms,
+        },
+        content,
+        policy_version: payload.policy_version,
+        flags: Flags::from_bits(payload.flags),
+        totals: payload.totals,
+        origin: payload.origin,
+    })
+}
+
+/// The keyed hash of an event's core fields, fed field by field in catalogue order.
+///
+/// `key` is the journal's id twice, so that hashes of two journals do not compare.
+pub struct ContentHasher(blake3::Hasher);
+
+impl ContentHasher {
+    /// Starts with what every event has: its type and popup.
+    #[must_use]
+    pub fn new(key: &[u8; 32], of: EventType, popup: Option<&PopupId>) -> Self {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        hasher.update(&of.number().to_le_bytes());
+        let popup = popup.map_or("", PopupId::as_str);
+        feed(&mut hasher, popup.as_bytes());
+        Self(hasher)
+    }
+
+    /// Takes one present field; fields that are not core are skipped.
+    pub fn field(&mut self, field: &'static crate::event::Field, value: &crate::event::Value) {
+        if field.kind.is_core() {
+            self.0.update(&field.tag.to_le_bytes());
+            let mut bytes = Vec::new();
+            body::encode_value(field, value, &mut bytes);
+            feed(&mut self.0, &bytes);
+        }
+    }
+
+    /// The first 8 bytes of the hash.
+    #[must_use]
+    pub fn finish(self) -> Content {
+        let mut out = [0; 8];
+        self.0.finalize_xof().fill(&mut out);
+        Content(out)
+    }
+}
+
+/// First 12 bytes of the keyed hash of (`source`, `id`): the idempotency key inside one journal.
+#[must_use]
+pub fn event_key(key: &[u8; 32], source: &Source, id: &EventId) -> [u8; 12] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    feed(&mut hasher, source.as_str().as_bytes());
+    feed(&mut hasher, id.as_str().as_bytes());
+    let mut out = [0; 12];
+    hasher.finalize_xof().fill(&mut out);
+    out
+}
+
+fn feed(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).expect("a field is bounded by limits");
+    hasher.update(&length.to_le_bytes());
+    hasher.update(bytes);
+}
