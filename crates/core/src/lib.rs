@@ -28,6 +28,8 @@ pub mod limits;
 pub mod event;
 pub mod record;
 
+pub mod cell;
+
 pub mod lane;
 
 pub mod invariant;

@@ -67,6 +67,18 @@ pub struct Stamp {
     pub age_ms: Option<u32>,
 }
 
+/// A record ready for the journal, all but its place: what the door makes, the second look proves
+/// and the journal appends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// The record without totals and origin.
+    pub record: Record,
+    /// Its encoding by [`encode`]; the journal appends a [`tail`].
+    pub bytes: Vec<u8>,
+    /// Idempotency key inside this journal, see [`event_key`].
+    pub key: [u8; 12],
+}
+
 /// Marks of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flags {
