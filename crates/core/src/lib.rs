@@ -32,4 +32,6 @@ pub mod cell;
 
 pub mod lane;
 
+pub mod role;
+
 pub mod invariant;
