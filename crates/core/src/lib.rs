@@ -30,6 +30,10 @@ pub mod record;
 
 pub mod cell;
 
+pub mod view;
+
+pub mod region;
+
 pub mod lane;
 
 pub mod invariant;
