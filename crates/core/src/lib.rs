@@ -34,6 +34,10 @@ pub mod sketch;
 pub mod cell;
 pub mod fold;
 
+pub mod view;
+
+pub mod region;
+
 pub mod lane;
 
 pub mod role;

@@ -115,6 +115,20 @@ pub const CELL_BYTES_MAX: usize = 128 << 10;
 pub const REGION_RIGS_MAX: usize = 256;
 /// Epochs of one rig at a region. Beyond: PW1121.
 pub const REGION_EPOCHS_MAX: usize = 64;
+/// Rigs of all popups at a region. Beyond: PW3121.
+pub const REGION_RIGS_TOTAL_MAX: usize = 4_096;
+/// Minutes of one popup at a region. Beyond: PW3121, the rig keeps all and coverage shows it.
+pub const REGION_MINUTES_MAX: usize = 24_000;
+/// Currencies of one popup at a region. Beyond: counted in `other`, the amount only in the books.
+pub const REGION_CURRENCIES_MAX: usize = 64;
+/// SKUs of one popup at a region. Beyond: the row `other`.
+pub const REGION_SKUS_MAX: usize = 16_384;
+/// Creators of one popup at a region. Beyond: the row `other`.
+pub const REGION_CREATORS_MAX: usize = 1_024;
+/// SKUs of one summary, those most at risk. Beyond: only in `/inventory`.
+pub const SUMMARY_SKUS_MAX: usize = 200;
+/// Rows of each currency's leaderboard in a summary.
+pub const SUMMARY_BOARD_ROWS: usize = 10;
 /// Popups at a region. Beyond: PW1121.
 pub const REGION_POPUPS_MAX: usize = 256;
 /// Cells of all popups at a region, bytes. Beyond: 507 PW1122.
@@ -148,6 +162,10 @@ pub const RETRY_MS_MAX: u64 = 30_000;
 pub const CELLS_DELAY_MS: u64 = 100;
 /// Between two beacons when nothing else is sent, ms.
 pub const BEACON_MS: u64 = 5_000;
+/// Currencies a beacon names, largest first.
+pub const BEACON_MONEY_ROWS_MAX: usize = 6;
+/// States a beacon names. Beyond: the beacon is ignored, counted.
+pub const BEACON_STATES_MAX: usize = 16;
 /// A rig unheard for this long is silent, ms: three beacons.
 pub const SILENT_MS: u64 = 15_000;
 /// Regions one rig feeds.
