@@ -1,1 +1,3 @@
 //! placeholder
+pub mod lanes;
+pub mod sales_file;
