@@ -84,19 +84,19 @@ pub const CELL_BYTES_MAX: usize = 128 << 10;
 
 // Region.
 
-/// Rigs of one popup at a region. Beyond: PW1121.
+/// Rigs of one popup at a region. Beyond: PW3121.
 pub const REGION_RIGS_MAX: usize = 256;
-/// Epochs of one rig at a region. Beyond: PW1121.
+/// Epochs of one rig at a region. Beyond: PW3121.
 pub const REGION_EPOCHS_MAX: usize = 64;
-/// Popups at a region. Beyond: PW1121.
+/// Popups at a region. Beyond: PW3121.
 pub const REGION_POPUPS_MAX: usize = 256;
-/// Cells of all popups at a region, bytes. Beyond: 507 PW1122.
+/// Cells of all popups at a region, bytes. Beyond: 507 PW3121.
 pub const REGION_BYTES_MAX: usize = 256 << 20;
-/// Live readers of one region. Beyond: 503 PW1133.
+/// Live readers of one region. Beyond: 503 PW3133.
 pub const REGION_READERS_MAX: usize = 20_000;
-/// Live readers of one edge. Beyond: 503 PW1133.
+/// Live readers of one edge. Beyond: 503 PW3133.
 pub const EDGE_READERS_MAX: usize = 64;
-/// Rows of a leaderboard. Beyond: 400 PW1135.
+/// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 
 // Lanes.
