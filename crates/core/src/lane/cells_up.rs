@@ -99,7 +99,9 @@ impl CellsUp {
         }
         let next = match self.set {
             Some(_) => MonoMs(0),
-            None => self.set_due_at().map_or(self.beacon_due, |at| at.min(self.beacon_due)),
+            None => self
+                .set_due_at()
+                .map_or(self.beacon_due, |at| at.min(self.beacon_due)),
         };
         Some(next.max(self.retry.due_at()))
     }
@@ -117,12 +119,17 @@ impl CellsUp {
             self.set = None;
         }
         for cut in ack.have.iter().filter(|cut| cut.rig == self.rig.as_str()) {
-            let Ok(popup) = PopupId::new(&cut.popup) else { continue };
+            let Ok(popup) = PopupId::new(&cut.popup) else {
+                continue;
+            };
             let epoch = Epoch(cut.epoch);
             let known = folds.get(&epoch).is_some_and(|fold| {
                 fold.epoch_id().0[..] == cut.epoch_id[..] && cut.to_seq <= fold.head().0
             });
-            self.have.insert((popup, epoch), if known { Seq(cut.to_seq) } else { Seq::NONE });
+            self.have.insert(
+                (popup, epoch),
+                if known { Seq(cut.to_seq) } else { Seq::NONE },
+            );
         }
         if self.set.is_none() && self.lags(folds) {
             self.changed_at.get_or_insert(now);
@@ -167,23 +174,31 @@ impl CellsUp {
     }
 
     fn held(&self, popup: &PopupId, epoch: Epoch) -> Seq {
-        self.have.get(&(popup.clone(), epoch)).copied().unwrap_or(Seq::NONE)
+        self.have
+            .get(&(popup.clone(), epoch))
+            .copied()
+            .unwrap_or(Seq::NONE)
     }
 
     fn lags(&self, folds: &Folds) -> bool {
         folds.iter().any(|(epoch, fold)| {
-            fold.popups().keys().any(|popup| self.held(popup, *epoch) < fold.head())
+            fold.popups()
+                .keys()
+                .any(|popup| self.held(popup, *epoch) < fold.head())
         })
     }
 
     /// Asks where the region stands with each epoch we could send.
     fn hello(&self, folds: &Folds) -> CellBatch {
         let cuts = folds.iter().flat_map(|(epoch, fold)| {
-            fold.popups().keys().map(|popup| {
-                self.cut(popup, *epoch, fold.epoch_id(), (Seq::NONE, Seq::NONE), 0)
-            })
+            fold.popups()
+                .keys()
+                .map(|popup| self.cut(popup, *epoch, fold.epoch_id(), (Seq::NONE, Seq::NONE), 0))
         });
-        CellBatch { cuts: cuts.collect(), ..self.envelope(folds) }
+        CellBatch {
+            cuts: cuts.collect(),
+            ..self.envelope(folds)
+        }
     }
 
     fn next_set(&self, folds: &Folds) -> Option<SendingSet> {
@@ -196,9 +211,15 @@ impl CellsUp {
                     cuts.push((popup.clone(), *epoch, fold.head()));
                 }
             }
-            let oldest = fold.popups().keys().map(|popup| self.held(popup, *epoch)).min();
+            let oldest = fold
+                .popups()
+                .keys()
+                .map(|popup| self.held(popup, *epoch))
+                .min();
             for cell in fold.changed_since(oldest.unwrap_or(Seq::NONE)) {
-                let Ok(popup) = PopupId::new(&cell.popup) else { continue };
+                let Ok(popup) = PopupId::new(&cell.popup) else {
+                    continue;
+                };
                 if Seq(cell.version) > self.held(&popup, *epoch) {
                     todo.push((Minute(cell.minute), popup, *epoch));
                 }
@@ -206,15 +227,23 @@ impl CellsUp {
         }
         todo.sort_unstable();
         let todo: VecDeque<_> = todo.into_iter().rev().collect();
-        if cuts.is_empty() && todo.is_empty() { None } else { Some(SendingSet { todo, cuts }) }
+        if cuts.is_empty() && todo.is_empty() {
+            None
+        } else {
+            Some(SendingSet { todo, cuts })
+        }
     }
 
     fn next_batch(&mut self, folds: &Folds, now: Now) -> CellBatch {
         let mut batch = self.envelope(folds);
-        let Some(mut set) = self.set.take() else { return batch };
+        let Some(mut set) = self.set.take() else {
+            return batch;
+        };
         let mut bytes = 0;
         while batch.cells.len() < BATCH_CELLS_MAX && bytes < BATCH_BYTES_MAX / 2 {
-            let Some((minute, popup, epoch)) = set.todo.pop_front() else { break };
+            let Some((minute, popup, epoch)) = set.todo.pop_front() else {
+                break;
+            };
             if let Some(cell) = folds.get(&epoch).and_then(|fold| fold.cell(&popup, minute)) {
                 let encoded = cell.encode_canonical();
                 bytes += encoded.len();
@@ -223,11 +252,15 @@ impl CellsUp {
         }
         let complete = set.todo.is_empty();
         for (popup, epoch, to) in &set.cuts {
-            let Some(fold) = folds.get(epoch) else { continue };
+            let Some(fold) = folds.get(epoch) else {
+                continue;
+            };
             let held = self.held(popup, *epoch);
             let to = if complete { *to } else { held };
             let clear_ms = if complete { now.wall.0 } else { 0 };
-            batch.cuts.push(self.cut(popup, *epoch, fold.epoch_id(), (held, to), clear_ms));
+            batch
+                .cuts
+                .push(self.cut(popup, *epoch, fold.epoch_id(), (held, to), clear_ms));
         }
         if !complete {
             self.set = Some(set);

@@ -136,11 +136,19 @@ enum Phase {
     Greet,
     Greeting,
     /// What the ledger lacks is read once to count it; `next` is the first uncounted seq.
-    Counting { next: BTreeMap<(Epoch, Cursor), Seq>, tally: Tally, asked: bool },
+    Counting {
+        next: BTreeMap<(Epoch, Cursor), Seq>,
+        tally: Tally,
+        asked: bool,
+    },
     Idle,
     Loading(Want),
     Ready(Want, Stretch),
-    Sending { want: Want, last: Seq, tally: Tally },
+    Sending {
+        want: Want,
+        last: Seq,
+        tally: Tally,
+    },
 }
 
 /// How the lane stands with the ledger.
@@ -193,12 +201,22 @@ impl RecordsUp {
     /// Makes an epoch known with what the journal remembers of the ledger's word about it.
     pub fn epoch(&mut self, epoch: Epoch, epoch_id: EpochId, trunk: Seq, bulk: Seq) {
         let acked = BTreeMap::from([(Cursor::Trunk, trunk), (Cursor::Bulk, bulk)]);
-        self.epochs.insert(epoch, Upstream { epoch_id, last: Seq::NONE, acked });
+        self.epochs.insert(
+            epoch,
+            Upstream {
+                epoch_id,
+                last: Seq::NONE,
+                acked,
+            },
+        );
     }
 
     /// A record became durable. Unknown epochs must be made known first.
     pub fn durable(&mut self, epoch: Epoch, seq: Seq, record: &Record) {
-        let upstream = self.epochs.get_mut(&epoch).expect("an epoch is known before its records");
+        let upstream = self
+            .epochs
+            .get_mut(&epoch)
+            .expect("an epoch is known before its records");
         upstream.last = upstream.last.max(seq);
         let counting = matches!(self.phase, Phase::Counting { .. });
         if !counting && seq > upstream.acked(record.event.class().cursor()) {
@@ -226,7 +244,9 @@ impl RecordsUp {
                     return None;
                 }
                 let uncounted = next.iter().find(|((epoch, _), from)| {
-                    self.epochs.get(epoch).is_some_and(|upstream| **from <= upstream.last)
+                    self.epochs
+                        .get(epoch)
+                        .is_some_and(|upstream| **from <= upstream.last)
                 });
                 let Some(((epoch, cursor), from)) = uncounted else {
                     self.unsent = core::mem::take(tally);
@@ -284,7 +304,10 @@ impl RecordsUp {
             Phase::Counting { next, tally, asked } => {
                 *asked = false;
                 tally.add_all(&Tally::of_items(&stretch.items));
-                next.insert((want.epoch, want.cursor), stretch.last_seq.max(want.from).next());
+                next.insert(
+                    (want.epoch, want.cursor),
+                    stretch.last_seq.max(want.from).next(),
+                );
             }
             Phase::Loading(wanted) if *wanted == want && stretch.last_seq >= want.from => {
                 self.phase = Phase::Ready(want, stretch);
@@ -308,7 +331,12 @@ impl RecordsUp {
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Greeting => self.greeted(ack),
             Phase::Sending { want, last, tally } => self.batch_acked(want, last, &tally, ack, now),
-            other => self.phase = other,
+            // An answer nobody waits for: the exchange was given up before.
+            other @ (Phase::Greet
+            | Phase::Counting { .. }
+            | Phase::Idle
+            | Phase::Loading(_)
+            | Phase::Ready(..)) => self.phase = other,
         }
     }
 
@@ -335,7 +363,10 @@ impl RecordsUp {
             Phase::Greeting | Phase::Greet => Phase::Greet,
             Phase::Sending { .. } if matches!(fault, PeerFault::Refused) => Phase::Greet,
             Phase::Sending { .. } => Phase::Idle,
-            other => other,
+            other @ (Phase::Counting { .. }
+            | Phase::Idle
+            | Phase::Loading(_)
+            | Phase::Ready(..)) => other,
         };
     }
 
@@ -348,9 +379,11 @@ impl RecordsUp {
     /// How far the ledger holds an epoch: (trunk, bulk).
     #[must_use]
     pub fn positions(&self, epoch: Epoch) -> (Seq, Seq) {
-        self.epochs.get(&epoch).map_or((Seq::NONE, Seq::NONE), |upstream| {
-            (upstream.acked(Cursor::Trunk), upstream.acked(Cursor::Bulk))
-        })
+        self.epochs
+            .get(&epoch)
+            .map_or((Seq::NONE, Seq::NONE), |upstream| {
+                (upstream.acked(Cursor::Trunk), upstream.acked(Cursor::Bulk))
+            })
     }
 
     /// How far the ledger holds every epoch, for the next seal.
@@ -408,20 +441,19 @@ impl RecordsUp {
             let next = self.epochs.iter().flat_map(|(epoch, upstream)| {
                 Cursor::ALL.map(|cursor| ((*epoch, cursor), upstream.acked(cursor).next()))
             });
-            self.phase =
-                Phase::Counting { next: next.collect(), tally: Tally::default(), asked: false };
+            self.phase = Phase::Counting {
+                next: next.collect(),
+                tally: Tally::default(),
+                asked: false,
+            };
         }
     }
 
-    fn batch_acked(
-        &mut self,
-        want: Want,
-        last: Seq,
-        tally: &Tally,
-        ack: &RecordAck,
-        now: MonoMs,
-    ) {
-        let upstream = self.epochs.get_mut(&want.epoch).expect("a sent epoch stays known");
+    fn batch_acked(&mut self, want: Want, last: Seq, tally: &Tally, ack: &RecordAck, now: MonoMs) {
+        let upstream = self
+            .epochs
+            .get_mut(&want.epoch)
+            .expect("a sent epoch stays known");
         let told = match want.cursor {
             Cursor::Trunk => Seq(ack.trunk_seq),
             Cursor::Bulk => Seq(ack.bulk_seq),
@@ -442,7 +474,9 @@ impl RecordsUp {
 
     fn next_cursor(&self) -> Option<Cursor> {
         let waits = |cursor: Cursor| {
-            self.epochs.values().any(|upstream| upstream.acked(cursor) < upstream.last)
+            self.epochs
+                .values()
+                .any(|upstream| upstream.acked(cursor) < upstream.last)
         };
         match (waits(Cursor::Trunk), waits(Cursor::Bulk)) {
             (true, true) if self.trunk_turns >= 4 => Some(Cursor::Bulk),
@@ -458,8 +492,10 @@ impl RecordsUp {
             Cursor::Trunk => self.trunk_turns.saturating_add(1),
             Cursor::Bulk => 0,
         };
-        let (epoch, upstream) =
-            self.epochs.iter().find(|(_, upstream)| upstream.acked(cursor) < upstream.last)?;
+        let (epoch, upstream) = self
+            .epochs
+            .iter()
+            .find(|(_, upstream)| upstream.acked(cursor) < upstream.last)?;
         Some(Want {
             epoch: *epoch,
             cursor,
@@ -470,7 +506,10 @@ impl RecordsUp {
     }
 
     fn batch(&mut self, want: Want, stretch: Stretch) -> RecordBatch {
-        let upstream = self.epochs.get(&want.epoch).expect("a loaded epoch stays known");
+        let upstream = self
+            .epochs
+            .get(&want.epoch)
+            .expect("a loaded epoch stays known");
         let epoch_id = upstream.epoch_id;
         self.phase = Phase::Sending {
             want,
@@ -498,3 +537,6 @@ impl RecordsUp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

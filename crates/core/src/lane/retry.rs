@@ -18,7 +18,9 @@ impl Retry {
     #[must_use]
     pub fn new(rig: &RigId) -> Self {
         let digest = blake3::hash(rig.as_str().as_bytes());
-        let seed: [u8; 8] = digest.as_bytes()[..8].try_into().expect("a hash has 32 bytes");
+        let seed: [u8; 8] = digest.as_bytes()[..8]
+            .try_into()
+            .expect("a hash has 32 bytes");
         Self {
             failures: 0,
             not_before: MonoMs(0),
@@ -86,7 +88,10 @@ mod tests {
             retry.failed(MonoMs(1_000));
             longest = longest.max(retry.due_at().since(MonoMs(1_000)));
         }
-        assert!(longest > RETRY_MS_MAX / 2 && longest <= RETRY_MS_MAX, "{longest}");
+        assert!(
+            longest > RETRY_MS_MAX / 2 && longest <= RETRY_MS_MAX,
+            "{longest}"
+        );
         assert_eq!(retry.down_since(), Some(MonoMs(1_000)));
         retry.worked(MonoMs(2_000), 0);
         assert!(retry.is_due(MonoMs(2_000)) && retry.down_since().is_none());

@@ -10,11 +10,13 @@ use alloc::vec::Vec;
 
 use crate::event::Event;
 use crate::event::system::SystemEvent;
-use crate::fold::EpochFold;
+use crate::fold::{EpochFold, Step};
 use crate::id::{Epoch, EpochId, JournalId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
-use crate::lane::{Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch};
+use crate::lane::{
+    Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
+};
 use crate::limits::CELLS_DELAY_MS;
 use crate::record::Record;
 use crate::region::Region;
@@ -109,7 +111,9 @@ impl Edge {
             epoch: Epoch(0),
             folds: Folds::new(),
             records: with_ledger.then(|| RecordsUp::new(rig.clone(), journal_id)),
-            regions: (0..regions).map(|_| CellsUp::new(rig.clone(), CELLS_DELAY_MS)).collect(),
+            regions: (0..regions)
+                .map(|_| CellsUp::new(rig.clone(), CELLS_DELAY_MS))
+                .collect(),
             page: Region::new(RegionId(journal_id.0)),
             page_lane: CellsUp::new(rig.clone(), 0),
             beacons: 0,
@@ -123,7 +127,11 @@ impl Edge {
     /// Takes one thing that happened.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
-            Input::Epoch { epoch, epoch_id, acked } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Epoch {
+                epoch,
+                epoch_id,
+                acked,
+            } => self.open_epoch(epoch, epoch_id, acked),
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -176,7 +184,11 @@ impl Edge {
     /// When [`Self::poll`] wants to be called without further input.
     #[must_use]
     pub fn deadline(&self) -> Option<MonoMs> {
-        let lanes = self.regions.iter().chain([&self.page_lane]).filter_map(CellsUp::deadline);
+        let lanes = self
+            .regions
+            .iter()
+            .chain([&self.page_lane])
+            .filter_map(CellsUp::deadline);
         let records = self.records.as_ref().and_then(RecordsUp::deadline);
         lanes.chain(records).min()
     }
@@ -196,15 +208,24 @@ impl Edge {
     /// The head of the journal as far as it is folded.
     #[must_use]
     pub fn head(&self) -> Position {
-        let seq = self.folds.get(&self.epoch).map_or(Seq::NONE, EpochFold::head);
-        Position { rig: self.rig.clone(), epoch: self.epoch, seq }
+        let seq = self
+            .folds
+            .get(&self.epoch)
+            .map_or(Seq::NONE, EpochFold::head);
+        Position {
+            rig: self.rig.clone(),
+            epoch: self.epoch,
+            seq,
+        }
     }
 
     /// What the ledger holds of the current epoch: (trunk, bulk).
     #[must_use]
     pub fn replicated(&self) -> (Seq, Seq) {
         let none = (Seq::NONE, Seq::NONE);
-        self.records.as_ref().map_or(none, |records| records.positions(self.epoch))
+        self.records
+            .as_ref()
+            .map_or(none, |records| records.positions(self.epoch))
     }
 
     /// The records lane, if there is a ledger.
@@ -216,7 +237,10 @@ impl Edge {
     /// What the ledger does not hold yet.
     #[must_use]
     pub fn unsent(&self) -> Tally {
-        self.records.as_ref().map(|records| records.unsent().clone()).unwrap_or_default()
+        self.records
+            .as_ref()
+            .map(|records| records.unsent().clone())
+            .unwrap_or_default()
     }
 
     /// Whether ledger and regions hold everything as it is here.
@@ -234,11 +258,15 @@ impl Edge {
             index: 0,
             down_since: records.down_since(),
         });
-        let regions = self.regions.iter().enumerate().map(|(index, lane)| PeerState {
-            kind: "region",
-            index,
-            down_since: lane.down_since(),
-        });
+        let regions = self
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, lane)| PeerState {
+                kind: "region",
+                index,
+                down_since: lane.down_since(),
+            });
         ledger.chain(regions).collect()
     }
 
@@ -287,15 +315,24 @@ impl Edge {
 
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
         self.epoch = self.epoch.max(epoch);
-        self.folds.insert(epoch, EpochFold::new(self.rig.clone(), epoch, epoch_id));
+        self.folds
+            .insert(epoch, EpochFold::new(self.rig.clone(), epoch, epoch_id));
         if let Some(records) = &mut self.records {
             records.epoch(epoch, epoch_id, acked.0, acked.1);
         }
     }
 
     fn take(&mut self, epoch: Epoch, seq: Seq, record: &Record, now: MonoMs) {
-        let fold = self.folds.get_mut(&epoch).expect("an epoch is known before its records");
-        fold.apply(seq, record);
+        let fold = self
+            .folds
+            .get_mut(&epoch)
+            .expect("an epoch is known before its records");
+        let step = fold.apply(seq, record);
+        debug_assert_ne!(
+            step,
+            Step::Rebucket,
+            "this version journals no clock anchors"
+        );
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
         }
@@ -321,10 +358,11 @@ impl Edge {
     }
 
     fn is_offline(&self, now: MonoMs) -> bool {
-        let gone = |since: Option<MonoMs>| {
-            since.is_some_and(|since| now.since(since) >= OFFLINE_AFTER_MS)
-        };
-        self.records.as_ref().is_some_and(|records| gone(records.down_since()))
+        let gone =
+            |since: Option<MonoMs>| since.is_some_and(|since| now.since(since) >= OFFLINE_AFTER_MS);
+        self.records
+            .as_ref()
+            .is_some_and(|records| gone(records.down_since()))
             || (!self.regions.is_empty() && self.regions.iter().all(|lane| gone(lane.down_since())))
     }
 
@@ -339,13 +377,18 @@ impl Edge {
     /// One beacon per popup of the current epoch. Unsent figures are the whole rig's.
     fn next_beacons(&mut self, now: Now) -> Vec<Beacon> {
         self.beacons += 1;
-        let Some(fold) = self.folds.get(&self.epoch) else { return Vec::new() };
+        let Some(fold) = self.folds.get(&self.epoch) else {
+            return Vec::new();
+        };
         let unsent = self.unsent();
         let (trunk, bulk) = self.replicated();
         let mut money: Vec<MinorIn> = unsent
             .money
             .iter()
-            .map(|(currency, minor)| MinorIn { currency: currency.to_string(), minor: *minor })
+            .map(|(currency, minor)| MinorIn {
+                currency: currency.to_string(),
+                minor: *minor,
+            })
             .collect();
         money.sort_by_key(|row| core::cmp::Reverse(row.minor.unsigned_abs()));
         money.truncate(BEACON_MONEY_ROWS);
@@ -367,6 +410,11 @@ impl Edge {
             ..Beacon::default()
         };
         let popups = fold.popups().keys();
-        popups.map(|popup| Beacon { popup: String::from(popup), ..beacon.clone() }).collect()
+        popups
+            .map(|popup| Beacon {
+                popup: String::from(popup),
+                ..beacon.clone()
+            })
+            .collect()
     }
 }
