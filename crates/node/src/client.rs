@@ -98,10 +98,16 @@ impl ClientFault {
 }
 
 impl Answer {
+    /// A header's text, where there is one and it is ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// How long the peer asks to wait, where it says so in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        let text = self.header(RETRY_AFTER.as_str())?;
         text.trim().parse().ok().map(Duration::from_secs)
     }
 
