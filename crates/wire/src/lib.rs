@@ -1,1 +1,3 @@
-//! placeholder
+//! Bytes to values and back at every border.
+
+pub mod answer_v1;
