@@ -178,7 +178,21 @@ pub const LEDGER_PAGE_ROWS_MAX: usize = 1_000;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Command line and clients.
+
+/// One sales file, bytes. Beyond: PW1102.
+pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
+/// Events a command puts in one request.
+pub const SEND_EVENTS_MAX: usize = 100;
+/// Bytes of events a command puts in one request; one larger event goes alone.
+pub const SEND_BYTES_MAX: usize = 256 << 10;
+/// Body of a peer's answer, bytes. Beyond: the answer is refused.
+pub const ANSWER_BYTES_MAX: usize = 8 << 20;
+
 const _: () = assert!(EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SEND_EVENTS_MAX <= REQUEST_EVENTS_MAX);
+const _: () = assert!(SEND_BYTES_MAX + EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(BATCH_WIRE_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);
