@@ -29,6 +29,7 @@ impl Group {
     }
 }
 
+<<<<<<< HEAD
 /// Reports card numbers.
 pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Spans) {
     let groups = groups(text, place);
@@ -42,6 +43,35 @@ pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Sp
         } else {
             window(text, &groups[first..], budget, spans).unwrap_or(1)
         };
+=======
+/// Reports card numbers. Windows that overlap go as one: the digits before a card may make a number
+/// with its front half, and the rest of it must not stay.
+pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Spans) {
+    let groups = groups(text, place);
+    let mut open: Option<(usize, usize)> = None;
+    for (first, group) in groups.iter().enumerate() {
+        if group.exempt {
+            continue;
+        }
+        if group.length() > DIGITS_MAX {
+            long_run(text, *group, place, budget, spans);
+            continue;
+        }
+        let Some((start, end)) = window(text, &groups[first..], budget) else {
+            continue;
+        };
+        open = Some(match open {
+            Some((from, to)) if start < to => (from, to.max(end)),
+            Some((from, to)) => {
+                spans.add(Rule::Pan, from, to);
+                (start, end)
+            }
+            None => (start, end),
+        });
+    }
+    if let Some((from, to)) = open {
+        spans.add(Rule::Pan, from, to);
+>>>>>>> w/tools
     }
 }
 
@@ -85,9 +115,14 @@ fn run_end(bytes: &[u8], from: usize, fits: impl Fn(&u8) -> bool) -> usize {
     from + bytes[from..].iter().take_while(|byte| fits(byte)).count()
 }
 
+<<<<<<< HEAD
 /// Tests the windows that start at the first group, longest first; answers how many groups the hit
 /// covers.
 fn window(text: &str, groups: &[Group], budget: &mut Budget, spans: &mut Spans) -> Option<usize> {
+=======
+/// Tests the windows that start at the first group, longest first; answers the span of the hit.
+fn window(text: &str, groups: &[Group], budget: &mut Budget) -> Option<(usize, usize)> {
+>>>>>>> w/tools
     let mut digits = [0; DIGITS_MAX];
     let mut filled = 0;
     let mut ends = [(0, 0); DIGITS_MAX];
@@ -116,8 +151,12 @@ fn window(text: &str, groups: &[Group], budget: &mut Budget, spans: &mut Spans) 
         let (start, end) = (groups[0].start, groups[*last].end);
         let near = || card_word_near(text, start, end);
         if accepted(&digits[..*length], Shape::of(&groups[..=*last]), near) {
+<<<<<<< HEAD
             spans.add(Rule::Pan, start, end);
             return Some(last + 1);
+=======
+            return Some((start, end));
+>>>>>>> w/tools
         }
     }
     None

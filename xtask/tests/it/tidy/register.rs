@@ -113,7 +113,9 @@ fn laws(tree: &Tree) -> Breaches {
             .filter(|file| file.path != "crates/core/src/invariant.rs")
             .any(|file| calls(production(&file.text)));
         let in_test = others().any(|file| {
-            let tool = file.path.contains("/tests/") || file.path.starts_with("crates/sim/");
+            let tool = file.path.contains("/tests/")
+                || file.path.ends_with("/tests.rs")
+                || file.path.starts_with("crates/sim/");
             let whole = &file.text;
             calls(if tool {
                 whole
@@ -141,7 +143,10 @@ fn laws(tree: &Tree) -> Breaches {
 fn sources(tree: &Tree) -> impl Iterator<Item = &File> {
     tree.rust().filter(|file| {
         let path = &file.path;
-        path.starts_with("crates/") && path.contains("/src/") && !path.starts_with("crates/sim/")
+        path.starts_with("crates/")
+            && path.contains("/src/")
+            && !path.ends_with("/tests.rs")
+            && !path.starts_with("crates/sim/")
     })
 }
 
