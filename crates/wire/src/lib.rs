@@ -1,10 +1,17 @@
 //! Bytes to values and back at every border.
 //!
-//! Every decoder is bounded by [`popwatch_core::limits`] before it allocates and answers hostile
-//! bytes with a typed fault, never a panic.
+//! [`door`] is the one way in: decode, check, redact, encode, second look. Everything here is pure:
+//! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
+//! allocates, and no error repeats a value it read.
 
 pub mod answer_v1;
+pub mod cloudevents;
+pub mod door;
+pub mod event_v1;
 pub mod exposition;
+mod inflate;
+pub mod json;
 pub mod lanes;
-pub mod moment;
+pub mod problem;
 pub mod sales_file;
+pub mod verdict;
