@@ -110,6 +110,11 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) {
     }
 }
 
+/// Whether a file holds nothing but tests.
+fn is_test(path: &str) -> bool {
+    path.contains("/tests/") || path.ends_with("/tests.rs")
+}
+
 /// The part of a Rust file before its tests.
 fn production(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use popwatch_core::code::Code;
 use popwatch_core::invariant::Law;
 
-use super::{Breaches, File, Tree, has_word, none, production, speaks};
+use super::{Breaches, File, Tree, has_word, is_test, none, production, speaks};
 
 /// Files that name every code without raising any: the register and its mapping to a status.
 const TABLES: [&str; 2] = ["crates/core/src/code.rs", "crates/wire/src/problem.rs"];
@@ -113,9 +113,7 @@ fn laws(tree: &Tree) -> Breaches {
             .filter(|file| file.path != "crates/core/src/invariant.rs")
             .any(|file| calls(production(&file.text)));
         let in_test = others().any(|file| {
-            let tool = file.path.contains("/tests/")
-                || file.path.ends_with("/tests.rs")
-                || file.path.starts_with("crates/sim/");
+            let tool = is_test(&file.path) || file.path.starts_with("crates/sim/");
             let whole = &file.text;
             calls(if tool {
                 whole
@@ -145,7 +143,7 @@ fn sources(tree: &Tree) -> impl Iterator<Item = &File> {
         let path = &file.path;
         path.starts_with("crates/")
             && path.contains("/src/")
-            && !path.ends_with("/tests.rs")
+            && !is_test(path)
             && !path.starts_with("crates/sim/")
     })
 }

@@ -1,6 +1,6 @@
 //! Rules about one file at a time.
 
-use super::{Breaches, Tree, has_word, none, production, speaks};
+use super::{Breaches, Tree, has_word, is_test, none, production, speaks};
 
 /// Longest file, in lines.
 const LINES_MAX: usize = 800;
@@ -26,7 +26,7 @@ fn layout(path: &str, text: &str) -> Breaches {
     if path.ends_with("/mod.rs") {
         breaches.push(format!("{path}: name it like its folder, one level up"));
     }
-    if path.ends_with(".rs") && !text.starts_with("//!") {
+    if path.ends_with(".rs") && !is_test(path) && !text.starts_with("//!") {
         breaches.push(format!(
             "{path}: begin with `//!`: what it is and what always holds"
         ));
@@ -122,7 +122,7 @@ fn spawns(path: &str, text: &str) -> Breaches {
         path == format!("crates/node/src/{name}.rs")
             || path.starts_with(&format!("crates/node/src/{name}/"))
     });
-    if homed || path.contains("/tests/") || !production(text).contains("tokio::spawn") {
+    if homed || is_test(path) || !production(text).contains("tokio::spawn") {
         return Vec::new();
     }
     vec![format!(
@@ -150,7 +150,7 @@ fn floats(path: &str, text: &str) -> Breaches {
             "{path} sees money; put #![deny(clippy::float_arithmetic)] under its header"
         ));
     }
-    let judged = path.starts_with("crates/core/src/") && !path.ends_with("/tests.rs");
+    let judged = path.starts_with("crates/core/src/") && !is_test(path);
     if judged && !is_module(path, &INEXACT) {
         let code = production(text).lines().enumerate();
         let named = code.filter(|(_, line)| {
