@@ -280,6 +280,12 @@ impl Region {
         holding.map_or_else(BTreeMap::new, |holding| holding.digests(popup))
     }
 
+    /// The canonical bytes of the counting cells of a popup, in the order of their keys.
+    #[must_use]
+    pub fn cells(&self, popup: &str) -> Vec<Vec<u8>> {
+        self.popups.get(popup).map_or_else(Vec::new, Holding::cells)
+    }
+
     /// Rigs of a popup that missed three beacons, ascending by id.
     #[must_use]
     pub fn silent(&self, popup: &str, now: Now) -> Vec<Silent> {

@@ -240,7 +240,7 @@ impl PopupConfig {
             problem: fault.to_string(),
         })?;
         let moment = |field: &str, text: &str| {
-            popwatch_wire::moment::parse_ms(text).ok_or_else(|| ConfigFault::Value {
+            popwatch_wire::json::rfc3339_ms(text).ok_or_else(|| ConfigFault::Value {
                 field: format!("popups.{field} of {id}"),
                 problem: String::from("is not an RFC 3339 time such as 2026-11-28T17:00:00Z"),
             })

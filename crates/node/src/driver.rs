@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use popwatch_core::event::system::Acked;
+use popwatch_core::id::PopupId;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output};
 use popwatch_core::time::{MonoMs, Now};
+use popwatch_wire::answer_v1::{EdgeStatus, Row};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
 use crate::peer::{Link, PeerHandle, Reply};
-use crate::status::EdgeStatus;
 use crate::store_thread::{JournalHandle, News};
 
 /// A change shows on the rig's own page this long after it was folded at the latest, ms.
@@ -69,6 +70,8 @@ pub struct EdgeDriver {
     pub regions: Vec<PeerHandle>,
     /// What they answer.
     pub replies: mpsc::Receiver<Reply>,
+    /// What handlers ask.
+    pub orders: mpsc::Receiver<RegionOrder>,
     /// Clocks.
     pub ambient: Ambient,
     /// Where views go.
@@ -109,6 +112,7 @@ impl EdgeDriver {
                     Some(news) => { self.hear(news); pace.dirty = true; }
                     None => break,
                 },
+                Some(order) = self.orders.recv() => self.obey(order),
                 Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
@@ -132,6 +136,18 @@ impl EdgeDriver {
                 }
             }
             News::Loaded(want, stretch) => self.edge.handle(Input::Loaded(want, stretch), now),
+        }
+    }
+
+    /// The rig's page answers for its cells; batches of others are not for an edge.
+    fn obey(&self, order: RegionOrder) {
+        match order {
+            // The handler hears of it as of a region that is stopping.
+            RegionOrder::Accept(..) => {}
+            // A reader that hung up needs no answer.
+            RegionOrder::Cells(popup, answer) => {
+                drop(answer.send(self.edge.page().cells(popup.as_str())));
+            }
         }
     }
 
@@ -170,13 +186,13 @@ impl EdgeDriver {
             Output::Records(mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = &self.ledger {
-                    peer.send(lanes::encode(&batch));
+                    send(peer, &batch);
                 }
             }
             Output::Cells(index, mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = self.regions.get(index) {
-                    peer.send(lanes::encode(&batch));
+                    send(peer, &batch);
                 }
             }
         }
@@ -186,10 +202,18 @@ impl EdgeDriver {
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
         let status = EdgeStatus::of(&self.edge, now, ledger, &urls);
-        let row = serde_json::to_value(&status).unwrap_or_default();
+        let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher.publish(self.edge.page(), now, &extra);
         self.status.send_replace(Arc::new(status));
+    }
+}
+
+/// Encodes a batch and hands it to its link. The lanes bound a batch, so it always encodes.
+fn send<M: lanes::LaneBody>(peer: &PeerHandle, batch: &M) {
+    match lanes::encode(batch) {
+        Ok(body) => peer.send(body),
+        Err(fault) => tracing::error!(%fault, "a batch passes its own bounds"),
     }
 }
 
@@ -206,15 +230,8 @@ fn decoded<T>(
 pub enum RegionOrder {
     /// Take a batch, answer it.
     Accept(CellBatch, oneshot::Sender<CellAck>),
-    /// Answer with versions and digests of a popup's cells, for the ledger's comparison.
-    Digests(popwatch_core::id::PopupId, oneshot::Sender<Vec<answer::Digest>>),
-}
-
-/// Answers that carry more than one value.
-pub mod answer {
-    /// One cell's name: key, version, digest.
-    pub type Digest =
-        (popwatch_core::cell::CellKey, u64, popwatch_core::cell::Digest);
+    /// Answer with the canonical bytes of a popup's cells, for comparison.
+    Cells(PopupId, oneshot::Sender<Vec<Vec<u8>>>),
 }
 
 /// The region's loop.
@@ -237,6 +254,7 @@ impl RegionDriver {
         loop {
             let now = self.ambient.now();
             if now.mono >= pace.due_at() {
+                self.region.tick(now);
                 self.publisher.publish(&self.region, now, &BTreeMap::new());
                 pace.done(now.mono);
             }
@@ -263,11 +281,9 @@ impl RegionDriver {
                 // A sender that hung up sends again; merging twice changes nothing.
                 drop(answer.send(ack));
             }
-            RegionOrder::Digests(popup, answer) => {
-                let digests = self.region.digests(&popup);
-                let rows = digests.into_iter().map(|(key, (version, digest))| (key, version, digest));
+            RegionOrder::Cells(popup, answer) => {
                 // A reader that hung up needs no answer.
-                drop(answer.send(rows.collect()));
+                drop(answer.send(self.region.cells(popup.as_str())));
             }
         }
     }

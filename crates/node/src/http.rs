@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use ingest::EdgeState;
+pub use lanes::RegionLane;
 pub use ledger::LedgerState;
 pub use live::{LiveState, Readers};
 pub use shared::Common;
@@ -29,21 +30,23 @@ pub use shared::Common;
 use crate::page;
 
 /// The routes of an edge.
-pub fn edge_router(common: Common, edge: EdgeState, live: LiveState) -> Router {
+pub fn edge_router(
+    common: Common,
+    edge: EdgeState,
+    page: RegionLane,
+    live: LiveState,
+) -> Router {
     let own = Router::new()
         .route("/v1/events", post(ingest::events))
         .route("/v1/status", get(ingest::status))
         .with_state(edge);
-    own.merge(live_routes(live)).merge(common_routes(common))
+    own.merge(cells_route(page)).merge(live_routes(live)).merge(common_routes(common))
 }
 
 /// The routes of a region.
-pub fn region_router(common: Common, lane: lanes::RegionLane, live: LiveState) -> Router {
+pub fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
     let own = Router::new().route("/v1/cells", post(lanes::cells)).with_state(lane.clone());
-    let tree = Router::new()
-        .route("/v1/popups/{popup}/digests", get(lanes::digests))
-        .with_state(lane);
-    own.merge(tree).merge(live_routes(live)).merge(common_routes(common))
+    own.merge(cells_route(lane)).merge(live_routes(live)).merge(common_routes(common))
 }
 
 /// The routes of a ledger.
@@ -58,7 +61,9 @@ pub fn ledger_router(common: Common, ledger: LedgerState) -> Router {
     own.merge(common_routes(common))
 }
 
-pub use lanes::RegionLane;
+fn cells_route(lane: RegionLane) -> Router {
+    Router::new().route("/v1/popups/{popup}/cells", get(lanes::held)).with_state(lane)
+}
 
 fn live_routes(live: LiveState) -> Router {
     Router::new()

@@ -4,38 +4,40 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use popwatch_redact::pseudonym::PseudonymKeys;
+use popwatch_redact::pseudonym::{Keys, ReferenceKey};
 
 use crate::ambient::Ambient;
 use crate::config::{ConfigFault, EdgeConfig};
 
-/// The configured key, the stored one, or a new one that is then stored with mode 0600.
-pub(crate) fn pseudonym_keys(
+/// All keys of redaction, from the one root secret.
+pub(crate) fn keys(
     config: &EdgeConfig,
     data: &Path,
     ambient: &Ambient,
-) -> Result<PseudonymKeys, ConfigFault> {
+) -> Result<Keys, ConfigFault> {
+    let root = root(config, data, ambient)?;
+    Ok(Keys::new(ReferenceKey::new(root)).with_root(root))
+}
+
+/// The configured secret, the stored one, or a new one that is then stored with mode 0600.
+fn root(config: &EdgeConfig, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     if let Some(text) = &config.pseudonym_key {
-        let key = parse_hex(text).ok_or_else(|| ConfigFault::Value {
+        return parse_hex(text).ok_or_else(|| ConfigFault::Value {
             field: String::from("edge.pseudonym_key"),
             problem: String::from("must be 64 hexadecimal digits"),
-        })?;
-        return Ok(PseudonymKeys::new(key));
+        });
     }
     let folder = data.join("keys");
     let path = folder.join("pseudonym");
     let unreadable = |source| ConfigFault::Unreadable { path: path.clone(), source };
     match std::fs::read(&path) {
-        Ok(bytes) => {
-            let key = bytes.try_into().map_err(|_| ConfigFault::Value {
-                field: path.display().to_string(),
-                problem: String::from(
-                    "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms \
-                     made before and after will then differ",
-                ),
-            })?;
-            Ok(PseudonymKeys::new(key))
-        }
+        Ok(bytes) => bytes.try_into().map_err(|_| ConfigFault::Value {
+            field: path.display().to_string(),
+            problem: String::from(
+                "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms made \
+                 before and after will then differ",
+            ),
+        }),
         Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
             let key: [u8; 32] = ambient.random();
             std::fs::create_dir_all(&folder).map_err(unreadable)?;
@@ -46,7 +48,7 @@ pub(crate) fn pseudonym_keys(
                 .open(&path)
                 .map_err(unreadable)?;
             file.write_all(&key).and_then(|()| file.sync_all()).map_err(unreadable)?;
-            Ok(PseudonymKeys::new(key))
+            Ok(key)
         }
         Err(fault) => Err(unreadable(fault)),
     }

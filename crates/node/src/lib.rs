@@ -15,7 +15,6 @@ mod live;
 mod metrics;
 mod page;
 mod peer;
-mod status;
 mod store_thread;
 
 use std::net::SocketAddr;
@@ -40,11 +39,12 @@ use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RegionConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
-use crate::http::{AllowedHosts, Common, EdgeParts, EdgeState, LedgerState, LiveState, Readers};
+use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::Link;
-use crate::status::EdgeStatus;
+use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::door::Door;
 use crate::store_thread::{JournalHandle, spawn_journal};
 
 /// Bytes of journal read at a time while folding anew at start.
@@ -234,7 +234,7 @@ impl Node {
                 problem: format!("has more than {REGIONS_MAX} entries"),
             }));
         }
-        let keys = keys::pseudonym_keys(config, &whole.data, ambient)?;
+        let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let (journal, edge) = open_journal(config, &whole.data, policies, ambient)?;
@@ -257,6 +257,8 @@ impl Node {
             .enumerate()
             .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
             .collect();
+        let (asks, asked) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let orders = http::RegionLane::new(asks);
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let driver = EdgeDriver {
@@ -266,6 +268,7 @@ impl Node {
             ledger,
             regions,
             replies: answered,
+            orders: asked,
             ambient: ambient.clone(),
             publisher,
             status,
@@ -273,17 +276,9 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let counters = Arc::new(EdgeMetrics::default());
-        let parts = EdgeParts {
-            rig: rig.clone(),
-            journal_id,
-            default_popup,
-            keys,
-            plan: Plan::default(),
-            journal: handle,
-            ambient: ambient.clone(),
-            status: shown.clone(),
-            metrics: Arc::clone(&counters),
-        };
+        let door =
+            Door { rig: rig.clone(), journal_id, default_popup, keys, plan: Plan::default() };
+        let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
         let counted = Arc::clone(&readers);
         let common = Common::new(
@@ -292,8 +287,8 @@ impl Node {
             move || counters.render(&shown.borrow(), counted.open()),
             || Ok(()),
         );
-        let state = self.live_state(live, readers, ambient);
-        self.serve(listener, http::edge_router(common, EdgeState::new(parts), state), address);
+        let live = self.live_state(live, readers, ambient);
+        self.serve(listener, http::edge_router(common, state, orders, live), address);
         self.edge = Some(address);
         Ok(())
     }

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use popwatch_core::id::PopupId;
-use popwatch_core::region::Region;
+use popwatch_core::region::{PopupLine, Region};
 use popwatch_core::time::Now;
 use popwatch_core::view::PopupView;
-use popwatch_wire::answer_v1::{self, Snapshot};
+use popwatch_wire::answer_v1::{self, Rows, Snapshot};
 use tokio::sync::watch;
 
 /// Everything a role shows at one moment.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// By popup.
-    pub popups: BTreeMap<PopupId, Arc<PopupLive>>,
+    /// The popups in short.
+    pub lines: Vec<PopupLine>,
+    /// The popups by id.
+    pub popups: BTreeMap<String, Arc<PopupLive>>,
 }
 
 /// One popup at one moment.
@@ -24,10 +25,8 @@ pub struct PopupLive {
     pub view: PopupView,
     /// The first screen: what a snapshot and the summary say.
     pub snapshot: Snapshot,
-    /// Weak entity tag over everything the snapshot shows.
-    pub etag: String,
-    /// The region's revision it was made from.
-    pub revision: u64,
+    /// A hash of all that the view shows but the server's clock.
+    pub state: [u8; 16],
 }
 
 /// The writing end: renders what changed and hands it to every reader.
@@ -44,31 +43,47 @@ impl Publisher {
         (Self { sender }, receiver)
     }
 
-    /// Renders every popup whose revision moved or whose snapshot `extra` changes; `extra` adds
-    /// rows of the role's own.
-    pub fn publish(
-        &self,
-        region: &Region,
-        now: Now,
-        extra: &BTreeMap<String, serde_json::Value>,
-    ) {
+    /// Renders every popup that shows something new; `extra` adds rows of the role's own.
+    pub fn publish(&self, region: &Region, now: Now, extra: &Rows) {
         let before = Arc::clone(&self.sender.borrow());
+        let lines = region.popups();
         let mut popups = BTreeMap::new();
-        for popup in region.popups().keys() {
-            let revision = region.revision(popup);
-            let view = region.view(popup, now);
-            let mut snapshot = answer_v1::snapshot(&view, now);
-            for (key, row) in extra {
-                snapshot.rows.insert(key.clone(), row.clone());
-            }
-            let etag = snapshot.etag();
-            let unchanged = before.popups.get(popup).filter(|shown| shown.etag == etag);
-            let shown = match unchanged {
-                Some(shown) => Arc::clone(shown),
-                None => Arc::new(PopupLive { view, snapshot, etag, revision }),
+        for line in &lines {
+            let Some(state) = region.etag(&line.id, now) else { continue };
+            let shown = before.popups.get(&line.id).filter(|shown| shown.is_as(state, extra));
+            let shown = match shown {
+                Some(shown) => Some(Arc::clone(shown)),
+                None => PopupLive::render(region, &line.id, state, now, extra).map(Arc::new),
             };
-            popups.insert(popup.clone(), shown);
+            popups.extend(shown.map(|shown| (line.id.clone(), shown)));
         }
-        self.sender.send_replace(Arc::new(Live { popups }));
+        let unchanged = lines == before.lines
+            && popups.iter().all(|(id, shown)| {
+                before.popups.get(id).is_some_and(|held| Arc::ptr_eq(held, shown))
+            });
+        if !unchanged {
+            self.sender.send_replace(Arc::new(Live { lines, popups }));
+        }
+    }
+}
+
+impl PopupLive {
+    fn render(
+        region: &Region,
+        popup: &str,
+        state: [u8; 16],
+        now: Now,
+        extra: &Rows,
+    ) -> Option<Self> {
+        let view = region.view(popup, now)?;
+        let mut snapshot = answer_v1::snapshot(&view);
+        snapshot.rows.extend(extra.clone());
+        Some(Self { view, snapshot, state })
+    }
+
+    /// Whether it still shows all there is: the same memory and the same rows of the role's own.
+    fn is_as(&self, state: [u8; 16], extra: &Rows) -> bool {
+        self.state == state
+            && extra.iter().all(|(key, row)| self.snapshot.rows.get(key) == Some(row))
     }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use popwatch_core::code::Code;
 use popwatch_core::event::Class;
+use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 
 use crate::live::Live;
-use crate::status::EdgeStatus;
 use crate::store_thread::Fate;
 
 const VERDICTS: [&str; 3] = ["accepted", "duplicate", "conflict"];
@@ -138,10 +138,9 @@ pub fn render_region(live: &Live, readers: usize) -> String {
         "Money in the cells held, by currency and kind.",
     );
     for (popup, shown) in &live.popups {
-        for row in popwatch_wire::answer_v1::now(&shown.view).currencies {
-            for (kind, minor) in [("gross", row.gross), ("refund", row.refund)] {
-                let labels =
-                    [("popup", popup.as_str()), ("currency", row.currency.as_str()), ("kind", kind)];
+        for (currency, sums) in &shown.view.money {
+            for (kind, minor) in [("gross", sums.gross), ("refund", sums.refund)] {
+                let labels = [("popup", popup.as_str()), ("currency", currency.code()), ("kind", kind)];
                 family.sample(&labels, minor);
             }
         }

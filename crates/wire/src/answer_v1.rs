@@ -21,6 +21,7 @@ use serde::{Serialize, Serializer};
 mod query;
 mod reads;
 mod rows;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use reads::{
     Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
     popups, rigs, series,
 };
+pub use status::{Amount, EdgeStatus, Peer, Replicated, UnsentStatus};
 pub use rows::{
     BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
     LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
@@ -105,6 +107,8 @@ pub enum Row {
     Sku(SkuRow),
     /// `board/<name>`.
     Board(BoardRows),
+    /// `edge`: only on the rig's own page.
+    Edge(Box<EdgeStatus>),
 }
 
 /// Rows by key.

@@ -1,28 +1,26 @@
 //! `POST /v1/events` and `GET /v1/status`: the till's side of an edge.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
-use popwatch_core::id::{JournalId, PopupId, RigId};
-use popwatch_core::limits::{
-    BODIES_IN_FLIGHT_BYTES_MAX, COMMIT_WAIT_MS_MAX, REQUEST_BYTES_MAX,
-};
-use popwatch_redact::apply::Plan;
-use popwatch_redact::pseudonym::PseudonymKeys;
-use popwatch_wire::door::{Admission, Door, Request};
-use popwatch_wire::verdict::{EventProblem, Verdict, Verdicts};
+use popwatch_core::id::Epoch;
+use popwatch_core::limits::{BODIES_IN_FLIGHT_BYTES_MAX, COMMIT_WAIT_MS_MAX, REQUEST_BYTES_MAX};
+use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::cloudevents::Request;
+use popwatch_wire::door::{Admission, Arrival, Door};
+use popwatch_wire::verdict::{Answer, EventProblem, Verdict};
 use tokio::sync::{Semaphore, watch};
 
 use super::shared::{ProblemAnswer, problem};
 use crate::ambient::Ambient;
 use crate::metrics::EdgeMetrics;
-use crate::status::EdgeStatus;
 use crate::store_thread::{Fate, JournalHandle, Refusal};
 
 /// What the edge's handlers share.
@@ -31,11 +29,7 @@ pub struct EdgeState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    rig: RigId,
-    journal_id: JournalId,
-    default_popup: Option<PopupId>,
-    keys: PseudonymKeys,
-    plan: Plan,
+    door: Door,
     journal: JournalHandle,
     ambient: Ambient,
     status: watch::Receiver<Arc<EdgeStatus>>,
@@ -43,44 +37,23 @@ struct Inner {
     metrics: Arc<EdgeMetrics>,
 }
 
-/// What an edge's handlers are made of.
-#[derive(Debug)]
-pub struct EdgeParts {
-    /// The rig.
-    pub rig: RigId,
-    /// Its journal.
-    pub journal_id: JournalId,
-    /// The popup of events that name none.
-    pub default_popup: Option<PopupId>,
-    /// What pseudonyms are keyed with.
-    pub keys: PseudonymKeys,
-    /// What is kept of each event.
-    pub plan: Plan,
-    /// The journal's thread.
-    pub journal: JournalHandle,
-    /// Clocks.
-    pub ambient: Ambient,
-    /// The newest status.
-    pub status: watch::Receiver<Arc<EdgeStatus>>,
-    /// Counters.
-    pub metrics: Arc<EdgeMetrics>,
-}
-
 impl EdgeState {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(parts: EdgeParts) -> Self {
+    pub fn new(
+        door: Door,
+        journal: JournalHandle,
+        ambient: &Ambient,
+        status: watch::Receiver<Arc<EdgeStatus>>,
+        metrics: &Arc<EdgeMetrics>,
+    ) -> Self {
         Self(Arc::new(Inner {
-            rig: parts.rig,
-            journal_id: parts.journal_id,
-            default_popup: parts.default_popup,
-            keys: parts.keys,
-            plan: parts.plan,
-            journal: parts.journal,
-            ambient: parts.ambient,
-            status: parts.status,
+            door,
+            journal,
+            ambient: ambient.clone(),
+            status,
             bodies: Semaphore::new(BODIES_IN_FLIGHT_BYTES_MAX),
-            metrics: parts.metrics,
+            metrics: Arc::clone(metrics),
         }))
     }
 }
@@ -88,6 +61,7 @@ impl EdgeState {
 /// Takes events: answers after they are on disk, with a verdict per event in order.
 pub(super) async fn events(
     State(EdgeState(edge)): State<EdgeState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
@@ -108,7 +82,20 @@ pub(super) async fn events(
             format!("a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"),
         )
     })?;
-    let admitted = edge.door().admit(&Request::new(&headers_of(&headers), &body))?;
+    let texts = headers_of(&headers);
+    let text = |name| texts.iter().find(|(header, _)| *header == name).map(|(_, value)| *value);
+    let request = Request {
+        content_type: text("content-type"),
+        content_encoding: text("content-encoding"),
+        ce_headers: &texts,
+        body: &body,
+    };
+    let arrival = Arrival {
+        mono_ns: edge.ambient.mono_ns(),
+        wall_ms: edge.ambient.wall_ms(),
+        local_sender: peer.ip().is_loopback(),
+    };
+    let admitted = edge.door.admit(&request, arrival)?;
     let answer = edge.commit(admitted).await?;
     Ok((StatusCode::OK, Json(answer)).into_response())
 }
@@ -122,19 +109,7 @@ fn headers_of(headers: &HeaderMap) -> Vec<(&str, &str)> {
 }
 
 impl Inner {
-    fn door(&self) -> Door<'_> {
-        Door {
-            rig: &self.rig,
-            journal_id: self.journal_id,
-            default_popup: self.default_popup.as_ref(),
-            keys: &self.keys,
-            plan: &self.plan,
-            stamp: self.ambient.stamp(),
-            local_sender: true,
-        }
-    }
-
-    async fn commit(&self, admitted: Vec<Admission>) -> Result<Verdicts, ProblemAnswer> {
+    async fn commit(&self, admitted: Vec<Admission>) -> Result<Answer, ProblemAnswer> {
         let mut drafts = Vec::with_capacity(admitted.len());
         let mut results = Vec::with_capacity(admitted.len());
         for admission in admitted {
@@ -146,14 +121,21 @@ impl Inner {
                 }
                 Admission::Rejected { id, problem } => {
                     self.metrics.rejected(problem.code);
-                    results.push(Pending::Rejected(Verdict::rejected(id, problem)));
+                    results.push(Pending::Rejected(Verdict::rejected(id, &problem)));
                 }
             }
         }
         let fates = if drafts.is_empty() { Vec::new() } else { self.durable(drafts).await? };
+        let (mut epoch, mut durable_seq) = {
+            let status = self.status.borrow();
+            (status.epoch, status.durable_seq)
+        };
+        for fate in &fates {
+            if let Fate::Accepted(at, seq) = fate {
+                (epoch, durable_seq) = (epoch, durable_seq).max((at.0, seq.0));
+            }
+        }
         let mut fates = fates.into_iter();
-        let mut durable_seq = self.status.borrow().durable_seq;
-        let mut epoch = self.status.borrow().epoch;
         let mut verdicts = Vec::with_capacity(results.len());
         for result in results {
             verdicts.push(match result {
@@ -161,14 +143,11 @@ impl Inner {
                 Pending::Waits(id, class) => {
                     let fate = fates.next().expect("one fate per draft");
                     self.metrics.admitted(fate, class);
-                    if let Fate::Accepted(at, seq) = fate {
-                        (epoch, durable_seq) = (epoch, durable_seq).max((at.0, seq.0));
-                    }
-                    verdict_of(id, fate)
+                    verdict_of(id, fate, epoch)
                 }
             });
         }
-        Ok(Verdicts { rig: String::from(&self.rig), epoch, durable_seq, results: verdicts })
+        Ok(Answer { rig: String::from(&self.door.rig), epoch, durable_seq, results: verdicts })
     }
 
     async fn durable(
@@ -197,21 +176,22 @@ enum Pending {
     Rejected(Verdict),
 }
 
-fn verdict_of(id: String, fate: Fate) -> Verdict {
+/// `current` is the epoch at the head of the answer; another one is named beside its seq.
+fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
+    let other = |epoch: Epoch| (epoch.0 != current).then_some(epoch.0);
     match fate {
-        Fate::Accepted(epoch, seq) => Verdict::accepted(id, epoch, seq),
-        Fate::Duplicate(epoch, seq) => Verdict::duplicate(id, epoch, seq),
-        Fate::Conflict(epoch, seq) => Verdict::rejected(
-            Some(id),
-            EventProblem {
-                code: Code::EventConflict,
-                field: Some(String::from("id")),
-                detail: format!(
-                    "this source and id are taken by other content at epoch {epoch}, seq {seq}; \
-                     the first stays and the books name the conflict"
-                ),
-            },
-        ),
+        Fate::Accepted(epoch, seq) => {
+            Verdict { epoch: other(epoch), ..Verdict::accepted(id, seq.0) }
+        }
+        Fate::Duplicate(epoch, seq) => Verdict::duplicate(id, other(epoch), seq.0),
+        Fate::Conflict(epoch, seq) => {
+            let detail = format!(
+                "this source and id are taken by other content at epoch {epoch}, seq {seq}; the \
+                 first stays and the books name the conflict"
+            );
+            let problem = EventProblem::of(Code::EventConflict, "id", detail);
+            Verdict::rejected(Some(id), &problem)
+        }
     }
 }
 

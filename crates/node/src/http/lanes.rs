@@ -1,14 +1,12 @@
 //! The receiving end of the cells lane.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
-use popwatch_core::lane::CellBatch;
+use popwatch_core::lane::{CellBatch, PROTOCOL};
 use popwatch_core::limits::BATCH_WIRE_BYTES_MAX;
-use popwatch_wire::answer_v1::DigestRow;
 use popwatch_wire::lanes as bodies;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,16 +46,14 @@ pub(super) async fn cells(
     batch_answer(&ack)
 }
 
-/// Versions and digests of a popup's cells, for the ledger's comparison.
-pub(super) async fn digests(
+/// The cells held of a popup, in their canonical form, for comparison with other folds.
+pub(super) async fn held(
     State(lane): State<RegionLane>,
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
-    let digests = lane.ask(|answer| RegionOrder::Digests(popup, answer)).await?;
-    let rows: Vec<DigestRow> =
-        digests.into_iter().map(|(key, version, digest)| DigestRow::new(key, version, digest)).collect();
-    Ok(Json(serde_json::json!({ "cells": rows })).into_response())
+    let cells = lane.ask(|answer| RegionOrder::Cells(popup, answer)).await?;
+    batch_answer(&CellBatch { protocol: PROTOCOL, cells, ..CellBatch::default() })
 }
 
 /// Reads and decodes the body of a lane.

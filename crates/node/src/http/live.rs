@@ -13,10 +13,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
-use popwatch_core::limits::LEADERBOARD_ROWS_MAX;
-use popwatch_core::time::Now;
-use popwatch_wire::answer_v1;
-use serde::Deserialize;
+use popwatch_core::view::Board;
+use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, Tick};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::shared::{ProblemAnswer, problem};
@@ -86,23 +85,19 @@ pub(super) fn popup_id(text: &str) -> Result<PopupId, ProblemAnswer> {
 impl LiveState {
     fn popup(&self, text: &str) -> Result<Arc<PopupLive>, ProblemAnswer> {
         let popup = popup_id(text)?;
-        self.live.borrow().popups.get(&popup).cloned().ok_or_else(|| {
+        self.live.borrow().popups.get(popup.as_str()).cloned().ok_or_else(|| {
             problem(
                 Code::PopupUnknown,
                 format!("no event or policy of {popup} has come here; /v1/popups lists the others"),
             )
         })
     }
-
-    fn now(&self) -> Now {
-        self.ambient.now()
-    }
 }
 
 /// The popups known here.
 pub(super) async fn popups(State(state): State<LiveState>) -> Json<answer_v1::Popups> {
-    let live = state.live.borrow();
-    Json(answer_v1::popups(live.popups.values().map(|popup| &popup.view)))
+    let lines = state.live.borrow().lines.clone();
+    Json(answer_v1::popups(&lines, state.ambient.wall_ms()))
 }
 
 /// The whole first screen in one read.
@@ -112,84 +107,88 @@ pub(super) async fn summary(
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let etag = [(header::ETAG, popup.etag.clone())];
-    if known == Some(popup.etag.as_str()) {
-        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
-    }
-    Ok((etag, Json(&popup.snapshot)).into_response())
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SeriesQuery {
-    from: Option<u32>,
-    to: Option<u32>,
-    step: Option<u32>,
+    Ok(tagged(&popup, "summary", &headers, |popup| &popup.snapshot))
 }
 
 /// Minutes as a series.
 pub(super) async fn series(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
-    Query(query): Query<SeriesQuery>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    let step = query.step.unwrap_or(1);
-    if ![1, 5, 15].contains(&step) {
-        return Err(problem(Code::QueryInvalid, "step must be 1, 5 or 15 minutes".to_owned()));
-    }
-    if let (Some(from), Some(to)) = (query.from, query.to)
-        && from > to
-    {
-        return Err(problem(Code::QueryInvalid, "from must not lie after to".to_owned()));
-    }
-    let answer = answer_v1::series(&popup.view, query.from, query.to, step, state.now());
-    Ok(Json(answer).into_response())
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct BoardQuery {
-    by: Option<String>,
-    currency: Option<String>,
-    k: Option<usize>,
+    let query_read = SeriesQuery::parse(pairs(&query))?;
+    let route = format!("series{query:?}");
+    Ok(tagged(&popup, &route, &headers, |popup| answer_v1::series(&popup.view, query_read)))
 }
 
 /// Ranks of creators, products or rigs.
 pub(super) async fn leaderboard(
     State(state): State<LiveState>,
     Path((popup, kind)): Path<(String, String)>,
-    Query(query): Query<BoardQuery>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    let k = query.k.unwrap_or(10);
-    if !(1..=LEADERBOARD_ROWS_MAX).contains(&k) {
-        return Err(problem(
-            Code::QueryInvalid,
-            format!("k must lie between 1 and {LEADERBOARD_ROWS_MAX}"),
-        ));
-    }
-    let by = query.by.as_deref().unwrap_or("net");
-    answer_v1::leaderboard(&popup.view, &kind, by, query.currency.as_deref(), k, state.now())
-        .map(|answer| Json(answer).into_response())
-        .map_err(|detail| problem(Code::QueryInvalid, detail))
+    let board = Board::ALL.into_iter().find(|board| board.name() == kind).ok_or_else(|| {
+        problem(
+            Code::PathUnknown,
+            "leaderboards are of creators, products or rigs".to_owned(),
+        )
+    })?;
+    let query_read = BoardQuery::parse(board, pairs(&query))?;
+    let route = format!("leaderboards/{kind}{query:?}");
+    Ok(tagged(&popup, &route, &headers, |popup| {
+        answer_v1::leaderboard(&popup.view, board, query_read)
+    }))
 }
 
 /// Stock, what needs a look first.
 pub(super) async fn inventory(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    Ok(Json(answer_v1::inventory(&popup.view, state.now())).into_response())
+    answer_v1::check_inventory(pairs(&query))?;
+    Ok(tagged(&popup, "inventory", &headers, |popup| answer_v1::inventory(&popup.view)))
 }
 
 /// The rigs and their states.
 pub(super) async fn rigs(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    Ok(Json(answer_v1::rigs(&popup.view, state.now())).into_response())
+    Ok(tagged(&popup, "rigs", &headers, |popup| answer_v1::rigs(&popup.view)))
+}
+
+fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// The body under its entity tag, or 304 without making it when the reader has it.
+fn tagged<'a, T: Serialize>(
+    popup: &'a PopupLive,
+    route: &str,
+    headers: &HeaderMap,
+    body: impl FnOnce(&'a PopupLive) -> T,
+) -> Response {
+    let etag = answer_v1::etag(popup.state, route);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag)) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+    }
+    ([(header::ETAG, etag)], Json(body(popup))).into_response()
+}
+
+impl From<QueryFault> for ProblemAnswer {
+    fn from(fault: QueryFault) -> Self {
+        problem(Code::QueryInvalid, fault.to_string())
+    }
 }
 
 /// The live stream: a snapshot, then whole rows that changed. No queue: a slow reader gets the
@@ -238,7 +237,7 @@ impl Feed {
     /// The next event; `None` ends the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let newest = self.live.borrow_and_update().popups.get(&self.popup).cloned();
+            let newest = self.live.borrow_and_update().popups.get(self.popup.as_str()).cloned();
             if let Some(newest) = newest
                 && let Some(event) = self.show(newest)
             {
@@ -259,20 +258,21 @@ impl Feed {
         let event = match &self.shown {
             Some(shown) if Arc::ptr_eq(shown, &newest) => return None,
             Some(shown) => {
-                let delta = answer_v1::delta(&shown.snapshot, &newest.snapshot);
+                let delta = answer_v1::delta(&shown.snapshot.rows, &newest.snapshot);
                 Event::default().event("delta").json_data(&delta)
             }
             None => Event::default().event("snapshot").json_data(&newest.snapshot),
         };
-        let id = newest.etag.clone();
+        let id = answer_v1::etag(newest.state, "stream");
         self.shown = Some(newest);
         Some(event.ok()?.id(id))
     }
 
     fn tick(&self) -> Option<Event> {
+        let server_ms = self.ambient.wall_ms();
         let tick = match &self.shown {
-            Some(shown) => answer_v1::tick(&shown.view, self.ambient.now()),
-            None => answer_v1::empty_tick(self.ambient.now()),
+            Some(shown) => Tick { server_ms, ..answer_v1::tick(&shown.view) },
+            None => Tick { server_ms, watermark_ms: None, silent: Vec::new() },
         };
         Event::default().event("tick").json_data(&tick).ok()
     }

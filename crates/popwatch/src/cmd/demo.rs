@@ -84,7 +84,7 @@ fn read_day(replay: Option<&Path>) -> anyhow::Result<(Day, String)> {
 /// The evening of the day itself: 18:00 UTC.
 fn doors_open(day: &Day) -> anyhow::Result<i64> {
     let text = format!("{}T18:00:00Z", day.date);
-    popwatch_wire::moment::parse_ms(&text).with_context(|| format!("{text} is not a time"))
+    popwatch_wire::json::rfc3339_ms(&text).with_context(|| format!("{text} is not a time"))
 }
 
 /// Everything that runs: the nodes, the relays, the clock.
@@ -155,7 +155,7 @@ impl Stage {
                 regions: vec![format!("http://{}", relays[0].address())],
                 pseudonym_key: Some(key.clone()),
             };
-            let popup = popup_config(plan)?;
+            let popup = popup_config(plan);
             let node = Node::start(
                 config(data.path(), &rig, |c| {
                     c.edge = Some(edge);
@@ -342,18 +342,15 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
     config
 }
 
-fn popup_config(plan: &Plan) -> anyhow::Result<PopupConfig> {
-    let text = |moment: WallMs| {
-        popwatch_wire::moment::format_ms(moment.0).context("the popup lies in years people write")
-    };
-    Ok(PopupConfig {
+fn popup_config(plan: &Plan) -> PopupConfig {
+    PopupConfig {
         id: plan.popup.to_string(),
-        starts: text(plan.starts)?,
-        ends: text(plan.ends())?,
+        starts: popwatch_wire::json::rfc3339(plan.starts.0),
+        ends: popwatch_wire::json::rfc3339(plan.ends().0),
         zone: String::from("Europe/London"),
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
-    })
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use popwatch_core::time::{MonoMs, Now};
 use serde::Serialize;
 
 /// The status, and the row `edge` of the rig's own page.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct EdgeStatus {
     /// The rig.
     pub rig: String,
@@ -17,7 +17,7 @@ pub struct EdgeStatus {
     /// What the ledger holds of this epoch.
     pub replicated: Replicated,
     /// What the ledger does not hold yet, of all epochs.
-    pub unsent: Unsent,
+    pub unsent: UnsentStatus,
     /// The newest sale, by the rig's clock, ms since 1970.
     pub last_sale_ms: Option<i64>,
     /// The rig's wall clock, ms since 1970.
@@ -45,7 +45,7 @@ pub struct Replicated {
 
 /// Records that are safe on this till and not in the books yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Unsent {
+pub struct UnsentStatus {
     /// Records of every class.
     pub records: u64,
     /// Captures among them.
@@ -105,7 +105,7 @@ impl EdgeStatus {
             epoch: head.epoch.0,
             durable_seq: head.seq.0,
             replicated: Replicated { trunk: trunk.0, bulk: bulk.0, seq: trunk.min(bulk).0 },
-            unsent: Unsent {
+            unsent: UnsentStatus {
                 records: unsent.records,
                 sales: unsent.sales,
                 money: unsent.money.iter().map(amount).collect(),
