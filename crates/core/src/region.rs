@@ -75,8 +75,9 @@ pub struct PopupLine {
 }
 
 /// A rig across popups.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Contact {
+    /// When it last spoke; until it does, when it was first heard of.
     heard: Now,
     beacon: Option<Beacon>,
 }
@@ -113,7 +114,7 @@ impl Region {
         let mut refused = Vec::new();
         for (index, bytes) in batch.cells.iter().enumerate() {
             let taken = if index < limits::BATCH_CELLS_MAX {
-                self.accept_cell(bytes, &mut named, &mut news)
+                self.accept_cell(bytes, &mut named, &mut news, now)
             } else {
                 Err(Code::BatchInvalid)
             };
@@ -153,7 +154,7 @@ impl Region {
         let mut refused = Vec::new();
         for (index, cell) in cells.into_iter().enumerate() {
             let bytes = cell.encode_canonical();
-            if let Err(code) = self.take(&cell, &bytes, &mut news) {
+            if let Err(code) = self.take(&cell, &bytes, &mut news, now) {
                 refused.push(refusal(index, code));
             }
             self.hear(&cell.rig, now);
@@ -322,24 +323,31 @@ impl Region {
         bytes: &[u8],
         named: &mut BTreeSet<Life>,
         news: &mut BTreeSet<String>,
+        now: Now,
     ) -> Result<(), Code> {
-        let cell = holding::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
+        let cell = Cell::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
-        let taken = self.take(&cell, bytes, news);
+        let taken = self.take(&cell, bytes, news, now);
         if taken.is_err() {
-            self.taint(&life);
+            self.taint(&life, now);
         }
         named.insert(life);
         taken
     }
 
     /// Keeps a cell when it is the newest of its key.
-    fn take(&mut self, cell: &Cell, bytes: &[u8], news: &mut BTreeSet<String>) -> Result<(), Code> {
+    fn take(
+        &mut self,
+        cell: &Cell,
+        bytes: &[u8],
+        news: &mut BTreeSet<String>,
+        now: Now,
+    ) -> Result<(), Code> {
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
         let room = limits::REGION_BYTES_MAX.saturating_sub(self.bytes);
-        let holding = self.life_mut(&life).ok_or(Code::RegionFull)?;
+        let holding = self.life_mut(&life, now).ok_or(Code::RegionFull)?;
         let taken = holding.take(cell, bytes, life.epoch_id, room)?;
         match taken {
             Taken::Newest { grown, shrunk } => {
@@ -357,8 +365,8 @@ impl Region {
         Ok(())
     }
 
-    fn taint(&mut self, life: &Life) {
-        if let Some(holding) = self.life_mut(life) {
+    fn taint(&mut self, life: &Life, now: Now) {
+        if let Some(holding) = self.life_mut(life, now) {
             holding.taint(&life.rig, life.epoch, life.epoch_id);
         }
     }
@@ -378,10 +386,10 @@ impl Region {
         };
         named.insert(life.clone());
         if unread {
-            self.taint(&life);
+            self.taint(&life, now);
         }
         let moved = self
-            .life_mut(&life)
+            .life_mut(&life, now)
             .is_some_and(|holding| holding.advance(cut, life.epoch_id));
         if moved {
             self.hear(&life.rig, now);
@@ -392,13 +400,13 @@ impl Region {
     }
 
     fn accept_beacon(&mut self, beacon: &Beacon, news: &mut BTreeSet<String>, now: Now) {
-        let known = within_rule(beacon) && self.contact_mut(&beacon.rig).is_some();
+        let known = within_rule(beacon) && self.contact_mut(&beacon.rig, now).is_some();
         if !known {
             self.counters.beacons_ignored += 1;
             return;
         }
         let newer = if beacon.popup.is_empty() {
-            let contact = self.contact_mut(&beacon.rig);
+            let contact = self.contact_mut(&beacon.rig, now);
             contact.is_some_and(|contact| replace_older(&mut contact.beacon, beacon))
         } else {
             let holding = self.popup_mut(&beacon.popup);
@@ -487,12 +495,16 @@ impl Region {
         holding.rigs().map(standing).collect()
     }
 
-    fn contact_mut(&mut self, rig: &str) -> Option<&mut Contact> {
+    fn contact_mut(&mut self, rig: &str, now: Now) -> Option<&mut Contact> {
         if !self.contacts.contains_key(rig) {
             if self.contacts.len() >= limits::REGION_RIGS_TOTAL_MAX {
                 return None;
             }
-            self.contacts.insert(String::from(rig), Contact::default());
+            let heard_of = Contact {
+                heard: now,
+                beacon: None,
+            };
+            self.contacts.insert(String::from(rig), heard_of);
         }
         self.contacts.get_mut(rig)
     }
@@ -509,8 +521,8 @@ impl Region {
     }
 
     /// The holding that has room for this life; `None` when a bound is passed.
-    fn life_mut(&mut self, life: &Life) -> Option<&mut Holding> {
-        self.contact_mut(&life.rig)?;
+    fn life_mut(&mut self, life: &Life, now: Now) -> Option<&mut Holding> {
+        self.contact_mut(&life.rig, now)?;
         let holding = self.popup_mut(&life.popup)?;
         holding
             .admit(&life.rig, life.epoch, life.epoch_id)

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use prost::Message;
 
 use super::replace_older;
-use crate::cell::{Cell, CellFault, CellKey, Digest, digest_of};
+use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
 use crate::code::Code;
 use crate::event::system::PopupPolicy;
 use crate::id::EpochId;
@@ -21,8 +21,7 @@ use crate::view::{Live, Shift, Standing};
 /// A cell as it came.
 #[derive(Debug, Clone)]
 struct Held {
-    version: u64,
-    digest: Digest,
+    edition: Edition,
     bytes: Vec<u8>,
 }
 
@@ -205,8 +204,9 @@ impl Holding {
         let life = lives.get_mut(&id).ok_or(Code::Defect)?;
         let digest = digest_of(bytes);
         let held = life.cells.get(&cell.minute);
-        let forked = held.is_some_and(|held| held.version == cell.version && held.digest != digest);
-        let newer = held.is_none_or(|held| (cell.version, digest) > (held.version, held.digest));
+        let edition = (cell.version, digest);
+        let forked = held.is_some_and(|held| cell::forked(&held.edition, &edition));
+        let newer = held.is_none_or(|held| cell::join(&held.edition, &edition) == Join::Take);
         let news = forked && !rig.forked;
         rig.forked |= forked;
         if !newer {
@@ -223,8 +223,7 @@ impl Holding {
             return Err(Code::RegionFull);
         }
         let fresh = Held {
-            version: cell.version,
-            digest,
+            edition,
             bytes: bytes.to_vec(),
         };
         if counts {
@@ -301,9 +300,7 @@ impl Holding {
             minute,
         };
         self.counting()
-            .map(|(rig, epoch, minute, held)| {
-                (key(rig, epoch, minute), (held.version, held.digest))
-            })
+            .map(|(rig, epoch, minute, held)| (key(rig, epoch, minute), held.edition))
             .collect()
     }
 
@@ -370,17 +367,23 @@ impl Holding {
 fn shift(live: &mut Live, fingerprint: &mut u128, by: Shift, held: &Held) {
     let cell = Cell::decode(&*held.bytes).expect("only bytes that decoded are held");
     live.shift(by, &cell);
-    let digest = u128::from_le_bytes(held.digest);
+    let digest = u128::from_le_bytes(held.edition.1);
     *fingerprint = match by {
         Shift::Add => fingerprint.wrapping_add(digest),
         Shift::Take => fingerprint.wrapping_sub(digest),
     };
 }
 
-pub(super) fn decode_canonical(bytes: &[u8]) -> Result<Cell, CellFault> {
-    let cell = Cell::decode(bytes).map_err(|_| CellFault::Bytes)?;
-    if cell.encode_canonical() != bytes {
-        return Err(CellFault::NotCanonical);
+#[cfg(test)]
+impl Holding {
+    /// Counts the first cell twice, as a defect would.
+    pub(super) fn damage(&mut self) {
+        let first = self.counting().next().map(|(.., held)| held.clone());
+        shift(
+            &mut self.live,
+            &mut 0,
+            Shift::Add,
+            &first.expect("the test holds a cell"),
+        );
     }
-    Ok(cell)
 }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::sums::{Shift, touch};
 use crate::cell::HistRow;
+use crate::sketch::middle_us;
 
 /// A histogram that can also give back what it was given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,17 +63,23 @@ impl Durations {
         self.greatest.last_key_value().map(|(us, _)| *us)
     }
 
-    /// All values, ascending, each as its bucket's representative within [min, max].
+    /// All values, ascending, each as its bucket's representative within [min, max]; the last one is
+    /// the greatest, exact.
     pub(crate) fn ladder(&self) -> Ladder {
         let least = self.least.first_key_value().map_or(0, |(us, _)| *us);
         let most = self.max_us().unwrap_or(0).max(least);
         let positive = |values: i128| u128::try_from(values).unwrap_or(0);
         let zero = (self.zero > 0).then(|| (least, positive(self.zero)));
         let rest = self.buckets.iter().map(|(index, values)| {
-            let us = bucket_us(*index).clamp(least, most);
+            let us = middle_us(*index).clamp(least, most);
             (us, positive(*values))
         });
-        zero.into_iter().chain(rest).collect()
+        let mut ladder: Ladder = zero.into_iter().chain(rest).collect();
+        if let Some(top) = ladder.last_mut() {
+            top.1 = top.1.saturating_sub(1);
+            ladder.push((most, 1));
+        }
+        ladder
     }
 }
 
@@ -124,16 +131,4 @@ pub(crate) fn band_ranks(n: u64, percent: u64) -> (u64, u64) {
         }
     }
     (low, high)
-}
-
-#[allow(
-    clippy::float_arithmetic,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "stand-in"
-)]
-fn bucket_us(index: i32) -> u64 {
-    let lo = libm::exp2(f64::from(index) / 32.0);
-    let hi = libm::exp2(f64::from(index + 1) / 32.0);
-    libm::round(2e6 * lo * hi / (lo + hi)) as u64
 }

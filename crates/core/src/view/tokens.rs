@@ -14,6 +14,9 @@ use crate::money::div_half_even;
 const ISSUED: u32 = 1;
 const REDEEMED: u32 = 2;
 const VOIDED: u32 = 3;
+/// Touches one token can have. A set that was cut lost all touches of one hash, so it is this near
+/// to its bound.
+const KINDS: usize = 3;
 
 /// Touches of one token, counted by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +56,7 @@ impl Tokens {
                 _unknown => {}
             });
         }
-        if counts.set.len() >= limits::CELL_TOKENS_MAX {
+        if counts.set.len() + KINDS > limits::CELL_TOKENS_MAX {
             let last = counts.set.last().map_or(0, |token| token.hash);
             touch(&mut self.cuts, last, |held| *held += by.of(1));
         }
