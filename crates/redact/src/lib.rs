@@ -11,6 +11,9 @@
 //! never the event. Keys, policy and time are arguments; no clock, file, network or entropy is
 //! touched, and no error or log ever holds a value.
 
+pub mod apply;
 pub mod base32;
 pub mod detect;
 pub mod proof;
+pub mod pseudonym;
+mod text;

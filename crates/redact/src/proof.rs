@@ -8,6 +8,8 @@ use popwatch_core::event::{Kind, Line, Stage, Value};
 use popwatch_core::id::{CheckoutStage, CreatorId, EventId, PopupId, Sku, Source};
 use popwatch_core::record::{self, Draft, Record};
 
+use crate::detect::Place;
+
 /// What stands for a string that the second look had to take out.
 pub const WORD: &str = "[redacted]";
 
@@ -82,16 +84,16 @@ fn mask(mut record: Record, key: [u8; 12]) -> Record {
         record.event =
             Event::read(of, &mut fields).expect("a fixed word fits every field that takes text");
     }
-    if look::forbidden(record.id.as_str()) {
+    if look::forbidden(record.id.as_str(), Place::Identity) {
         record.id = EventId::new(&stand_in).expect("base 32 is printable");
     }
-    if look::forbidden(record.source.as_str()) {
+    if look::forbidden(record.source.as_str(), Place::Identity) {
         record.source = Source::new(&stand_in).expect("base 32 is printable");
     }
     if record
         .popup
         .as_ref()
-        .is_some_and(|popup| look::forbidden(popup.as_str()))
+        .is_some_and(|popup| look::forbidden(popup.as_str(), Place::Identity))
     {
         record.popup = Some(PopupId::new(&stand_in).expect("base 32 is a name"));
     }
@@ -109,7 +111,9 @@ impl FieldSink for Masked<'_> {
         let value = match value {
             Value::Text(text) => match field.kind {
                 Kind::Name | Kind::Subject | Kind::Remark | Kind::Text => Value::Text(WORD.into()),
-                Kind::Reference if look::forbidden(&text) => Value::Text(self.stand_in.into()),
+                Kind::Reference if look::forbidden(&text, Place::Reference) => {
+                    Value::Text(self.stand_in.into())
+                }
                 _ => Value::Text(text),
             },
             Value::Lines(lines) => Value::Lines(lines.into_iter().map(mask_line).collect()),
@@ -150,11 +154,13 @@ fn mask_stage(stage: Stage) -> Stage {
 /// bytes too, and one that happens to be a digit or an `@` would hide a card number or invent an
 /// address.
 mod look {
-    use super::{EventType, Kind};
+    use super::{EventType, Kind, Place};
+    use crate::apply;
 
     const TAG_BODY: u64 = 10;
     const TAG_CONTENT: u64 = 12;
     const TAG_TOTALS: u64 = 15;
+    const TAG_LINE_SKU: u64 = 1;
 
     /// Whether no text of the record holds a track, card number or e-mail address. Bytes that do
     /// not walk are not clean.
@@ -162,32 +168,39 @@ mod look {
         walk(bytes, &mut |tag, part| match tag {
             TAG_BODY => of.is_none_or(|of| body_clean(of, part)),
             TAG_CONTENT => true,
-            TAG_TOTALS => walk(part, &mut |_, text| text_clean(text)).unwrap_or(false),
-            _ => text_clean(part),
+            TAG_TOTALS => parts_clean(part, |_| Place::Identity),
+            _ => text_clean(part, Place::Identity),
         })
         .unwrap_or(false)
     }
 
     /// Whether a text holds what the second look is for.
-    pub(super) fn forbidden(text: &str) -> bool {
-        crate::detect::second_look(text)
+    pub(super) fn forbidden(text: &str, place: Place) -> bool {
+        crate::detect::second_look(text, place)
     }
 
     fn body_clean(of: EventType, body: &[u8]) -> bool {
         walk(body, &mut |tag, part| {
             let field = of.fields().iter().find(|field| u64::from(field.tag) == tag);
-            match field.map(|field| field.kind) {
-                Some(Kind::Lines | Kind::Stages) => {
-                    walk(part, &mut |_, text| text_clean(text)).unwrap_or(false)
-                }
-                _ => text_clean(part),
+            match field.map(|field| (field.kind, field)) {
+                Some((Kind::Lines, _)) => parts_clean(part, |tag| match tag {
+                    TAG_LINE_SKU => Place::Sku,
+                    _ => Place::Label,
+                }),
+                Some((Kind::Stages, _)) => parts_clean(part, |_| Place::Label),
+                Some((_, field)) => text_clean(part, apply::place(field)),
+                None => text_clean(part, Place::Text),
             }
         })
         .unwrap_or(false)
     }
 
-    fn text_clean(bytes: &[u8]) -> bool {
-        std::str::from_utf8(bytes).is_ok_and(|text| !forbidden(text))
+    fn parts_clean(message: &[u8], place: impl Fn(u64) -> Place) -> bool {
+        walk(message, &mut |tag, text| text_clean(text, place(tag))).unwrap_or(false)
+    }
+
+    fn text_clean(bytes: &[u8], place: Place) -> bool {
+        std::str::from_utf8(bytes).is_ok_and(|text| !forbidden(text, place))
     }
 
     /// Calls `each` with every length-delimited field; `None` when the bytes are no message.
