@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use popwatch_core::limits;
 use popwatch_node::client::{Answer, Client};
-use serde::Deserialize;
+use popwatch_wire::verdict::{self, Status, Verdict};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,32 +31,6 @@ pub(crate) struct Till {
     edge: String,
     patience: Patience,
     first_wait: Duration,
-}
-
-/// What an edge says about the events of one request.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Verdicts {
-    /// The rig that answered.
-    pub(crate) rig: String,
-    /// Its epoch.
-    pub(crate) epoch: u32,
-    /// One per event, in order.
-    pub(crate) results: Vec<Verdict>,
-}
-
-/// What became of one event.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub(crate) struct Verdict {
-    /// Its id, where it could be read.
-    pub(crate) id: Option<String>,
-    /// `accepted`, `duplicate` or `rejected`.
-    pub(crate) status: String,
-    /// Where it stands in the journal.
-    pub(crate) seq: Option<u64>,
-    /// The epoch of that place, where it is not the answer's.
-    pub(crate) epoch: Option<u32>,
-    /// Why it was rejected.
-    pub(crate) error: Option<Value>,
 }
 
 /// Verdicts, counted.
@@ -104,7 +78,11 @@ impl Till {
     }
 
     /// Posts one body until the edge has answered it or patience ends.
-    pub(crate) async fn post(&self, content_type: &str, body: Bytes) -> anyhow::Result<Verdicts> {
+    pub(crate) async fn post(
+        &self,
+        content_type: &str,
+        body: Bytes,
+    ) -> anyhow::Result<verdict::Answer> {
         let url = format!("{}/v1/events", self.edge);
         let headers = [("content-type", content_type)];
         let mut wait = self.first_wait;
@@ -143,10 +121,13 @@ impl Till {
 impl Tally {
     /// Counts one verdict.
     pub(crate) fn count(&mut self, verdict: &Verdict) {
-        match &*verdict.status {
-            "accepted" => self.accepted += 1,
-            "duplicate" => self.duplicate += 1,
-            _ => *self.rejected.entry(verdict.code().to_owned()).or_default() += 1,
+        match verdict.status {
+            Status::Accepted => self.accepted += 1,
+            Status::Duplicate => self.duplicate += 1,
+            Status::Rejected => {
+                let code = verdict.error.as_ref().map_or("-", |error| &error.code);
+                *self.rejected.entry(code.to_owned()).or_default() += 1;
+            }
         }
     }
 
@@ -167,18 +148,6 @@ impl Tally {
             text.push_str(&format!(", {count} {}", print::plain(code)));
         }
         text
-    }
-}
-
-impl Verdict {
-    /// The code of the rejection; `-` without one.
-    pub(crate) fn code(&self) -> &str {
-        self.error_text("code").unwrap_or("-")
-    }
-
-    /// One field of the rejection.
-    pub(crate) fn error_text(&self, field: &str) -> Option<&str> {
-        self.error.as_ref()?.get(field)?.as_str()
     }
 }
 

@@ -5,8 +5,7 @@ use crate::assets;
 use crate::exit::{Exit, Misuse};
 use crate::player::{Cue, Player, by_rig};
 use crate::print::{self, Format};
-use crate::till::{Patience, Tally, Till, Verdict};
-use anyhow::Context;
+use crate::till::{Patience, Tally, Till};
 use futures_util::future::try_join_all;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
@@ -16,6 +15,7 @@ use popwatch_core::money::{Currency, Money};
 use popwatch_core::time::WallMs;
 use popwatch_wire::sales_file::sequence::Sequence;
 use popwatch_wire::sales_file::{CurrencyRule, Day, Durations, Plan, SalesFileFault, TimedEvent};
+use popwatch_wire::verdict::{Status, Verdict};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -179,7 +179,7 @@ impl Totals {
             else {
                 continue;
             };
-            if verdict.status == "rejected" {
+            if verdict.status == Status::Rejected {
                 continue;
             }
             let row = self.money.entry(currency.to_owned()).or_default();
@@ -207,7 +207,6 @@ fn prepare(args: &ReplayArgs) -> anyhow::Result<Replay> {
     let bytes = read_file(&args.file)?;
     let unreadable = |fault: SalesFileFault| Misuse::input(format!("{name}: {fault}"));
     let file = SalesFile::read(&bytes).map_err(unreadable)?;
-    let gbp = Currency::new("GBP").context("GBP is an ISO 4217 currency")?;
     let plan = Plan {
         source,
         popup,
@@ -215,7 +214,7 @@ fn prepare(args: &ReplayArgs) -> anyhow::Result<Replay> {
         hours: args.hours,
         currency: match args.currency_by_country {
             true => CurrencyRule::ByCountry,
-            false => CurrencyRule::One(gbp),
+            false => CurrencyRule::Pounds,
         },
     };
     let replay = Replay {
@@ -346,6 +345,8 @@ fn summary(replay: &Replay, starts: &Timestamp, count: usize, totals: &Totals) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use popwatch_core::code::Code;
+    use popwatch_wire::verdict::EventProblem;
 
     fn replay() -> Replay {
         Replay {
@@ -355,21 +356,10 @@ mod tests {
                 popup: PopupId::new("demo").unwrap(),
                 starts: WallMs(0),
                 hours: 3,
-                currency: CurrencyRule::One(Currency::new("GBP").unwrap()),
+                currency: CurrencyRule::Pounds,
             },
             durations: assets::durations().unwrap(),
         }
-    }
-
-    fn verdicts(status: &str, count: usize) -> Vec<Verdict> {
-        let verdict = Verdict {
-            id: None,
-            status: status.into(),
-            seq: None,
-            epoch: None,
-            error: None,
-        };
-        vec![verdict; count]
     }
 
     #[test]
@@ -383,7 +373,8 @@ mod tests {
         for cue in replay.cues() {
             let events = replay.events(cue.what).unwrap();
             let events: Vec<Value> = events.into_iter().map(|timed| timed.event).collect();
-            totals.count(&events, &verdicts("accepted", events.len()));
+            let accepted = Verdict::accepted("a".into(), 1);
+            totals.count(&events, &vec![accepted; events.len()]);
         }
         assert_eq!(
             money_lines(&totals),
@@ -397,7 +388,8 @@ mod tests {
         let event = json!({ "type": "popwatch.payment.captured",
             "data": { "amount": 5, "currency": "EUR" } });
         let mut totals = Totals::default();
-        totals.count(&[event], &verdicts("rejected", 1));
+        let problem = EventProblem::whole(Code::ClassShed, "later");
+        totals.count(&[event], &[Verdict::rejected(None, &problem)]);
         assert!(totals.money.is_empty() && totals.tally.rejected_total() == 1);
     }
 

@@ -6,8 +6,9 @@
 use crate::args::SendArgs;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format};
-use crate::till::{self, NDJSON, Patience, Tally, Till, Verdict, Verdicts};
+use crate::till::{self, NDJSON, Patience, Tally, Till};
 use popwatch_core::limits;
+use popwatch_wire::verdict::{Answer, Status, Verdict};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -90,16 +91,16 @@ async fn send_lines(
     Ok(())
 }
 
-fn show(verdicts: &Verdicts, tally: &mut Tally, format: Format) -> anyhow::Result<()> {
-    for verdict in &verdicts.results {
+fn show(answer: &Answer, tally: &mut Tally, format: Format) -> anyhow::Result<()> {
+    for verdict in &answer.results {
         tally.count(verdict);
         match format {
-            Format::Text => print::line(sentence(verdicts, verdict))?,
+            Format::Text => print::line(sentence(answer, verdict))?,
             Format::Json => print::json(&json!({
                 "id": verdict.id,
                 "status": verdict.status,
-                "rig": verdicts.rig,
-                "epoch": verdict.epoch.unwrap_or(verdicts.epoch),
+                "rig": answer.rig,
+                "epoch": verdict.epoch.unwrap_or(answer.epoch),
                 "seq": verdict.seq,
                 "error": verdict.error,
             }))?,
@@ -109,21 +110,21 @@ fn show(verdicts: &Verdicts, tally: &mut Tally, format: Format) -> anyhow::Resul
 }
 
 /// `accepted   2011-12-05/580538/sale  till-1 epoch 3 seq 1841`.
-fn sentence(verdicts: &Verdicts, verdict: &Verdict) -> String {
+fn sentence(answer: &Answer, verdict: &Verdict) -> String {
     let id = verdict.id.as_deref().unwrap_or("(no id)");
-    let mut text = format!("{:<10} {id}", verdict.status);
+    let status = match verdict.status {
+        Status::Accepted => "accepted",
+        Status::Duplicate => "duplicate",
+        Status::Rejected => "rejected",
+    };
+    let mut text = format!("{status:<10} {id}");
     if let Some(seq) = verdict.seq {
-        let epoch = verdict.epoch.unwrap_or(verdicts.epoch);
-        text.push_str(&format!("  {} epoch {epoch} seq {seq}", verdicts.rig));
+        let epoch = verdict.epoch.unwrap_or(answer.epoch);
+        text.push_str(&format!("  {} epoch {epoch} seq {seq}", answer.rig));
     }
-    if verdict.error.is_some() {
-        text.push_str(&format!("  {}", verdict.code()));
-        for part in ["field", "detail"]
-            .into_iter()
-            .filter_map(|part| verdict.error_text(part))
-        {
-            text.push_str(&format!("  {part}"));
-        }
+    if let Some(error) = &verdict.error {
+        let field = error.field.as_deref().unwrap_or("event");
+        text.push_str(&format!("  {} {field}: {}", error.code, error.detail));
     }
     print::plain(&text)
 }
@@ -217,6 +218,8 @@ fn join_objects(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use popwatch_core::code::Code;
+    use popwatch_wire::verdict::EventProblem;
 
     fn input(bytes: &'static [u8]) -> BufReader<Box<dyn Read>> {
         BufReader::new(Box::new(bytes))
@@ -243,28 +246,22 @@ mod tests {
 
     #[test]
     fn a_verdict_reads_as_one_line() {
-        let verdict = |status: &str, seq, error| Verdict {
-            id: Some("a\u{1b}b".into()),
-            status: status.into(),
-            seq,
-            epoch: None,
-            error,
-        };
-        let answer = Verdicts {
+        let answer = Answer {
             rig: "till-1".into(),
             epoch: 3,
+            durable_seq: 7,
             results: Vec::new(),
         };
-        let taken = verdict("accepted", Some(7), None);
+        let taken = Verdict::accepted("a\u{1b}b".into(), 7);
         assert_eq!(
             sentence(&answer, &taken),
             "accepted   a·b  till-1 epoch 3 seq 7"
         );
-        let error = json!({ "code": "PW0103", "field": "data.qty", "detail": "is missing" });
-        let refused = verdict("rejected", None, Some(error));
+        let problem = EventProblem::of(Code::DataInvalid, "data.qty", "is missing");
+        let refused = Verdict::rejected(Some("a".into()), &problem);
         assert_eq!(
             sentence(&answer, &refused),
-            "rejected   a·b  PW0103  data.qty  is missing"
+            "rejected   a  PW0103 data.qty: is missing"
         );
     }
 }

@@ -1,6 +1,8 @@
 //! A till against edges that are slow, shed, refuse or lie.
 
 use super::*;
+use popwatch_core::code::Code;
+use popwatch_wire::verdict::EventProblem;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -137,15 +139,10 @@ fn batches_keep_both_bounds() {
 #[test]
 fn rejections_are_counted_by_code() {
     let mut tally = Tally::default();
-    for (status, code) in [("accepted", ""), ("duplicate", ""), ("rejected", "PW0103")] {
-        tally.count(&Verdict {
-            id: None,
-            status: status.into(),
-            seq: None,
-            epoch: None,
-            error: Some(json!({ "code": code })),
-        });
-    }
+    let refused = EventProblem::of(Code::DataInvalid, "data.qty", "is missing");
+    tally.count(&Verdict::accepted("a".into(), 1));
+    tally.count(&Verdict::duplicate("b".into(), None, 1));
+    tally.count(&Verdict::rejected(None, &refused));
     assert_eq!(
         tally.sentence(),
         "3 events: 1 accepted, 1 duplicate, 1 rejected, 1 PW0103"

@@ -5,8 +5,8 @@ use popwatch_core::money::Currency;
 /// How the currency of a document is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CurrencyRule {
-    /// All amounts are in this one: the plain reading of a sheet is GBP.
-    One(Currency),
+    /// All amounts are in GBP: the plain reading of a sheet.
+    Pounds,
     /// The currency of each document's Country, with the same integer of minor units. Invented, to
     /// have a popup in many currencies.
     ByCountry,

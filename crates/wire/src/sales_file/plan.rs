@@ -1,8 +1,9 @@
 //! A document as the events a till would have reported.
 
+use crate::json::rfc3339;
+
 use super::countries::{CurrencyRule, currency_of_country};
 use super::{Day, Document, DocumentKind, DocumentLine, Durations, SalesFileFault};
-use jiff::Timestamp;
 use popwatch_core::id::{PopupId, Source};
 use popwatch_core::money::Currency;
 use popwatch_core::time::WallMs;
@@ -90,7 +91,7 @@ impl Plan {
             "id": id,
             "source": self.source.as_str(),
             "type": format!("popwatch.{name}"),
-            "time": rfc3339(at),
+            "time": rfc3339(at.0),
             "popup": self.popup.as_str(),
             "datacontenttype": "application/json",
             "data": data,
@@ -170,7 +171,7 @@ impl Plan {
             rule,
         };
         match self.currency {
-            CurrencyRule::One(currency) => Ok(currency),
+            CurrencyRule::Pounds => Ok(Currency::new("GBP").expect("GBP is an ISO 4217 code")),
             CurrencyRule::ByCountry => {
                 let mut found = None;
                 for line in &document.lines {
@@ -198,16 +199,4 @@ fn lines(document: &Document, sign: i64) -> Value {
         })
     };
     Value::Array(document.lines.iter().map(line).collect())
-}
-
-/// A moment as RFC 3339 in UTC. Moments outside the years jiff knows are those of its ends.
-pub(super) fn rfc3339(at: WallMs) -> String {
-    let ends = if at.0 < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
-    Timestamp::from_millisecond(at.0)
-        .unwrap_or(ends)
-        .to_string()
 }

@@ -4,8 +4,8 @@
 //! one source keep their order, because one rig reports them all.
 
 use super::SalesFileFault;
-use super::plan::{Plan, TimedEvent, rfc3339};
-use jiff::Timestamp;
+use super::plan::{Plan, TimedEvent};
+use crate::json::{rfc3339, rfc3339_ms};
 use popwatch_core::limits;
 use popwatch_core::time::WallMs;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ impl Sequence {
         let time = WallMs(plan.starts.0 + self.offset_ms(event, plan.hours));
         let mut value = event.event.clone();
         value["popup"] = json!(plan.popup.as_str());
-        value["time"] = json!(rfc3339(time));
+        value["time"] = json!(rfc3339(time.0));
         TimedEvent { time, event: value }
     }
 }
@@ -93,8 +93,8 @@ fn read_line(row: u64, line: &[u8]) -> Result<(String, i64, Value), SalesFileFau
     let source = text("source")
         .ok_or_else(|| fault("source", "must be a string"))?
         .to_owned();
-    let time: Timestamp = text("time")
-        .and_then(|time| time.parse().ok())
+    let time_ms = text("time")
+        .and_then(rfc3339_ms)
         .ok_or_else(|| fault("time", "must be an RFC 3339 time"))?;
-    Ok((source, time.as_millisecond(), event))
+    Ok((source, time_ms, event))
 }

@@ -1,8 +1,12 @@
 //! The truths of two real days, and what a broken sheet is told.
 
 use super::*;
-use popwatch_core::money::Currency;
+use crate::cloudevents::Request;
+use crate::door::{Admission, Arrival, Door};
+use popwatch_core::id::JournalId;
 use popwatch_core::time::WallMs;
+use popwatch_redact::apply as redact;
+use popwatch_redact::pseudonym::{Keys, ReferenceKey};
 use serde_json::{Value, json};
 
 const DEC_05: &[u8] = include_bytes!("../../../popwatch/assets/online_retail/2011-12-05.csv");
@@ -17,10 +21,6 @@ fn plan(currency: CurrencyRule) -> Plan {
         hours: 3,
         currency,
     }
-}
-
-fn gbp() -> CurrencyRule {
-    CurrencyRule::One(Currency::new("GBP").unwrap())
 }
 
 fn events(day: &Day, rule: CurrencyRule) -> Vec<Value> {
@@ -85,6 +85,33 @@ fn the_ninth_of_december_is_told_exactly() {
     );
 }
 
+/// Most of that day's refunds are fees and a charity payment, so some minutes go below zero.
+#[test]
+fn five_minutes_of_the_popup_are_net_negative() {
+    let day = Day::read(DEC_05).unwrap();
+    let mut minutes = std::collections::BTreeMap::<i64, i64>::new();
+    for document in &day.documents {
+        *minutes
+            .entry(day.offset_ms(document, 3) / 60_000)
+            .or_default() += document.minor();
+    }
+    assert_eq!(minutes.values().filter(|minor| **minor < 0).count(), 5);
+    assert_eq!(minutes.values().sum::<i64>(), 5_775_132);
+}
+
+#[test]
+fn one_order_dwarfs_the_median() {
+    let day = Day::read(DEC_09).unwrap();
+    let sales = day
+        .documents
+        .iter()
+        .filter(|d| d.kind == DocumentKind::Sale);
+    let mut minor: Vec<i64> = sales.map(Document::minor).collect();
+    minor.sort_unstable();
+    let nearest_rank = minor[minor.len().div_ceil(2) - 1];
+    assert_eq!((nearest_rank, minor.last()), (32_905, Some(&16_846_960)));
+}
+
 #[test]
 fn identical_lines_stay_apart() {
     let day = Day::read(DEC_05).unwrap();
@@ -147,7 +174,7 @@ fn the_count_reveals_what_staff_wrote_off_and_nothing_else() {
 #[test]
 fn the_shelf_is_filled_before_the_doors_open_and_counted_after_they_close() {
     let day = Day::read(DEC_05).unwrap();
-    let (shelves, plan) = (ShelfPlan::of(&day), plan(gbp()));
+    let (shelves, plan) = (ShelfPlan::of(&day), plan(CurrencyRule::Pounds));
     let opening = shelves.opening(&plan, &day);
     let count = shelves.count(&plan, &day);
     assert_eq!(opening.len(), shelves.shelves().len());
@@ -186,7 +213,7 @@ fn documents_of_one_minute_spread_over_it_in_the_order_of_their_numbers() {
 #[test]
 fn a_sale_becomes_three_events() {
     let day = Day::read(DEC_05).unwrap();
-    let all = events(&day, gbp());
+    let all = events(&day, CurrencyRule::Pounds);
     assert_eq!(all.len(), 127 * 3 + 16 + 8);
     assert_eq!(all[0]["id"], "2011-12-05/580538/sale/started");
     assert_eq!(
@@ -212,7 +239,7 @@ fn a_sale_becomes_three_events() {
 
 #[test]
 fn a_refund_is_positive_and_names_no_sale() {
-    let all = events(&Day::read(DEC_05).unwrap(), gbp());
+    let all = events(&Day::read(DEC_05).unwrap(), CurrencyRule::Pounds);
     let refunds: Vec<_> = all
         .iter()
         .filter(|e| e["type"] == "popwatch.payment.refunded")
@@ -245,7 +272,7 @@ fn gifts_and_write_offs_move_goods_one_line_at_a_time() {
         A1,B,Adjust bad debt,1,2011-12-05 08:00:00,-11062.06,,EIRE\n",
     )
     .unwrap();
-    let all = events(&day, gbp());
+    let all = events(&day, CurrencyRule::Pounds);
     let told: Vec<_> = all
         .iter()
         .map(|e| (e["id"].as_str().unwrap(), &e["data"]))
@@ -273,6 +300,65 @@ fn gifts_and_write_offs_move_goods_one_line_at_a_time() {
     );
 }
 
+fn door() -> Door {
+    Door {
+        rig: "rig-0".parse().unwrap(),
+        journal_id: JournalId([7; 16]),
+        default_popup: None,
+        keys: Keys::new(ReferenceKey::new([1; 32])).with_root([2; 32]),
+        plan: redact::Plan::default(),
+    }
+}
+
+/// No real sale trips a detector, no field is unknown, no id is used twice.
+#[test]
+fn every_event_passes_the_door_untouched() {
+    let mut ids = std::collections::BTreeSet::new();
+    for sheet in [DEC_05, DEC_09] {
+        let day = Day::read(sheet).unwrap();
+        let shelves = ShelfPlan::of(&day);
+        let mut all = events(&day, CurrencyRule::ByCountry);
+        let plan = plan(CurrencyRule::Pounds);
+        all.extend(
+            shelves
+                .opening(&plan, &day)
+                .into_iter()
+                .map(|timed| timed.event),
+        );
+        all.extend(
+            shelves
+                .count(&plan, &day)
+                .into_iter()
+                .map(|timed| timed.event),
+        );
+        for event in &all {
+            let id = event["id"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+            let body = event.to_string();
+            let request = Request {
+                content_type: Some("application/cloudevents+json"),
+                body: body.as_bytes(),
+                ..Request::default()
+            };
+            let arrival = Arrival {
+                mono_ns: 1,
+                wall_ms: plan.ends().0,
+                local_sender: true,
+            };
+            let mut counts = redact::Counts::default();
+            let admitted = door()
+                .admit_counted(&request, arrival, &mut counts)
+                .unwrap();
+            assert!(
+                matches!(admitted[..], [Admission::Ready(_)]),
+                "{id}: {admitted:?}"
+            );
+            assert_eq!(counts, redact::Counts::default(), "{id}");
+        }
+    }
+    assert!(ids.len() > 4_000);
+}
+
 #[test]
 fn countries_decide_the_currency_and_keep_the_integer() {
     let all = events(&Day::read(DEC_05).unwrap(), CurrencyRule::ByCountry);
@@ -295,7 +381,7 @@ fn countries_decide_the_currency_and_keep_the_integer() {
 #[test]
 fn a_checkout_starts_before_its_payment_and_within_the_popup() {
     let day = Day::read(DEC_05).unwrap();
-    let (deck, plan) = (Durations::parse(DECK).unwrap(), plan(gbp()));
+    let (deck, plan) = (Durations::parse(DECK).unwrap(), plan(CurrencyRule::Pounds));
     assert_eq!(deck.total(), 300_056);
     for document in day
         .documents
@@ -344,7 +430,7 @@ fn a_fault_names_row_and_column() {
         "2,10001,a",
         "row 4 has another number of fields than the first row, or broken quotes",
     );
-    check_refused(b"a,b\n", "the first row names no column Description");
+    check_refused(b"a,b\n", "the first row names no column InvoiceNo");
     check_refused(HEAD.as_bytes(), "the file holds no line");
 }
 
@@ -353,7 +439,11 @@ fn an_unknown_country_is_a_fault_only_where_it_decides() {
     let sheet = format!("{HEAD}1,10001,a,1,2011-12-05 08:00:00,1.00,,Atlantis,\n");
     let day = Day::read(sheet.as_bytes()).unwrap();
     let deck = Durations::parse(DECK).unwrap();
-    assert!(plan(gbp()).events(&day, &day.documents[0], &deck).is_ok());
+    assert!(
+        plan(CurrencyRule::Pounds)
+            .events(&day, &day.documents[0], &deck)
+            .is_ok()
+    );
     let fault = plan(CurrencyRule::ByCountry)
         .events(&day, &day.documents[0], &deck)
         .unwrap_err();
@@ -375,7 +465,7 @@ fn a_sequence_keeps_its_events_and_takes_the_replays_popup_and_time() {
         .map(|e| (e.rig_index, e.offset_ms))
         .collect();
     assert_eq!(order, [(1, 0), (0, 9_000)]);
-    let sent = file.event(&plan(gbp()), &file.events[1]);
+    let sent = file.event(&plan(CurrencyRule::Pounds), &file.events[1]);
     assert_eq!(sent.time.0, 1_790_000_000_000 + 9_000 * 3 * 360);
     assert_eq!(sent.event["popup"], "demo");
     assert_eq!(sent.event["data"], json!({ "x": 1 }));
