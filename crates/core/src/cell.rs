@@ -302,8 +302,8 @@ pub enum HistKind {
 /// A histogram of durations: base-2 exponential, scale 5 (see [`crate::sketch`]).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct HistRow {
-    /// See [`HistKind`].
-    #[prost(enumeration = "HistKind", tag = "1")]
+    /// See [`HistKind`]. A plain number on the wire, so that the first kind is written too.
+    #[prost(int32, tag = "1")]
     pub kind: i32,
     /// Values.
     #[prost(uint64, tag = "2")]

@@ -6,7 +6,8 @@
 //! float decides anything and merging in any order gives the same bytes (L12).
 //!
 //! A quantile is the nearest rank, answered with the harmonic mean of its bucket's bounds: off by at
-//! most (base − 1)/(base + 1) = 1.083 %, as long as the value lies in the 27 octaves.
+//! most (base − 1)/(base + 1) = 1.083 % and, as answers are whole µs, half a µs, as long as the value
+//! lies in the 27 octaves.
 #![deny(clippy::float_arithmetic)]
 
 mod bounds;

@@ -98,9 +98,10 @@ fn each_value_lies_in_its_bucket_and_the_middle_within_the_bound() {
     assert_eq!(index_of(u64::MAX), Some(INDEX_MAX));
 }
 
-/// |answer − exact| ≤ 1.0831 % of exact, in integers.
+/// |answer − exact| ≤ 1.0831 % of exact and half a µs of rounding, in integers.
 fn within_bound(answer: u64, exact: u64) -> bool {
-    u128::from(answer.abs_diff(exact)) * 1_000_000 <= u128::from(exact) * 10_831
+    let twice_off = (2 * u128::from(answer.abs_diff(exact))).saturating_sub(1);
+    twice_off * 1_000_000 <= 2 * u128::from(exact) * 10_831
 }
 
 fn of(values: impl IntoIterator<Item = u64>) -> Histogram {
@@ -152,7 +153,7 @@ fn durations() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn quantiles_keep_the_bound(
