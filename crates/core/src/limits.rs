@@ -20,6 +20,8 @@ pub const EVENT_STAGES_MAX: usize = 32;
 pub const EVENT_ID_BYTES_MAX: usize = 256;
 /// A reference that travels to a provider, bytes. Beyond: rejected PW0103.
 pub const REFERENCE_BYTES_MAX: usize = 96;
+/// Any other string of an event, bytes. Beyond: rejected PW0109.
+pub const STRING_BYTES_MAX: usize = 1_024;
 /// A chat message, bytes. Beyond: cut at a character boundary, counted.
 pub const CHAT_BYTES_MAX: usize = 4_096;
 /// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
