@@ -4,15 +4,13 @@
 //! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
 //! allocates, and no error repeats a value it read.
 
+pub mod answer_v1;
 pub mod cloudevents;
 pub mod door;
 pub mod event_v1;
 mod inflate;
 pub mod json;
-pub mod problem;
-pub mod verdict;
-
-pub mod answer_v1;
 pub mod lanes;
-
+pub mod problem;
 pub mod sales_file;
+pub mod verdict;

@@ -52,6 +52,8 @@ fn shape(error: &csv::Error) -> SalesFileFault {
 struct Columns {
     invoice: Column,
     stock_code: Column,
+    /// Part of the layout, never read: free text.
+    _description: Column,
     quantity: Column,
     date: Column,
     price: Column,
@@ -77,10 +79,10 @@ impl Columns {
                 })
                 .ok_or(SalesFileFault::ColumnMissing { column })
         };
-        find("Description")?;
         Ok(Self {
             invoice: find("InvoiceNo")?,
             stock_code: find("StockCode")?,
+            _description: find("Description")?,
             quantity: find("Quantity")?,
             date: find("InvoiceDate")?,
             price: find("UnitPrice")?,

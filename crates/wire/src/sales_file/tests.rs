@@ -1,6 +1,10 @@
 //! The truths of two real days, and what a broken sheet is told.
 
 use super::*;
+use popwatch_core::event::{
+    Event, EventType, Field, FieldFault, FieldSource, Line, Value as Datum,
+};
+use popwatch_core::id::EventId;
 use popwatch_core::money::Currency;
 use popwatch_core::time::WallMs;
 use serde_json::{Value, json};
@@ -83,6 +87,33 @@ fn the_ninth_of_december_is_told_exactly() {
             .iter()
             .any(|document| document.minor() == 16_846_960)
     );
+}
+
+/// Most of that day's refunds are fees and a charity payment, so some minutes go below zero.
+#[test]
+fn five_minutes_of_the_popup_are_net_negative() {
+    let day = Day::read(DEC_05).unwrap();
+    let mut minutes = std::collections::BTreeMap::<i64, i64>::new();
+    for document in &day.documents {
+        *minutes
+            .entry(day.offset_ms(document, 3) / 60_000)
+            .or_default() += document.minor();
+    }
+    assert_eq!(minutes.values().filter(|minor| **minor < 0).count(), 5);
+    assert_eq!(minutes.values().sum::<i64>(), 5_775_132);
+}
+
+#[test]
+fn one_order_dwarfs_the_median() {
+    let day = Day::read(DEC_09).unwrap();
+    let sales = day
+        .documents
+        .iter()
+        .filter(|d| d.kind == DocumentKind::Sale);
+    let mut minor: Vec<i64> = sales.map(Document::minor).collect();
+    minor.sort_unstable();
+    let nearest_rank = minor[minor.len().div_ceil(2) - 1];
+    assert_eq!((nearest_rank, minor.last()), (32_905, Some(&16_846_960)));
 }
 
 #[test]
@@ -273,6 +304,66 @@ fn gifts_and_write_offs_move_goods_one_line_at_a_time() {
     );
 }
 
+/// Reads data as the catalogue asks for it, strictly.
+struct Data<'a>(&'a Value);
+
+impl FieldSource for Data<'_> {
+    fn take(&mut self, field: &'static Field) -> Result<Option<Datum>, FieldFault> {
+        Ok(self.0.get(field.name).map(|value| match value {
+            Value::String(text) => Datum::Text(text.as_str().into()),
+            Value::Number(number) => Datum::Int(number.as_i64().unwrap()),
+            Value::Array(lines) => Datum::Lines(lines.iter().map(line).collect()),
+            other => panic!("{}: {other}", field.name),
+        }))
+    }
+}
+
+fn line(line: &Value) -> Line {
+    Line {
+        sku: line["sku"].as_str().unwrap().parse().unwrap(),
+        qty: line["qty"].as_i64().unwrap(),
+        amount: line["amount"].as_i64().unwrap(),
+        creator: Some(line["creator"].as_str().unwrap().parse().unwrap()),
+    }
+}
+
+#[test]
+fn every_event_is_one_the_catalogue_knows_whole() {
+    let mut ids = std::collections::BTreeSet::new();
+    for sheet in [DEC_05, DEC_09] {
+        let day = Day::read(sheet).unwrap();
+        let shelves = ShelfPlan::of(&day);
+        let mut all = events(&day, CurrencyRule::ByCountry);
+        all.extend(
+            shelves
+                .opening(&plan(gbp()), &day)
+                .into_iter()
+                .map(|timed| timed.event),
+        );
+        all.extend(
+            shelves
+                .count(&plan(gbp()), &day)
+                .into_iter()
+                .map(|timed| timed.event),
+        );
+        for event in &all {
+            let id = event["id"].as_str().unwrap();
+            EventId::new(id).unwrap();
+            assert!(ids.insert(id.to_owned()), "{id} twice");
+            let kind = EventType::from_cloudevents(event["type"].as_str().unwrap()).unwrap();
+            let known = |name: &String| kind.fields().iter().any(|field| field.name == name);
+            assert!(
+                event["data"].as_object().unwrap().keys().all(known),
+                "{event}"
+            );
+            let read = Event::read(kind, &mut Data(&event["data"]));
+            assert!(read.is_ok(), "{id}: {}", read.unwrap_err());
+            assert!(event.to_string().len() <= limits::EVENT_BYTES_MAX, "{id}");
+        }
+    }
+    assert!(ids.len() > 4_000);
+}
+
 #[test]
 fn countries_decide_the_currency_and_keep_the_integer() {
     let all = events(&Day::read(DEC_05).unwrap(), CurrencyRule::ByCountry);
@@ -344,7 +435,7 @@ fn a_fault_names_row_and_column() {
         "2,10001,a",
         "row 4 has another number of fields than the first row, or broken quotes",
     );
-    check_refused(b"a,b\n", "the first row names no column Description");
+    check_refused(b"a,b\n", "the first row names no column InvoiceNo");
     check_refused(HEAD.as_bytes(), "the file holds no line");
 }
 
