@@ -40,4 +40,6 @@ pub mod region;
 
 pub mod lane;
 
+pub mod role;
+
 pub mod invariant;

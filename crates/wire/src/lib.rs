@@ -8,6 +8,7 @@ pub mod answer_v1;
 pub mod cloudevents;
 pub mod door;
 pub mod event_v1;
+pub mod exposition;
 mod inflate;
 pub mod json;
 pub mod lanes;

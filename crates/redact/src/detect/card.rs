@@ -29,6 +29,21 @@ impl Group {
     }
 }
 
+<<<<<<< HEAD
+/// Reports card numbers.
+pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Spans) {
+    let groups = groups(text, place);
+    let mut first = 0;
+    while let Some(group) = groups.get(first) {
+        first += if group.exempt {
+            1
+        } else if group.length() > DIGITS_MAX {
+            long_run(text, *group, place, budget, spans);
+            1
+        } else {
+            window(text, &groups[first..], budget, spans).unwrap_or(1)
+        };
+=======
 /// Reports card numbers. Windows that overlap go as one: the digits before a card may make a number
 /// with its front half, and the rest of it must not stay.
 pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Spans) {
@@ -56,6 +71,7 @@ pub(super) fn find(text: &str, place: Place, budget: &mut Budget, spans: &mut Sp
     }
     if let Some((from, to)) = open {
         spans.add(Rule::Pan, from, to);
+>>>>>>> w/tools
     }
 }
 
@@ -99,8 +115,14 @@ fn run_end(bytes: &[u8], from: usize, fits: impl Fn(&u8) -> bool) -> usize {
     from + bytes[from..].iter().take_while(|byte| fits(byte)).count()
 }
 
+<<<<<<< HEAD
+/// Tests the windows that start at the first group, longest first; answers how many groups the hit
+/// covers.
+fn window(text: &str, groups: &[Group], budget: &mut Budget, spans: &mut Spans) -> Option<usize> {
+=======
 /// Tests the windows that start at the first group, longest first; answers the span of the hit.
 fn window(text: &str, groups: &[Group], budget: &mut Budget) -> Option<(usize, usize)> {
+>>>>>>> w/tools
     let mut digits = [0; DIGITS_MAX];
     let mut filled = 0;
     let mut ends = [(0, 0); DIGITS_MAX];
@@ -129,7 +151,12 @@ fn window(text: &str, groups: &[Group], budget: &mut Budget) -> Option<(usize, u
         let (start, end) = (groups[0].start, groups[*last].end);
         let near = || card_word_near(text, start, end);
         if accepted(&digits[..*length], Shape::of(&groups[..=*last]), near) {
+<<<<<<< HEAD
+            spans.add(Rule::Pan, start, end);
+            return Some(last + 1);
+=======
             return Some((start, end));
+>>>>>>> w/tools
         }
     }
     None

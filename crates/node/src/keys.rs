@@ -1,0 +1,64 @@
+//! The key that pseudonyms are made with, in the data directory or shared by configuration.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use popwatch_redact::pseudonym::PseudonymKeys;
+
+use crate::ambient::Ambient;
+use crate::config::{ConfigFault, EdgeConfig};
+
+/// The configured key, the stored one, or a new one that is then stored with mode 0600.
+pub(crate) fn pseudonym_keys(
+    config: &EdgeConfig,
+    data: &Path,
+    ambient: &Ambient,
+) -> Result<PseudonymKeys, ConfigFault> {
+    if let Some(text) = &config.pseudonym_key {
+        let key = parse_hex(text).ok_or_else(|| ConfigFault::Value {
+            field: String::from("edge.pseudonym_key"),
+            problem: String::from("must be 64 hexadecimal digits"),
+        })?;
+        return Ok(PseudonymKeys::new(key));
+    }
+    let folder = data.join("keys");
+    let path = folder.join("pseudonym");
+    let unreadable = |source| ConfigFault::Unreadable { path: path.clone(), source };
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let key = bytes.try_into().map_err(|_| ConfigFault::Value {
+                field: path.display().to_string(),
+                problem: String::from(
+                    "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms \
+                     made before and after will then differ",
+                ),
+            })?;
+            Ok(PseudonymKeys::new(key))
+        }
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+            let key: [u8; 32] = ambient.random();
+            std::fs::create_dir_all(&folder).map_err(unreadable)?;
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(unreadable)?;
+            file.write_all(&key).and_then(|()| file.sync_all()).map_err(unreadable)?;
+            Ok(PseudonymKeys::new(key))
+        }
+        Err(fault) => Err(unreadable(fault)),
+    }
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(key)
+}
