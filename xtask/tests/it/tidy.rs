@@ -117,7 +117,13 @@ fn is_test(path: &str) -> bool {
 
 /// The part of a Rust file before its tests.
 fn production(text: &str) -> &str {
-    text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
+    let head = "\n#[cfg(test)]\nmod ";
+    let inline = |(at, _): &(usize, &str)| {
+        let line = text[at + head.len()..].lines().next();
+        line.is_some_and(|line| line.ends_with('{'))
+    };
+    let tests = text.match_indices(head).find(inline);
+    tests.map_or(text, |(at, _)| &text[..at])
 }
 
 /// Whether `word` stands in `text` with no letter, digit or underscore at either side.
@@ -154,6 +160,14 @@ fn speaks(breaches: &[String], remedy: &str) {
 fn a_word_is_found_only_as_a_whole() {
     assert!(has_word("is saved.", "saved"));
     assert!(!has_word("savedpoint unsaved", "saved"));
+}
+
+#[test]
+fn production_ends_at_inline_tests_only() {
+    let declared = "use a;\n#[cfg(test)]\nmod tests;\nfn b() {}";
+    assert_eq!(production(declared), declared);
+    let inline = "use a;\n#[cfg(test)]\nmod tests {\nfn b() {}\n}";
+    assert_eq!(production(inline), "use a;");
 }
 
 #[test]
