@@ -10,4 +10,6 @@ pub mod event_v1;
 mod inflate;
 pub mod json;
 pub mod problem;
+pub mod routes;
+pub mod schema;
 pub mod verdict;
