@@ -14,4 +14,6 @@ pub mod json;
 pub mod lanes;
 pub mod problem;
 pub mod sales_file;
+pub mod routes;
+pub mod schema;
 pub mod verdict;
