@@ -6,7 +6,6 @@
 mod demo;
 mod stages;
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -227,12 +226,104 @@ impl Options {
         let Some(only) = &self.only else {
             return Ok(STAGES.iter().filter(|s| s.fast || !self.fast).collect());
         };
-        let names: BTreeSet<_> = STAGES.iter().map(|stage| stage.name).collect();
+        let names: Vec<_> = STAGES.iter().map(|stage| stage.name).collect();
         match STAGES.iter().find(|stage| stage.name == only) {
             Some(stage) => Ok(vec![stage]),
             None => Err(shell::usage(&format!(
-                "no stage is called {only}; there are: {names:?}"
+                "no stage is called {only}; there are: {}",
+                names.join(", ")
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    fn options(line: &str) -> Result<Options> {
+        let args: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        Options::read(&args)
+    }
+
+    /// Runs stages that do nothing or fail, and answers the last line.
+    fn last_line(stages: &[(bool, &'static [&'static str])], no_skip: bool) -> String {
+        let line = if no_skip { "--no-skip" } else { "" };
+        let options = options(line).unwrap();
+        let mut tally = Tally::default();
+        for (succeeds, wanted) in stages {
+            let run: fn(&Stand) -> Result<()> = if *succeeds {
+                |_| Ok(())
+            } else {
+                |_| bail!("x")
+            };
+            let stage = Stage::plain("services", false, run);
+            one(
+                &stage,
+                wanted,
+                &["postgresql", "paper"],
+                &options,
+                &mut tally,
+            );
+        }
+        tally.last_line()
+    }
+
+    #[test]
+    fn the_last_line_counts_and_names_skips() {
+        assert_eq!(
+            last_line(&[], false),
+            "check: 0 passed, 0 skipped, 0 failed"
+        );
+        assert_eq!(
+            last_line(&[(true, &[]), (true, &["postgresql"])], false),
+            "check: 1 passed, 1 skipped (services: postgresql), 0 failed"
+        );
+        assert_eq!(
+            last_line(&[(true, &["chromium", "paper", "postgresql"])], false),
+            "check: 0 passed, 1 skipped (services: paper, postgresql), 0 failed"
+        );
+        assert_eq!(
+            last_line(&[(false, &[])], false),
+            "check: 0 passed, 0 skipped, 1 failed"
+        );
+    }
+
+    #[test]
+    fn a_skip_fails_when_none_is_allowed() {
+        assert_eq!(
+            last_line(&[(true, &["postgresql"])], true),
+            "check: 0 passed, 1 skipped (services: postgresql), 1 failed"
+        );
+    }
+
+    #[test]
+    fn fast_ends_after_the_simulator() {
+        let names = |line: &str| -> Vec<_> {
+            let chosen = options(line).unwrap().choose().unwrap();
+            chosen.iter().map(|stage| stage.name).collect()
+        };
+        assert_eq!(names("--fast").last(), Some(&"sim"));
+        assert_eq!(names("").len(), STAGES.len());
+        assert_eq!(names("--only demo"), ["demo"]);
+    }
+
+    #[test]
+    fn wrong_options_are_named() {
+        let fault = |line: &str| match options(line) {
+            Ok(options) => options.choose().map(|_| ()).unwrap_err().to_string(),
+            Err(fault) => fault.to_string(),
+        };
+        assert_eq!(fault("--quick"), "check has no option --quick");
+        assert_eq!(fault("--only"), "--only needs a value");
+        assert!(fault("--only nap").starts_with("no stage is called nap; there are: format,"));
+        assert_eq!(fault("--seeds many"), "--seeds takes a whole number");
+    }
+
+    #[test]
+    fn each_tool_belongs_to_a_stage() {
+        assert!(setup::TOOLS.iter().all(|tool| stage_of(tool) != "no stage"));
     }
 }

@@ -1,9 +1,12 @@
-//! The files written from the code: `spec/`. The code is the truth; the files are what SDKs and
-//! readers of the repository see of it.
+//! The files written from the code. The code is the truth; the files are what SDKs and readers of
+//! the repository see of it.
 //!
 //! ```text
-//! spec/errors.json               every PWxxxx code with its title and page     core::code
+//! docs/events.md       what each event type may hold                core::event
+//! spec/errors.json     every PWxxxx code with its title and page    core::code
 //! ```
+
+mod events;
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +55,7 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 
 /// All generated files, by path. Faults when something they refer to is not there.
 pub(crate) fn files() -> Result<Vec<Generated>> {
-    let mut files = vec![errors()?];
+    let mut files = vec![events::page(), errors()?];
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }

@@ -64,7 +64,9 @@ pub(crate) fn provide(
     }
     match privilege() {
         Some(prefix) => install(&prefix, &lacking),
-        None => shell::say("set-up: not root and no password-less sudo, so nothing is installed"),
+        None => shell::say(
+            "set-up: nothing can be installed here: that takes apt-get, and root or password-less sudo",
+        ),
     }
     let lacking = missing(wanted);
     for tool in &lacking {

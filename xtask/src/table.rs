@@ -37,6 +37,15 @@ impl Row {
         }
     }
 
+    /// A count that has to stay at or below a bar.
+    pub(crate) fn at_most(what: &str, found: usize, bar: usize) -> Self {
+        Self {
+            must: format!("≤ {bar}"),
+            holds: found <= bar,
+            ..Self::count(what, found, bar)
+        }
+    }
+
     /// A speed that is recorded and not judged.
     pub(crate) fn rate(what: &str, number: f64, unit: &'static str) -> Self {
         Self {

@@ -23,12 +23,84 @@ pub(crate) struct Args {
 /// One command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Replay a bundled real trading day through four rigs, cut one's network, close the books.
+    Demo(DemoArgs),
+    /// Run the roles of this machine: edge, region, ledger or all three.
+    Run(RunArgs),
     /// Send events from a file or standard input to an edge; print each verdict.
     Send(SendArgs),
     /// Replay a sales file (CSV or NDJSON) as a popup through given edges.
     Replay(ReplayArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
+}
+
+/// `popwatch demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch demo
+         popwatch demo --speed 0 --exit --format json
+
+Everything runs in this process over loopback: four edges on 8711 to 8714, a region on 8720, a
+ledger on 8730. Exit status 3 when the books do not close.")]
+pub(crate) struct DemoArgs {
+    /// How many times faster than life; 0 is flat out.
+    #[arg(long, value_name = "N", default_value_t = crate::cmd::DEMO_SPEED)]
+    pub(crate) speed: u32,
+    /// Leave when the books are closed instead of keeping the pages up.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Keep journals and books here, and go on from what is there; a temporary folder if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Another day in the same layout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// The usual ports, or any free ones.
+    #[arg(long, value_enum, default_value = "usual")]
+    pub(crate) ports: Ports,
+}
+
+/// Which ports a demo takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Ports {
+    /// 8711 to 8714, 8720 and 8730.
+    Usual,
+    /// Whatever is free.
+    Any,
+}
+
+/// `popwatch run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch run
+         popwatch run --role edge --config till-1.toml --data /var/lib/popwatch
+
+With no configuration all three roles run in one process and feed each other: the till reports to
+http://127.0.0.1:8710/v1/events, the page for everybody is http://127.0.0.1:8720/.")]
+pub(crate) struct RunArgs {
+    /// Which role; all that the configuration has if absent.
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<RoleChoice>,
+    /// A TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where journals, books and keys live; over what the configuration says.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// A role on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RoleChoice {
+    /// Admits, journals, folds, ships.
+    Edge,
+    /// Holds cells, serves live reads.
+    Region,
+    /// Holds records and books.
+    Ledger,
+    /// All three.
+    All,
 }
 
 /// `popwatch send`.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// The ledger's answer, as far as it is printed.
 #[derive(Debug, Deserialize)]
-struct Reconciliation {
+pub(super) struct Reconciliation {
     popup: String,
     complete: bool,
     #[serde(default)]
@@ -28,7 +28,7 @@ struct Reconciliation {
     #[serde(default)]
     suspense: BTreeMap<String, i64>,
     #[serde(default)]
-    closed: bool,
+    pub(super) closed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,7 +148,7 @@ impl Break {
 }
 
 impl Reconciliation {
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{}  {}", plain(&self.popup), self.completeness())];
         for (code, totals) in &self.totals {
             lines.push(format!(
