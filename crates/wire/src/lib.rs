@@ -15,5 +15,6 @@ pub mod lanes;
 pub mod problem;
 pub mod sales_file;
 pub mod routes;
+pub mod sales_file;
 pub mod schema;
 pub mod verdict;
