@@ -32,4 +32,6 @@ pub mod cell;
 
 pub mod lane;
 
+pub mod ledger;
+
 pub mod invariant;

@@ -1,1 +1,3 @@
-//! placeholder
+//! Values to disk and back: the journal and the books.
+
+pub mod books;
