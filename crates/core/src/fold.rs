@@ -152,16 +152,14 @@ impl EpochFold {
             self.skipped.late += 1;
             return Step::Folded;
         }
-        match &record.event {
-            Event::System(event) => self.apply_system(seq, record, event),
-            client => {
-                match &record.popup {
-                    Some(popup) => self.apply_client(seq, record, popup, client),
-                    None => self.apply_host(seq, record, client),
-                }
-                Step::Folded
-            }
+        if let Event::System(event) = &record.event {
+            return self.apply_system(seq, record, event);
         }
+        match &record.popup {
+            Some(popup) => self.apply_client(seq, record, popup, &record.event),
+            None => self.apply_host(seq, record, &record.event),
+        }
+        Step::Folded
     }
 
     /// Folds the epoch again after an anchor moved earlier records: `records` are all of this

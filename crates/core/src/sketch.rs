@@ -228,7 +228,7 @@ fn index_of(us: u64) -> Option<i32> {
 
 /// The harmonic mean of the least and the greatest whole µs of a bucket: it splits the relative
 /// error evenly.
-fn middle_us(index: i32) -> u64 {
+pub(crate) fn middle_us(index: i32) -> u64 {
     let place = usize::try_from(index - INDEX_MIN).expect("indexes start at INDEX_MIN");
     let high = UPPER_US[place];
     let low = 1 + if place == 0 {
