@@ -28,7 +28,11 @@ pub mod limits;
 pub mod event;
 pub mod record;
 
+pub mod anchor;
+pub mod sketch;
+
 pub mod cell;
+pub mod fold;
 
 pub mod lane;
 

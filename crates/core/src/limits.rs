@@ -61,6 +61,28 @@ pub const POPUPS_OPEN_MAX: usize = 16;
 pub const FOLD_CHECKOUTS_MAX: usize = 4_096;
 /// Orders, payments and tokens a fold remembers, each. Beyond: the oldest is forgotten.
 pub const FOLD_TABLE_MAX: usize = 16_384;
+/// Popups one epoch's fold tells apart. Beyond: not folded, counted.
+pub const FOLD_POPUPS_MAX: usize = 256;
+/// Sold lines a fold remembers, to correct a count by what was sold after it in its minute.
+pub const FOLD_RECENT_LINES_MAX: usize = 4_096;
+/// Creators told apart in one remembered sale. Beyond: the last share takes the rest.
+pub const FOLD_SALE_SHARES_MAX: usize = 32;
+/// Providers told apart under one payment id. Beyond: a repeat.
+pub const FOLD_PAYMENT_PROVIDERS_MAX: usize = 8;
+/// Names of rigs a fold learns from allocations. Beyond: a place outside the popup.
+pub const FOLD_RIGS_MAX: usize = 256;
+/// Before its popup's start an event is still folded, ms. Beyond: the books only, counted.
+pub const WINDOW_BEFORE_MS: i64 = 12 * 3_600_000;
+/// After its popup's end an event is still folded, ms. Beyond: the books only, counted.
+pub const WINDOW_AFTER_MS: i64 = 48 * 3_600_000;
+/// How far an event's own time may lie ahead of its admission, ms. Beyond: admission, PW0372.
+pub const EVENT_AHEAD_MS_MAX: i64 = 5_000;
+/// A clock that may be wrong by more is suspect, ms.
+pub const CLOCK_SUSPECT_MS: u64 = 2_000;
+/// How fast the uncertainty of a clock grows, parts per million.
+pub const CLOCK_DRIFT_PPM: u64 = 50;
+/// A checkout that takes longer is late where policy says nothing, ms.
+pub const CHECKOUT_LIMIT_MS: u32 = 60_000;
 /// Currencies in one cell.
 pub const CELL_CURRENCIES_MAX: usize = 32;
 /// SKUs in one cell.
@@ -73,6 +95,11 @@ pub const CELL_MEMBERS_MAX: usize = 64;
 pub const CELL_STREAMS_MAX: usize = 16;
 /// Flash drops in one cell.
 pub const CELL_DROPS_MAX: usize = 32;
+/// Payment methods told apart per currency in one cell.
+pub const CELL_METHODS_MAX: usize = 16;
+/// Keys and typical numbers of the named rows of one cell, bytes: a new name that would pass it
+/// goes to the row `other`, so that names alone cannot fill [`CELL_BYTES_MAX`].
+pub const CELL_NAMES_BYTES_MAX: usize = 72 << 10;
 /// Start minutes told apart in one cell's checkouts.
 pub const CELL_STARTS_MAX: usize = 32;
 /// Viewer hashes in one cell.
@@ -143,4 +170,5 @@ const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);
 const _: () = assert!((COMMIT_BYTES_MAX + FOOTER_BYTES_MAX) as u64 <= SEGMENT_BYTES);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
