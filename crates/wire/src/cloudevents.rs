@@ -415,7 +415,7 @@ mod tests {
     fn what_is_not_json_is_refused_with_its_offset() {
         for (media, body, offset) in [
             (CE, r#"{"a":}"#, 5),
-            (CE, "{\n \"a\" 1}", 6),
+            (CE, "{\n \"a\" 1}", 7),
             (BATCH, r#"[{},{"a":}]"#, 9),
             (BATCH, "[{},]", 4),
             (BATCH, "[,{}]", 1),

@@ -14,4 +14,7 @@ pub mod json;
 pub mod lanes;
 pub mod problem;
 pub mod sales_file;
+pub mod routes;
+pub mod sales_file;
+pub mod schema;
 pub mod verdict;

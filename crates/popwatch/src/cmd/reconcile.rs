@@ -71,6 +71,9 @@ struct Break {
     currency: Option<String>,
     #[serde(default)]
     amount: Option<i64>,
+    /// The part of the amount that stands in suspense.
+    #[serde(default)]
+    suspense: i64,
     sentence: String,
     #[serde(default)]
     owner: String,
@@ -214,18 +217,26 @@ impl Reconciliation {
         parts.join("   ")
     }
 
-    /// Suspense equals the open breaks that stand in it (L6); both come from one ledger commit.
+    /// `suspense USD 412.50 = open breaks USD 412.50`: the two sides of L6.
     fn suspense_line(&self) -> String {
-        let held: Vec<String> = self
-            .suspense
-            .iter()
-            .filter(|(_, minor)| **minor != 0)
-            .map(|(code, minor)| show(code, *minor))
-            .collect();
-        match held.is_empty() {
-            true => "suspense 0".to_owned(),
-            false => format!("suspense {} = open breaks", held.join(", ")),
+        let mut breaks = BTreeMap::<String, i64>::new();
+        for found in self.breaks.iter().filter(|found| found.is_open()) {
+            if let Some(code) = &found.currency {
+                *breaks.entry(code.clone()).or_default() += found.suspense;
+            }
         }
+        let sum = |side: &BTreeMap<String, i64>| {
+            let rows = side.iter().filter(|(_, minor)| **minor != 0);
+            let rows: Vec<String> = rows.map(|(code, minor)| show(code, *minor)).collect();
+            if rows.is_empty() {
+                "0".to_owned()
+            } else {
+                rows.join(", ")
+            }
+        };
+        let (held, named) = (sum(&self.suspense), sum(&breaks));
+        let sign = if held == named { "=" } else { "differs from" };
+        format!("suspense {held} {sign} open breaks {named}")
     }
 }
 
@@ -263,7 +274,7 @@ mod tests {
                 "cells": { "compared": 40, "drift_minor": 0 },
                 "breaks": [
                     { "id": "k3m7", "class": "E-GAP-VALUE", "severity": "m", "currency": "USD",
-                      "amount": 41_250, "sentence": "till-2 lost 4 records.", "owner": "rig lead",
+                      "amount": 41_250, "suspense": 41_250, "sentence": "till-2 lost 4 records.", "owner": "rig lead",
                       "action": "look for the till." },
                     { "id": "q0a2", "class": "K-COUNT", "severity": "w", "currency": null,
                       "amount": -390, "sentence": "fewer than expected.", "owner": "stock" },
@@ -279,7 +290,7 @@ captured USD 8,412.50 (12 sales)   refunded USD 0.00 (0 refunds)   net USD 8,412
 BREAK            amount  what                                             who
 E-GAP-VALUE  USD 412.50  till-2 lost 4 records. Next: look for the till.  rig lead  k3m7
 K-COUNT      -390 units  fewer than expected.                             stock     q0a2
-suspense USD 412.50 = open breaks
+suspense USD 412.50 = open breaks USD 412.50
 not closed
 ",
         );
@@ -297,7 +308,7 @@ not closed
 demo  complete: rig-0
 BREAK       amount  what                         who
 E-ORPHAN  GBP 0.05  a refund of an unknown sale  rig lead  a
-suspense 0
+suspense 0 = open breaks 0
 closed
 ",
         );
