@@ -2,8 +2,10 @@
 //! the repository see of it.
 //!
 //! ```text
-//! docs/events.md       what each event type may hold                core::event
-//! spec/errors.json     every PWxxxx code with its title and page    core::code
+//! docs/events.md             what each event type may hold                core::event
+//! spec/errors.json           every PWxxxx code with its title and page    core::code
+//! spec/openapi-ROLE.json     the routes of one role                       wire::routes
+//! spec/schemas/*.json        a JSON Schema per event type                 wire::schema
 //! ```
 
 mod events;
@@ -13,6 +15,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use popwatch_core::code::Code;
+use popwatch_wire::routes::{self, Role};
+use popwatch_wire::schema;
 use serde_json::{Value, json};
 
 use crate::shell;
@@ -56,6 +60,13 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 /// All generated files, by path. Faults when something they refer to is not there.
 pub(crate) fn files() -> Result<Vec<Generated>> {
     let mut files = vec![events::page(), errors()?];
+    for role in Role::ALL {
+        let path = format!("spec/openapi-{}.json", role.name());
+        files.push(pretty(&path, &routes::openapi(role)));
+    }
+    for (name, schema) in schema::all() {
+        files.push(pretty(&format!("spec/schemas/{name}"), &schema));
+    }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }

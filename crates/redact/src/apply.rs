@@ -256,7 +256,22 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
                 Kind::OpenChoice(choices) if !choices.contains(&&*text) => {
                     Value::Text((*choices.last().expect("a choice has members")).into())
                 }
-                _ => match self.text(&text, place(field)) {
+                Kind::Name
+                | Kind::Remark
+                | Kind::Currency
+                | Kind::Minor
+                | Kind::MinorSigned
+                | Kind::Count
+                | Kind::CountSigned
+                | Kind::Bytes
+                | Kind::Millis
+                | Kind::Moment
+                | Kind::Thousandths
+                | Kind::Flag
+                | Kind::Choice(_)
+                | Kind::OpenChoice(_)
+                | Kind::Lines
+                | Kind::Stages => match self.text(&text, place(field)) {
                     Some(clean) => Value::Text(clean.into()),
                     None => Value::Text(text),
                 },
@@ -432,4 +447,81 @@ const fn tests_may_panic(_text: &str) {}
 #[cfg(test)]
 fn tests_may_panic(text: &str) {
     assert!(!text.contains("make the detector panic"), "asked for");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pseudonym::ReferenceKey;
+    use popwatch_core::event::Event;
+
+    struct Fields(Vec<(&'static str, Value)>);
+
+    impl FieldSource for Fields {
+        fn take(&mut self, field: &'static Field) -> Result<Option<Value>, FieldFault> {
+            let found = self.0.iter().find(|(name, _)| *name == field.name);
+            Ok(found.map(|(_, value)| value.clone()))
+        }
+    }
+
+    fn refund(remark: &str) -> (Event, Counts) {
+        let text = |text: &str| Value::Text(text.into());
+        let fields = Fields(vec![
+            ("refund", text("r-1")),
+            ("payment", text("make the detector panic")),
+            ("amount", Value::Int(500)),
+            ("currency", text("GBP")),
+            ("remark", text(remark)),
+        ]);
+        let keys = Keys::new(ReferenceKey::new([1; 32]));
+        let plan = Plan::default();
+        let rules = Rules {
+            keys: &keys,
+            plan: &plan,
+        };
+        let of = EventType::PaymentRefunded;
+        let mut source = RedactingSource::new(fields, of, None, rules, &[0; 32]);
+        let event = Event::read(of, &mut source).unwrap();
+        (event, source.finish().1)
+    }
+
+    #[test]
+    fn a_panicking_detector_costs_the_texts_and_never_the_fact() {
+        let secret = "make the detector panic over 4111111111111111";
+        let (event, counts) = refund(secret);
+        let Event::PaymentRefunded(refund) = event else {
+            panic!("a refund");
+        };
+        assert_eq!((refund.refund.as_str(), refund.amount.0), ("r-1", 500));
+        assert!(refund.payment.as_str().starts_with("x_"));
+        assert_eq!(refund.remark.unwrap().as_str(), ERROR_WORD);
+        assert_eq!((counts.errors, counts.references_mapped), (1, 1));
+    }
+
+    #[test]
+    fn after_the_bound_no_text_is_kept() {
+        let many = "4111 1111 1111 1112 ".repeat(3_000);
+        let (event, counts) = refund(&many);
+        let Event::PaymentRefunded(refund) = event else {
+            panic!("a refund");
+        };
+        assert_eq!(refund.remark.unwrap().as_str(), ERROR_WORD);
+        assert_eq!(counts.errors, 1);
+    }
+
+    #[test]
+    fn names_are_compared_by_letters_and_digits() {
+        for name in ["pan", "Card-Number", "card_no", "CVV2", "track 1", "cc.num"] {
+            assert!(forbidden_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "span",
+            "pin_ms",
+            "payment",
+            "primary_account_number_of_somebody",
+        ] {
+            assert!(!forbidden_name(name), "{name}");
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub use schemes::{SCHEMES, Scheme};
 pub const ERROR_WORD: &str = "[redaction-error]";
 /// Windows of digits looked at in one event. Beyond: its strings become [`ERROR_WORD`].
 pub const CANDIDATES_MAX: u32 = 4_096;
+/// Hits of one round in one text. Beyond: the text becomes [`ERROR_WORD`].
+const SPANS_MAX: usize = 1_024;
 /// Rounds of cleaning one text. Beyond: it becomes [`ERROR_WORD`].
 const ROUNDS_MAX: usize = 8;
 
@@ -140,6 +142,9 @@ pub fn scan(text: &str, place: Place, budget: &mut Budget) -> Vec<Hit> {
     if sieve.at {
         email::find(text, &mut spans);
     }
+    if spans.0.len() == SPANS_MAX {
+        budget.0 = 0;
+    }
     let mut hits: Vec<Hit> = spans
         .0
         .into_iter()
@@ -238,7 +243,8 @@ impl Spans {
     /// Takes a span unless an earlier detector owns a part of it.
     fn add(&mut self, rule: Rule, start: usize, end: usize) {
         let owned = |&(_, from, to): &(Rule, usize, usize)| start < to && from < end;
-        if start < end && !self.0.iter().any(owned) {
+        let room = self.0.len() < SPANS_MAX;
+        if room && start < end && !self.0.iter().any(owned) {
             self.0.push((rule, start, end));
         }
     }

@@ -43,9 +43,10 @@ pub struct Proven {
 /// second look like any other.
 #[must_use]
 pub fn own(record: Record, key: [u8; 12]) -> Redacted<Draft> {
-    match record.event {
-        Event::System(_) => seal(record, key),
-        _ => prove(record, key).draft,
+    if record.event.client_type().is_none() {
+        seal(record, key)
+    } else {
+        prove(record, key).draft
     }
 }
 
@@ -114,7 +115,21 @@ impl FieldSink for Masked<'_> {
                 Kind::Reference if look::forbidden(&text, Place::Reference) => {
                     Value::Text(self.stand_in.into())
                 }
-                _ => Value::Text(text),
+                Kind::Reference
+                | Kind::Currency
+                | Kind::Minor
+                | Kind::MinorSigned
+                | Kind::Count
+                | Kind::CountSigned
+                | Kind::Bytes
+                | Kind::Millis
+                | Kind::Moment
+                | Kind::Thousandths
+                | Kind::Flag
+                | Kind::Choice(_)
+                | Kind::OpenChoice(_)
+                | Kind::Lines
+                | Kind::Stages => Value::Text(text),
             },
             Value::Lines(lines) => Value::Lines(lines.into_iter().map(mask_line).collect()),
             Value::Stages(stages) => Value::Stages(stages.into_iter().map(mask_stage).collect()),

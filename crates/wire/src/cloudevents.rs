@@ -252,10 +252,12 @@ fn parse(text: &[u8]) -> Result<Result<Envelope, EventProblem>, Torn> {
     }
     match serde_json::from_slice(text).map_err(|error| Torn::json(&error, text))? {
         Json::Object(envelope) => Ok(Ok(envelope)),
-        _ => Ok(Err(EventProblem::whole(
-            Code::EnvelopeInvalid,
-            "an event is a JSON object with the attributes of CloudEvents 1.0",
-        ))),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Ok(Err(EventProblem::whole(
+                Code::EnvelopeInvalid,
+                "an event is a JSON object with the attributes of CloudEvents 1.0",
+            )))
+        }
     }
 }
 

@@ -56,6 +56,10 @@ pub struct Arrival {
 
 /// What the door made of one event.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every admission is the large one"
+)]
 pub enum Admission {
     /// Ready for the journal. Its `id` is the one that was sent.
     Ready(Redacted<Draft>),
@@ -185,6 +189,7 @@ impl Door {
     /// A source may be an address (`mailto:`) and is mapped then: the sender's other events stay
     /// joined.
     fn source(&self, text: &str, counts: &mut Counts) -> Result<Source, EventProblem> {
+        let source = Source::new(text).map_err(|fault| identity_fault("source", fault))?;
         match forbidden(text) {
             Some(Rule::Email) => {
                 counts.hits[Rule::Email as usize] += 1;
@@ -192,7 +197,7 @@ impl Door {
                 Ok(Source::new(&mapped).expect("base 32 is printable"))
             }
             Some(_) => Err(card("source")),
-            None => Source::new(text).map_err(|fault| identity_fault("source", fault)),
+            None => Ok(source),
         }
     }
 
@@ -212,10 +217,10 @@ impl Door {
         let text = named
             .as_str()
             .ok_or_else(|| envelope_fault("popup", "must be a string"))?;
+        let popup = PopupId::new(text).map_err(|fault| identity_fault("popup", fault))?;
         if forbidden(text).is_some() {
             return Err(card("popup"));
         }
-        let popup = PopupId::new(text).map_err(|fault| identity_fault("popup", fault))?;
         Ok(Some(popup))
     }
 }
@@ -229,13 +234,14 @@ fn attribute<'a>(envelope: &'a Envelope, name: &str) -> Result<&'a str, EventPro
 }
 
 fn id(text: &str) -> Result<EventId, EventProblem> {
+    let id = EventId::new(text).map_err(|fault| identity_fault("id", fault))?;
     match forbidden(text) {
         Some(Rule::Email) => Err(envelope_fault(
             "id",
             "holds an e-mail address; make ids of random characters",
         )),
         Some(_) => Err(card("id")),
-        None => EventId::new(text).map_err(|fault| identity_fault("id", fault)),
+        None => Ok(id),
     }
 }
 
@@ -326,7 +332,7 @@ fn age(envelope: &Envelope) -> (Option<u32>, bool) {
 /// The id to repeat in a verdict: only one that holds nothing forbidden.
 fn repeatable_id(envelope: &Envelope) -> Option<String> {
     let text = envelope.get("id")?.as_str()?;
-    let looked = catch_unwind(|| forbidden(text).is_none() && EventId::new(text).is_ok());
+    let looked = catch_unwind(|| EventId::new(text).is_ok() && forbidden(text).is_none());
     looked.is_ok_and(|good| good).then(|| text.to_owned())
 }
 
@@ -374,4 +380,50 @@ const fn tests_may_panic(_envelope: &Envelope) {}
 #[cfg(test)]
 fn tests_may_panic(envelope: &Envelope) {
     assert!(!envelope.contains_key("makethedoorpanic"), "asked for");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use popwatch_redact::pseudonym::ReferenceKey;
+
+    #[test]
+    fn a_defect_costs_one_event_and_no_neighbour() {
+        let door = Door {
+            rig: RigId::new("till-1").unwrap(),
+            journal_id: JournalId([7; 16]),
+            default_popup: PopupId::new("night").ok(),
+            keys: Keys::new(ReferenceKey::new([1; 32])),
+            plan: Plan::default(),
+        };
+        let event = |id: &str, more: &str| {
+            format!(
+                r#"{{"specversion":"1.0","id":"{id}","source":"s","type":"popwatch.inventory.counted",{more}"data":{{"sku":"a","qty":1}}}}"#
+            )
+        };
+        let body = [
+            event("1", ""),
+            event("2", r#""makethedoorpanic":1,"#),
+            event("3", ""),
+        ];
+        let body = body.join("\n");
+        let request = Request {
+            content_type: Some("application/x-ndjson"),
+            body: body.as_bytes(),
+            ..Request::default()
+        };
+        let arrival = Arrival {
+            mono_ns: 1,
+            wall_ms: 2,
+            local_sender: true,
+        };
+        let admissions = door.admit(&request, arrival).unwrap();
+        assert!(matches!(&admissions[0], Admission::Ready(draft)
+            if draft.get().record.flags.local_sender));
+        assert!(
+            matches!(&admissions[1], Admission::Rejected { id: Some(id), problem }
+            if id == "2" && problem.code == Code::Defect)
+        );
+        assert!(matches!(&admissions[2], Admission::Ready(_)));
+    }
 }

@@ -160,13 +160,19 @@ impl FieldSource for JsonSource<'_> {
                 Json::Array(lines) => {
                     return self.lines(name, lines).map(|l| Some(Value::Lines(l)));
                 }
-                _ => Err(ValueFault::Type("an array of lines")),
+                Json::Null
+                | Json::Bool(_)
+                | Json::Number(_)
+                | Json::String(_)
+                | Json::Object(_) => Err(ValueFault::Type("an array of lines")),
             },
             Kind::Stages => match value {
                 Json::Object(stages) => {
                     return self.stages(name, stages).map(|s| Some(Value::Stages(s)));
                 }
-                _ => Err(ValueFault::Type("an object of milliseconds")),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+                    Err(ValueFault::Type("an object of milliseconds"))
+                }
             },
         };
         value.map(Some).map_err(|fault| at(name, fault))

@@ -216,7 +216,7 @@ fn luhn(digits: &[u8]) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Words that speak of cards.
@@ -316,5 +316,5 @@ fn is_gtin(digits: &[u8]) -> bool {
         .enumerate()
         .map(|(index, byte)| u32::from(byte - b'0') * if index % 2 == 0 { 1 } else { 3 })
         .sum();
-    matches!(digits.len(), 12..=14) && sum % 10 == 0
+    matches!(digits.len(), 12..=14) && sum.is_multiple_of(10)
 }

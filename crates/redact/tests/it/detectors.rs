@@ -365,6 +365,12 @@ fn many_candidates_end_in_the_error_word_not_in_a_stall() {
         Some("[redaction-error]")
     );
     assert!(budget.spent());
+    let text = "a@b.cc ".repeat(40_000);
+    let mut budget = Budget::default();
+    assert_eq!(
+        clean(&text, Place::Text, &mut budget, |_| {}).as_deref(),
+        Some("[redaction-error]")
+    );
 }
 
 fn hostile() -> impl Strategy<Value = String> {

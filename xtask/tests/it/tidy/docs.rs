@@ -153,6 +153,40 @@ fn commands(tree: &Tree) -> Breaches {
     breaches
 }
 
+/// Each setting a process can be given stands in the page about settings.
+fn settings(tree: &Tree) -> Breaches {
+    let page = tree.text("docs/config.md").unwrap_or_default();
+    let code = tree.text("crates/node/src/config.rs").unwrap_or_default();
+    let mut breaches = Vec::new();
+    for section in code.split("#[serde(deny_unknown_fields)]").skip(1) {
+        let section = section.split("\n}").next().unwrap_or(section);
+        let names = section
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+        for (name, _) in names {
+            let shown = [
+                format!("`{name}`"),
+                format!("`[{name}]`"),
+                format!("`[[{name}]]`"),
+            ];
+            if !shown.iter().any(|shown| page.contains(shown)) {
+                breaches.push(format!(
+                    "docs/config.md: say what `{name}` sets and its default"
+                ));
+            }
+        }
+    }
+    breaches
+}
+
+#[test]
+fn each_setting_is_explained() {
+    let code = "#[serde(deny_unknown_fields)]\npub struct C {\n    pub listen: A,\n}\n";
+    let tree = Tree::sample(&[("crates/node/src/config.rs", code)]);
+    speaks(&settings(&tree), "what `listen` sets");
+    none(&settings(&Tree::read()));
+}
+
 #[test]
 fn the_readme_is_short_and_shows_the_way_in() {
     speaks(&readme(""), "cargo xtask check");
