@@ -22,7 +22,7 @@ enum Order {
 
 /// How handlers reach the books.
 #[derive(Clone)]
-pub struct BooksHandle {
+pub(crate) struct BooksHandle {
     orders: SyncSender<Order>,
 }
 
@@ -35,18 +35,18 @@ impl std::fmt::Debug for BooksHandle {
 /// The books take nothing at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ledger's store takes nothing at the moment")]
-pub struct Busy;
+pub(crate) struct Busy;
 
 impl BooksHandle {
     /// Hands a batch over and waits for its commit.
-    pub async fn accept(&self, batch: RecordBatch) -> Result<Result<RecordAck, BooksFault>, Busy> {
+    pub(crate) async fn accept(&self, batch: RecordBatch) -> Result<Result<RecordAck, BooksFault>, Busy> {
         let (answer, ack) = oneshot::channel();
         self.order(Order::Accept(batch, answer))?;
         ack.await.map_err(|_| Busy)
     }
 
     /// Asks the books something between two batches.
-    pub async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Books) -> T + Send + 'static,
     ) -> Result<T, Busy> {
@@ -59,7 +59,7 @@ impl BooksHandle {
     }
 
     /// Ends the thread after what was handed over before.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         // A thread that is already gone has nothing left to stop.
         drop(self.orders.send(Order::Stop));
     }
@@ -73,7 +73,7 @@ impl BooksHandle {
 }
 
 /// Starts the thread.
-pub fn spawn_books(
+pub(crate) fn spawn_books(
     mut books: Books,
     ambient: Ambient,
 ) -> std::io::Result<(BooksHandle, JoinHandle<()>)> {

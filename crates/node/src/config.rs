@@ -135,13 +135,22 @@ impl RoleName {
             Self::Ledger => "ledger",
         }
     }
+
+    /// The role as the route table names it.
+    pub(crate) const fn routes(self) -> popwatch_wire::routes::Role {
+        match self {
+            Self::Edge => popwatch_wire::routes::Role::Edge,
+            Self::Region => popwatch_wire::routes::Role::Region,
+            Self::Ledger => popwatch_wire::routes::Role::Ledger,
+        }
+    }
 }
 
 /// Why a configuration was refused (PW1101, PW1102).
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFault {
     /// The file could not be read.
-    #[error("PW1102: configuration {path} cannot be read; check the path and its rights")]
+    #[error("PW1102: configuration {} cannot be read; check the path and its rights", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -149,7 +158,7 @@ pub enum ConfigFault {
         source: std::io::Error,
     },
     /// The file is not TOML, has an unknown key or a value of the wrong type.
-    #[error("PW1101: configuration {path}: {detail}")]
+    #[error("PW1101: configuration {}: {detail}", .path.display())]
     Wrong {
         /// The file.
         path: PathBuf,

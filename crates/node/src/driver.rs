@@ -30,7 +30,7 @@ const REGION_PUBLISH_MS: u64 = 100;
 /// Ages and silences are looked at this often while nothing changes, ms.
 const IDLE_PUBLISH_MS: u64 = 1_000;
 /// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
-pub const REGION_QUEUE_MAX: usize = 64;
+pub(crate) const REGION_QUEUE_MAX: usize = 64;
 
 /// When the next publication is due.
 #[derive(Debug)]
@@ -57,32 +57,32 @@ impl Pace {
 
 /// The edge's loop.
 #[derive(Debug)]
-pub struct EdgeDriver {
+pub(crate) struct EdgeDriver {
     /// The machine.
-    pub edge: Edge,
+    pub(crate) edge: Edge,
     /// The journal's thread.
-    pub journal: JournalHandle,
+    pub(crate) journal: JournalHandle,
     /// What it tells.
-    pub news: mpsc::Receiver<News>,
+    pub(crate) news: mpsc::Receiver<News>,
     /// The ledger's link, if there is one.
-    pub ledger: Option<PeerHandle>,
+    pub(crate) ledger: Option<PeerHandle>,
     /// The regions' links.
-    pub regions: Vec<PeerHandle>,
+    pub(crate) regions: Vec<PeerHandle>,
     /// What they answer.
-    pub replies: mpsc::Receiver<Reply>,
+    pub(crate) replies: mpsc::Receiver<Reply>,
     /// What handlers ask.
-    pub orders: mpsc::Receiver<RegionOrder>,
+    pub(crate) orders: mpsc::Receiver<RegionOrder>,
     /// Clocks.
-    pub ambient: Ambient,
+    pub(crate) ambient: Ambient,
     /// Where views go.
-    pub publisher: Publisher,
+    pub(crate) publisher: Publisher,
     /// Where the status goes.
-    pub status: watch::Sender<Arc<EdgeStatus>>,
+    pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
 }
 
 impl EdgeDriver {
     /// Runs until `shutdown`, and on until the journal's thread has told everything.
-    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(EDGE_PUBLISH_MS);
         let mut postponed: Option<Want> = None;
         loop {
@@ -227,7 +227,7 @@ fn decoded<T>(
 
 /// What handlers ask of a region's loop.
 #[derive(Debug)]
-pub enum RegionOrder {
+pub(crate) enum RegionOrder {
     /// Take a batch, answer it.
     Accept(CellBatch, oneshot::Sender<CellAck>),
     /// Answer with the canonical bytes of a popup's cells, for comparison.
@@ -236,20 +236,20 @@ pub enum RegionOrder {
 
 /// The region's loop.
 #[derive(Debug)]
-pub struct RegionDriver {
+pub(crate) struct RegionDriver {
     /// The machine.
-    pub region: Region,
+    pub(crate) region: Region,
     /// What handlers ask.
-    pub orders: mpsc::Receiver<RegionOrder>,
+    pub(crate) orders: mpsc::Receiver<RegionOrder>,
     /// Clocks.
-    pub ambient: Ambient,
+    pub(crate) ambient: Ambient,
     /// Where views go.
-    pub publisher: Publisher,
+    pub(crate) publisher: Publisher,
 }
 
 impl RegionDriver {
     /// Runs until `shutdown`.
-    pub async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(REGION_PUBLISH_MS);
         loop {
             let now = self.ambient.now();
@@ -290,4 +290,4 @@ impl RegionDriver {
 }
 
 /// The newest published views.
-pub type LiveReader = watch::Receiver<Arc<Live>>;
+pub(crate) type LiveReader = watch::Receiver<Arc<Live>>;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,16 +21,16 @@ use popwatch_core::code::Code;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub use ingest::EdgeState;
-pub use lanes::RegionLane;
-pub use ledger::LedgerState;
-pub use live::{LiveState, Readers};
-pub use shared::Common;
+pub(crate) use ingest::EdgeState;
+pub(crate) use lanes::RegionLane;
+pub(crate) use ledger::LedgerState;
+pub(crate) use live::{LiveState, Readers};
+pub(crate) use shared::Common;
 
 use crate::page;
 
 /// The routes of an edge.
-pub fn edge_router(
+pub(crate) fn edge_router(
     common: Common,
     edge: EdgeState,
     page: RegionLane,
@@ -44,13 +44,13 @@ pub fn edge_router(
 }
 
 /// The routes of a region.
-pub fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
+pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
     let own = Router::new().route("/v1/cells", post(lanes::cells)).with_state(lane.clone());
     own.merge(cells_route(lane)).merge(live_routes(live)).merge(common_routes(common))
 }
 
 /// The routes of a ledger.
-pub fn ledger_router(common: Common, ledger: LedgerState) -> Router {
+pub(crate) fn ledger_router(common: Common, ledger: LedgerState) -> Router {
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -94,7 +94,7 @@ fn common_routes(common: Common) -> Router {
 }
 
 /// Serves `router` on `listener` until `shutdown`; open streams end with it.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     allowed: AllowedHosts,
@@ -113,15 +113,27 @@ pub async fn serve(
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.
 #[derive(Debug, Clone)]
-pub struct AllowedHosts {
+pub(crate) struct AllowedHosts {
     address: SocketAddr,
 }
 
 impl AllowedHosts {
     /// Loopback names and the listener's own address.
     #[must_use]
-    pub fn of(address: SocketAddr) -> Self {
+    pub(crate) fn of(address: SocketAddr) -> Self {
         Self { address }
+    }
+
+    /// The header that names another host, if one does.
+    fn foreign(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        if text(header::HOST).is_some_and(|host| !self.allows(host)) {
+            return Some("Host");
+        }
+        let known = |origin: &str| {
+            origin.split_once("://").is_some_and(|(_, authority)| self.allows(authority))
+        };
+        text(header::ORIGIN).is_some_and(|origin| !known(origin)).then_some("Origin")
     }
 
     fn allows(&self, authority: &str) -> bool {
@@ -142,17 +154,9 @@ async fn known_host(
     request: Request,
     next: Next,
 ) -> Response {
-    let text = |name: HeaderName| {
-        request.headers().get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
-    };
-    let host_known = text(header::HOST).is_none_or(|host| allowed.allows(&host));
-    let origin_known = text(header::ORIGIN).is_none_or(|origin| {
-        origin.split_once("://").is_some_and(|(_, authority)| allowed.allows(authority))
-    });
-    if host_known && origin_known {
+    let Some(name) = allowed.foreign(request.headers()) else {
         return next.run(request).await;
-    }
-    let name = if host_known { "Origin" } else { "Host" };
+    };
     shared::problem(
         Code::OriginForeign,
         format!("the {name} header names another host; call this popwatch by its own address"),

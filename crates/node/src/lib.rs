@@ -84,7 +84,7 @@ pub enum StartFault {
         source: std::io::Error,
     },
     /// The data directory.
-    #[error("PW1102: the data directory {path} cannot be used; check its rights and its disk")]
+    #[error("PW1102: the data directory {} cannot be used; check its rights and its disk", .path.display())]
     Data {
         /// Which.
         path: PathBuf,
@@ -92,7 +92,7 @@ pub enum StartFault {
         source: std::io::Error,
     },
     /// The journal.
-    #[error("the journal in {path} did not open: {source}")]
+    #[error("the journal in {} did not open: {source}", .path.display())]
     Journal {
         /// Where.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum StartFault {
         source: OpenError,
     },
     /// The books.
-    #[error("the books in {path} did not open: {source}")]
+    #[error("the books in {} did not open: {source}", .path.display())]
     Books {
         /// Where.
         path: PathBuf,

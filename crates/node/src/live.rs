@@ -11,40 +11,40 @@ use tokio::sync::watch;
 
 /// Everything a role shows at one moment.
 #[derive(Debug, Default)]
-pub struct Live {
+pub(crate) struct Live {
     /// The popups in short.
-    pub lines: Vec<PopupLine>,
+    pub(crate) lines: Vec<PopupLine>,
     /// The popups by id.
-    pub popups: BTreeMap<String, Arc<PopupLive>>,
+    pub(crate) popups: BTreeMap<String, Arc<PopupLive>>,
 }
 
 /// One popup at one moment.
 #[derive(Debug)]
-pub struct PopupLive {
+pub(crate) struct PopupLive {
     /// The figures, for reads with parameters.
-    pub view: PopupView,
+    pub(crate) view: PopupView,
     /// The first screen: what a snapshot and the summary say.
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// A hash of all that the view shows but the server's clock.
-    pub state: [u8; 16],
+    pub(crate) state: [u8; 16],
 }
 
 /// The writing end: renders what changed and hands it to every reader.
 #[derive(Debug)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     sender: watch::Sender<Arc<Live>>,
 }
 
 impl Publisher {
     /// A publisher that shows nothing yet, and its readers' end.
     #[must_use]
-    pub fn new() -> (Self, watch::Receiver<Arc<Live>>) {
+    pub(crate) fn new() -> (Self, watch::Receiver<Arc<Live>>) {
         let (sender, receiver) = watch::channel(Arc::new(Live::default()));
         (Self { sender }, receiver)
     }
 
     /// Renders every popup that shows something new; `extra` adds rows of the role's own.
-    pub fn publish(&self, region: &Region, now: Now, extra: &Rows) {
+    pub(crate) fn publish(&self, region: &Region, now: Now, extra: &Rows) {
         let before = Arc::clone(&self.sender.borrow());
         let lines = region.popups();
         let mut popups = BTreeMap::new();

@@ -16,14 +16,14 @@ const VERDICTS: [&str; 4] = ["accepted", "duplicate", "conflict", "too_large"];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
-pub struct EdgeMetrics {
+pub(crate) struct EdgeMetrics {
     fates: [[AtomicU64; 5]; 4],
     rejected: Mutex<BTreeMap<Code, u64>>,
 }
 
 impl EdgeMetrics {
     /// An event came to this fate.
-    pub fn admitted(&self, fate: Fate, class: Class) {
+    pub(crate) fn admitted(&self, fate: Fate, class: Class) {
         let verdict = match fate {
             Fate::Accepted(..) => 0,
             Fate::Duplicate(..) => 1,
@@ -34,14 +34,14 @@ impl EdgeMetrics {
     }
 
     /// An event was refused at the door.
-    pub fn rejected(&self, code: Code) {
+    pub(crate) fn rejected(&self, code: Code) {
         let mut rejected = self.rejected.lock().expect("no holder panics");
         *rejected.entry(code).or_default() += 1;
     }
 
     /// The edge's exposition.
     #[must_use]
-    pub fn render(&self, status: &EdgeStatus, readers: usize) -> String {
+    pub(crate) fn render(&self, status: &EdgeStatus, readers: usize) -> String {
         let mut text = Exposition::new();
         let rig = status.rig.as_str();
         let mut family = text.family(
@@ -121,7 +121,7 @@ fn readers_gauge(text: &mut Exposition, readers: usize) {
 
 /// A region's exposition.
 #[must_use]
-pub fn render_region(live: &Live, readers: usize) -> String {
+pub(crate) fn render_region(live: &Live, readers: usize) -> String {
     let mut text = Exposition::new();
     let mut family = text.family(
         "popwatch_coverage_records",
@@ -157,7 +157,7 @@ pub fn render_region(live: &Live, readers: usize) -> String {
 
 /// Counters of one ledger.
 #[derive(Debug, Default)]
-pub struct LedgerMetrics {
+pub(crate) struct LedgerMetrics {
     batches: AtomicU64,
     items: AtomicU64,
     refused: AtomicU64,
@@ -165,19 +165,19 @@ pub struct LedgerMetrics {
 
 impl LedgerMetrics {
     /// A batch was committed.
-    pub fn accepted(&self, items: usize) {
+    pub(crate) fn accepted(&self, items: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.items.fetch_add(items as u64, Ordering::Relaxed);
     }
 
     /// A batch was refused.
-    pub fn refused(&self) {
+    pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The ledger's exposition.
     #[must_use]
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = Exposition::new();
         for (name, help, count) in [
             ("popwatch_ledger_batches_total", "Record batches committed.", &self.batches),

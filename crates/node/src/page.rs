@@ -2,29 +2,29 @@
 
 /// One file of the page.
 #[derive(Debug, Clone, Copy)]
-pub struct Asset {
+pub(crate) struct Asset {
     /// Path under `/`, without the slash.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Media type.
-    pub media: &'static str,
+    pub(crate) media: &'static str,
     /// Content.
-    pub text: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// The page may load and talk to its own host alone, and runs no script but its own files.
-pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
 frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page itself; `%ROLE%` and `%RIG%` stand for the role and name it shows.
-pub const INDEX: &str = include_str!("../../../web/page/index.html");
+pub(crate) const INDEX: &str = include_str!("../../../web/page/index.html");
 
 macro_rules! assets {
     ($($path:literal: $media:expr,)*) => {
         /// Everything the page loads.
-        pub const ASSETS: &[Asset] = &[$(Asset {
+        pub(crate) const ASSETS: &[Asset] = &[$(Asset {
             path: $path,
             media: $media,
             text: include_str!(concat!("../../../web/page/", $path)),

@@ -12,16 +12,16 @@ use crate::client::{Answer, Client};
 
 /// What came back from a peer.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Which link asked.
-    pub link: Link,
+    pub(crate) link: Link,
     /// The body of a 200, or what went wrong.
-    pub outcome: Result<Bytes, PeerFault>,
+    pub(crate) outcome: Result<Bytes, PeerFault>,
 }
 
 /// Which of an edge's links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     /// Records to the ledger.
     Ledger,
     /// Cells to the region with this index.
@@ -30,16 +30,16 @@ pub enum Link {
 
 /// The sending end of a link.
 #[derive(Debug, Clone)]
-pub struct PeerHandle {
+pub(crate) struct PeerHandle {
     bodies: mpsc::Sender<Bytes>,
     /// Base URL, for statuses.
-    pub url: String,
+    pub(crate) url: String,
 }
 
 impl PeerHandle {
     /// Starts an exchange. The lanes keep one under way per link, so there is always room; a link
     /// that is gone answers nothing, for the process stops.
-    pub fn send(&self, body: Vec<u8>) {
+    pub(crate) fn send(&self, body: Vec<u8>) {
         let sent = self.bodies.try_send(Bytes::from(body));
         debug_assert!(
             !matches!(sent, Err(mpsc::error::TrySendError::Full(_))),
@@ -49,7 +49,7 @@ impl PeerHandle {
 }
 
 /// Makes a link to `url` + `path`; the second part is its task.
-pub fn link(
+pub(crate) fn link(
     link: Link,
     url: &str,
     path: &str,

@@ -34,7 +34,7 @@ const SEAL_EVERY_MS: u64 = 60_000;
 
 /// What became of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It is durable here.
     Accepted(Epoch, Seq),
     /// The same event is durable here already.
@@ -47,7 +47,7 @@ pub enum Fate {
 
 /// Why a request's events were not made durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Too many requests wait.
     #[error("too many events wait for the disk")]
     QueueFull,
@@ -61,7 +61,7 @@ pub enum Refusal {
 
 /// What the journal's thread tells the driver.
 #[derive(Debug)]
-pub enum News {
+pub(crate) enum News {
     /// An epoch opened; its records follow.
     Epoch(Epoch, EpochId),
     /// Records became durable, in order.
@@ -79,7 +79,7 @@ enum Order {
 
 /// How handlers and the driver reach the journal.
 #[derive(Debug, Clone)]
-pub struct JournalHandle {
+pub(crate) struct JournalHandle {
     orders: SyncSender<Order>,
 }
 
@@ -97,7 +97,7 @@ impl std::fmt::Debug for Order {
 impl JournalHandle {
     /// Hands events over and waits until they are durable, duplicates or refused; fates come in
     /// the order of the drafts.
-    pub async fn append(&self, drafts: Vec<Redacted<Draft>>) -> Result<Vec<Fate>, Refusal> {
+    pub(crate) async fn append(&self, drafts: Vec<Redacted<Draft>>) -> Result<Vec<Fate>, Refusal> {
         debug_assert!(drafts.len() <= REQUEST_EVENTS_MAX, "the door bounds a request");
         let (answer, fates) = oneshot::channel();
         match self.orders.try_send(Order::Append(drafts, answer)) {
@@ -110,25 +110,25 @@ impl JournalHandle {
     /// Asks for a stretch; the answer comes as [`News::Loaded`]. False when the queue is full: ask
     /// again.
     #[must_use]
-    pub fn load(&self, want: Want) -> bool {
+    pub(crate) fn load(&self, want: Want) -> bool {
         self.orders.try_send(Order::Load(want)).is_ok()
     }
 
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
-    pub fn acked(&self, acked: Vec<Acked>) {
+    pub(crate) fn acked(&self, acked: Vec<Acked>) {
         let sent = self.orders.try_send(Order::Acked(acked));
         debug_assert!(!matches!(sent, Err(TrySendError::Disconnected(_))), "the thread lives");
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         // A thread that is already gone has nothing left to stop.
         drop(self.orders.send(Order::Stop));
     }
 }
 
 /// Starts the journal's thread. It ends at [`JournalHandle::stop`], with `rig.stopped` journaled.
-pub fn spawn_journal(
+pub(crate) fn spawn_journal(
     journal: Journal<OsFs>,
     ambient: Ambient,
     news: mpsc::Sender<News>,

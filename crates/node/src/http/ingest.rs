@@ -25,7 +25,7 @@ use crate::store_thread::{Fate, JournalHandle, Refusal};
 
 /// What the edge's handlers share.
 #[derive(Debug, Clone)]
-pub struct EdgeState(Arc<Inner>);
+pub(crate) struct EdgeState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -40,7 +40,7 @@ struct Inner {
 impl EdgeState {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         door: Door,
         journal: JournalHandle,
         ambient: &Ambient,

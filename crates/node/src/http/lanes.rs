@@ -16,12 +16,12 @@ use crate::driver::RegionOrder;
 
 /// How handlers reach the region's loop.
 #[derive(Debug, Clone)]
-pub struct RegionLane(mpsc::Sender<RegionOrder>);
+pub(crate) struct RegionLane(mpsc::Sender<RegionOrder>);
 
 impl RegionLane {
     /// The loop's end of the queue.
     #[must_use]
-    pub fn new(orders: mpsc::Sender<RegionOrder>) -> Self {
+    pub(crate) fn new(orders: mpsc::Sender<RegionOrder>) -> Self {
         Self(orders)
     }
 

@@ -26,15 +26,15 @@ use crate::metrics::LedgerMetrics;
 
 /// What the ledger's handlers share.
 #[derive(Debug, Clone)]
-pub struct LedgerState {
+pub(crate) struct LedgerState {
     /// The books' thread.
-    pub books: BooksHandle,
+    pub(crate) books: BooksHandle,
     /// Regions whose cells are compared with the re-fold.
-    pub regions: Arc<[String]>,
+    pub(crate) regions: Arc<[String]>,
     /// Clocks.
-    pub ambient: Ambient,
+    pub(crate) ambient: Ambient,
     /// Counters.
-    pub metrics: Arc<LedgerMetrics>,
+    pub(crate) metrics: Arc<LedgerMetrics>,
 }
 
 impl From<Busy> for ProblemAnswer {

@@ -27,20 +27,20 @@ const TICK: Duration = Duration::from_secs(5);
 
 /// What the live handlers share.
 #[derive(Debug, Clone)]
-pub struct LiveState {
+pub(crate) struct LiveState {
     /// The newest views.
-    pub live: LiveReader,
+    pub(crate) live: LiveReader,
     /// How many streams are open, and how many may be.
-    pub readers: Arc<Readers>,
+    pub(crate) readers: Arc<Readers>,
     /// Clocks.
-    pub ambient: crate::ambient::Ambient,
+    pub(crate) ambient: crate::ambient::Ambient,
     /// Ends the streams.
-    pub shutdown: watch::Receiver<bool>,
+    pub(crate) shutdown: watch::Receiver<bool>,
 }
 
 /// Counts open streams against their bound.
 #[derive(Debug)]
-pub struct Readers {
+pub(crate) struct Readers {
     open: AtomicUsize,
     max: usize,
 }
@@ -48,13 +48,13 @@ pub struct Readers {
 impl Readers {
     /// None open, at most `max`.
     #[must_use]
-    pub fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self { open: AtomicUsize::new(0), max }
     }
 
     /// Streams open now.
     #[must_use]
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 

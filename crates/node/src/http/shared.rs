@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{OriginalUri, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use popwatch_core::code::Code;
 use popwatch_wire::problem::Problem;
@@ -15,7 +15,7 @@ use crate::page::{self, Asset};
 
 /// What the common handlers share.
 #[derive(Clone)]
-pub struct Common(Arc<Inner>);
+pub(crate) struct Common(Arc<Inner>);
 
 struct Inner {
     role: RoleName,
@@ -35,7 +35,7 @@ impl Common {
     /// For a role called `name` on its page; `metrics` renders the exposition, `ready` says what is
     /// not ready.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         role: RoleName,
         name: &str,
         metrics: impl Fn() -> String + Send + Sync + 'static,
@@ -46,14 +46,14 @@ impl Common {
             name: name.to_owned(),
             metrics: Box::new(metrics),
             ready: Box::new(ready),
-            openapi: popwatch_wire::routes::openapi(role.text()),
+            openapi: popwatch_wire::routes::openapi(role.routes()),
         }))
     }
 }
 
 /// An error as a problem document with its status.
 #[derive(Debug)]
-pub struct ProblemAnswer(Problem);
+pub(crate) struct ProblemAnswer(Problem);
 
 /// A problem with this code; `detail` says what failed and the next step.
 pub(super) fn problem(code: Code, detail: String) -> ProblemAnswer {
@@ -118,7 +118,7 @@ pub(super) fn asset(asset: &'static Asset) -> Response {
 }
 
 /// 404 with a hint.
-pub(super) async fn unknown(OriginalUri(uri): OriginalUri) -> ProblemAnswer {
+pub(super) async fn unknown(uri: Uri) -> ProblemAnswer {
     problem(
         Code::PathUnknown,
         format!("there is no {} here; /openapi.json lists what this role serves", uri.path()),

@@ -4,7 +4,7 @@ use popwatch_core::ledger::breaks::Break;
 use popwatch_core::ledger::reconcile::{CurrencyTotals, Reconciliation};
 use popwatch_core::ledger::{Commodity, Ranges};
 use popwatch_core::money::Currency;
-use popwatch_store::books::read::{AccountLine, BooksView, EpochWatermark};
+use popwatch_store::books::{AccountLine, BooksView, EpochWatermark};
 use serde_json::{Map, Value, json};
 
 /// `GET …/books`.
