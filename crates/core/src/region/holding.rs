@@ -306,7 +306,9 @@ impl Holding {
 
     /// The state as it follows from the cells alone.
     pub(super) fn cells(&self) -> Vec<Vec<u8>> {
-        self.counting().map(|(_, _, _, held)| held.bytes.clone()).collect()
+        self.counting()
+            .map(|(_, _, _, held)| held.bytes.clone())
+            .collect()
     }
 
     pub(super) fn recompute(&self) -> Live {

@@ -38,7 +38,10 @@ pub struct LedgerState {
 
 impl From<Busy> for ProblemAnswer {
     fn from(busy: Busy) -> Self {
-        problem(Code::LedgerUnavailable, format!("{busy}; send the same batch again"))
+        problem(
+            Code::LedgerUnavailable,
+            format!("{busy}; send the same batch again"),
+        )
     }
 }
 
@@ -69,16 +72,24 @@ pub(super) async fn records(
 fn refusal(fault: &BooksFault) -> Response {
     let mut response = problem(fault.code(), fault.to_string()).into_response();
     if let Some(next) = fault.next_epoch() {
-        response.headers_mut().insert("popwatch-next-epoch", next.into());
+        response
+            .headers_mut()
+            .insert("popwatch-next-epoch", next.into());
     }
     response
 }
 
 /// The popups the books know.
 pub(super) async fn popups(State(state): State<LedgerState>) -> Result<Response, ProblemAnswer> {
-    let popups = state.books.ask(|books| books.popups()).await?.map_err(unreadable)?;
-    let rows: Vec<_> =
-        popups.iter().map(|popup| serde_json::json!({ "id": popup.to_string() })).collect();
+    let popups = state
+        .books
+        .ask(|books| books.popups())
+        .await?
+        .map_err(unreadable)?;
+    let rows: Vec<_> = popups
+        .iter()
+        .map(|popup| serde_json::json!({ "id": popup.to_string() }))
+        .collect();
     Ok(Json(serde_json::json!({ "popups": rows })).into_response())
 }
 
@@ -88,7 +99,11 @@ fn unreadable(fault: BooksFault) -> ProblemAnswer {
 
 async fn known(state: &LedgerState, popup: &str) -> Result<PopupId, ProblemAnswer> {
     let popup = popup_id(popup)?;
-    let popups = state.books.ask(|books| books.popups()).await?.map_err(unreadable)?;
+    let popups = state
+        .books
+        .ask(|books| books.popups())
+        .await?
+        .map_err(unreadable)?;
     if popups.contains(&popup) {
         return Ok(popup);
     }
@@ -104,7 +119,11 @@ pub(super) async fn books(
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let view = state.books.ask(move |books| books.books(&popup)).await?.map_err(unreadable)?;
+    let view = state
+        .books
+        .ask(move |books| books.books(&popup))
+        .await?
+        .map_err(unreadable)?;
     Ok(Json(books_v1::books(&view)).into_response())
 }
 
@@ -114,7 +133,11 @@ pub(super) async fn breaks(
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let breaks = state.books.ask(move |books| books.breaks(&popup)).await?.map_err(unreadable)?;
+    let breaks = state
+        .books
+        .ask(move |books| books.breaks(&popup))
+        .await?
+        .map_err(unreadable)?;
     Ok(Json(books_v1::breaks(&breaks)).into_response())
 }
 
@@ -139,7 +162,9 @@ async fn region_cells(
     state: &LedgerState,
     popup: &PopupId,
 ) -> Result<Option<BTreeMap<CellKey, DigestRow>>, ProblemAnswer> {
-    let Some(region) = state.regions.first() else { return Ok(None) };
+    let Some(region) = state.regions.first() else {
+        return Ok(None);
+    };
     let url = format!("{}/v1/popups/{popup}/digests", region.trim_end_matches('/'));
     let unreachable = |reason: String| {
         problem(
@@ -147,8 +172,10 @@ async fn region_cells(
             format!("region {region} did not show its cells ({reason}); try again when it answers"),
         )
     };
-    let answer =
-        Client::new().get(&url, &[]).await.map_err(|fault| unreachable(fault.to_string()))?;
+    let answer = Client::new()
+        .get(&url, &[])
+        .await
+        .map_err(|fault| unreachable(fault.to_string()))?;
     if answer.status == 404 {
         return Ok(Some(BTreeMap::new()));
     }
