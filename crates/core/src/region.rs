@@ -59,6 +59,17 @@ pub struct Counters {
     pub views_repaired: u64,
 }
 
+impl Counters {
+    /// What should never happen, by its code: nothing is lost by it, and people must see it.
+    #[must_use]
+    pub fn faults(&self) -> [(Code, u64); 2] {
+        [
+            (Code::CellForked, self.cells_forked),
+            (Code::ViewRepaired, self.views_repaired),
+        ]
+    }
+}
+
 /// A popup in the list of popups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PopupLine {

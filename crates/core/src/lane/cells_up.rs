@@ -42,6 +42,8 @@ pub struct CellsUp {
     beacon_due: MonoMs,
     retry: Retry,
     refused: u64,
+    /// Corrected time up to which the last complete set had sent all, ms since 1970.
+    clear_ms: i64,
 }
 
 impl CellsUp {
@@ -61,6 +63,7 @@ impl CellsUp {
             beacon_due: MonoMs(0),
             retry,
             refused: 0,
+            clear_ms: 0,
         }
     }
 
@@ -237,6 +240,8 @@ impl CellsUp {
     fn next_batch(&mut self, folds: &Folds, now: Now) -> CellBatch {
         let mut batch = self.envelope(folds);
         let Some(mut set) = self.set.take() else {
+            self.clear_ms = now.wall.0;
+            batch.cuts = self.still_cuts(folds);
             return batch;
         };
         let mut bytes = 0;
@@ -251,21 +256,36 @@ impl CellsUp {
             }
         }
         let complete = set.todo.is_empty();
+        if complete {
+            self.clear_ms = now.wall.0;
+        }
         for (popup, epoch, to) in &set.cuts {
             let Some(fold) = folds.get(epoch) else {
                 continue;
             };
             let held = self.held(popup, *epoch);
             let to = if complete { *to } else { held };
-            let clear_ms = if complete { now.wall.0 } else { 0 };
-            batch
-                .cuts
-                .push(self.cut(popup, *epoch, fold.epoch_id(), (held, to), clear_ms));
+            let cut = self.cut(popup, *epoch, fold.epoch_id(), (held, to), self.clear_ms);
+            batch.cuts.push(cut);
         }
         if !complete {
             self.set = Some(set);
         }
         batch
+    }
+
+    /// Nothing new since the region's cuts: says so, so that its watermark goes on.
+    fn still_cuts(&self, folds: &Folds) -> Vec<Cut> {
+        let level = |epoch: &Epoch, fold: &EpochFold, popup: &PopupId| {
+            let held = self.held(popup, *epoch);
+            (held == fold.head())
+                .then(|| self.cut(popup, *epoch, fold.epoch_id(), (held, held), self.clear_ms))
+        };
+        let mut cuts = Vec::new();
+        for (epoch, fold) in folds {
+            cuts.extend(fold.popups().keys().filter_map(|popup| level(epoch, fold, popup)));
+        }
+        cuts
     }
 
     fn cut(

@@ -11,6 +11,7 @@ use super::Region;
 use crate::cell::{
     Cell, CheckoutCounts, CountRow, Counts, HistKind, StartRow, TokenCounts, TokenTouch,
 };
+use crate::code::Code;
 use crate::event::system::PopupPolicy;
 use crate::id::RegionId;
 use crate::invariant;
@@ -182,7 +183,7 @@ fn a_damaged_view_is_replaced() {
     assert!(held.repair(POPUP));
     assert_eq!(held.view(POPUP, now(20)), sound);
     assert!(held.revision(POPUP) > revision);
-    assert_eq!(held.counters().views_repaired, 1);
+    assert_eq!(held.counters().faults()[1], (Code::ViewRepaired, 1));
 }
 
 #[test]
@@ -281,7 +282,8 @@ fn two_contents_of_one_version_are_a_fork_and_the_same_one_stays() {
         let mut held = region();
         held.insert_local(order.clone(), now(1));
         held.insert_local(order, now(1));
-        assert!(held.counters().cells_forked >= 1);
+        let (code, count) = held.counters().faults()[0];
+        assert!(code == Code::CellForked && count >= 1);
         let view = held.view(POPUP, now(1)).unwrap();
         assert_eq!(view.rigs[0].states, ["fork"]);
         views.push(view);

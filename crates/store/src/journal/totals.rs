@@ -177,8 +177,8 @@ struct Running {
 }
 
 impl Totals {
-    /// Adds a record; answers its row after it, `None` for classes without totals. At the bound of
-    /// rows, new pairs share the last row's place no longer: they get no statement.
+    /// Adds a record; answers its row after it, `None` for classes without totals. Beyond the
+    /// bound of rows a new pair gets no statement.
     pub fn add(&mut self, record: &Record) -> Option<TotalsRow> {
         let (currency, sums) = Sums::of(&record.event)?;
         let popup = record.popup.as_ref().map_or("", |popup| popup.as_str());
@@ -230,6 +230,12 @@ impl Totals {
                 row.changed = false;
             }
         }
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
     }
 
     /// Begins a commit.
@@ -351,6 +357,12 @@ impl Appraiser {
             }
             self.last_seal = seq;
         }
+    }
+
+    /// Whether every gap so far has its value.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.gaps.iter().all(|gap| gap.known)
     }
 
     /// The whole epoch's totals, as the next one stated them.
