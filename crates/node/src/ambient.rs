@@ -49,13 +49,21 @@ impl Ambient {
     #[must_use]
     pub fn scripted(wall_ms: i64) -> (Self, ScriptedClock) {
         let hand = Arc::new(AtomicI64::new(wall_ms));
-        (Self { wall: Wall::Scripted(Arc::clone(&hand)) }, ScriptedClock(hand))
+        (
+            Self {
+                wall: Wall::Scripted(Arc::clone(&hand)),
+            },
+            ScriptedClock(hand),
+        )
     }
 
     /// Both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { wall: WallMs(self.wall_ms()), mono: MonoMs(self.mono_ns() / 1_000_000) }
+        Now {
+            wall: WallMs(self.wall_ms()),
+            mono: MonoMs(self.mono_ns() / 1_000_000),
+        }
     }
 
     /// The wall clock, ms since 1970.

@@ -78,18 +78,20 @@ pub(crate) fn spawn_books(
     ambient: Ambient,
 ) -> std::io::Result<(BooksHandle, JoinHandle<()>)> {
     let (orders, queue): (SyncSender<Order>, Receiver<Order>) = sync_channel(WAITING_MAX);
-    let thread = std::thread::Builder::new().name(String::from("books")).spawn(move || {
-        while let Ok(order) = queue.recv() {
-            match order {
-                Order::Accept(batch, answer) => {
-                    let ack = books.accept(&batch, ambient.now());
-                    // A rig that hung up sends the batch again and finds it stored.
-                    drop(answer.send(ack));
+    let thread = std::thread::Builder::new()
+        .name(String::from("books"))
+        .spawn(move || {
+            while let Ok(order) = queue.recv() {
+                match order {
+                    Order::Accept(batch, answer) => {
+                        let ack = books.accept(&batch, ambient.now());
+                        // A rig that hung up sends the batch again and finds it stored.
+                        drop(answer.send(ack));
+                    }
+                    Order::Ask(question) => question(&mut books),
+                    Order::Stop => break,
                 }
-                Order::Ask(question) => question(&mut books),
-                Order::Stop => break,
             }
-        }
-    })?;
+        })?;
     Ok((BooksHandle { orders }, thread))
 }

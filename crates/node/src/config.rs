@@ -189,7 +189,9 @@ impl Config {
                 regions: vec![format!("http://{}", default_region())],
                 pseudonym_key: None,
             }),
-            region: Some(RegionConfig { listen: default_region() }),
+            region: Some(RegionConfig {
+                listen: default_region(),
+            }),
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
@@ -200,8 +202,10 @@ impl Config {
 
     /// Reads a TOML file.
     pub fn read(path: &Path) -> Result<Self, ConfigFault> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigFault::Unreadable { path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigFault::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?;
         toml::from_str(&text).map_err(|fault| ConfigFault::Wrong {
             path: path.to_path_buf(),
             detail: fault.to_string(),
@@ -213,9 +217,15 @@ impl Config {
     pub fn only(mut self, roles: &[RoleName]) -> Self {
         let defaults = Self::all(&self.data);
         let keep = |role| roles.contains(&role);
-        self.edge = keep(RoleName::Edge).then(|| self.edge.or(defaults.edge)).flatten();
-        self.region = keep(RoleName::Region).then(|| self.region.or(defaults.region)).flatten();
-        self.ledger = keep(RoleName::Ledger).then(|| self.ledger.or(defaults.ledger)).flatten();
+        self.edge = keep(RoleName::Edge)
+            .then(|| self.edge.or(defaults.edge))
+            .flatten();
+        self.region = keep(RoleName::Region)
+            .then(|| self.region.or(defaults.region))
+            .flatten();
+        self.ledger = keep(RoleName::Ledger)
+            .then(|| self.ledger.or(defaults.ledger))
+            .flatten();
         self
     }
 }

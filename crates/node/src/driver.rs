@@ -42,11 +42,19 @@ struct Pace {
 
 impl Pace {
     fn new(changed_ms: u64) -> Self {
-        Self { changed_ms, last: MonoMs(0), dirty: true }
+        Self {
+            changed_ms,
+            last: MonoMs(0),
+            dirty: true,
+        }
     }
 
     fn due_at(&self) -> MonoMs {
-        self.last.after(if self.dirty { self.changed_ms } else { IDLE_PUBLISH_MS })
+        self.last.after(if self.dirty {
+            self.changed_ms
+        } else {
+            IDLE_PUBLISH_MS
+        })
     }
 
     fn done(&mut self, now: MonoMs) {
@@ -101,7 +109,10 @@ impl EdgeDriver {
                 self.publish(now);
                 pace.done(now.mono);
             }
-            let wake = self.edge.deadline().map_or(pace.due_at(), |at| at.min(pace.due_at()));
+            let wake = self
+                .edge
+                .deadline()
+                .map_or(pace.due_at(), |at| at.min(pace.due_at()));
             let wait = match postponed {
                 Some(_) => 5,
                 None => wake.since(now.mono).max(1),
@@ -128,7 +139,14 @@ impl EdgeDriver {
         match news {
             News::Epoch(epoch, epoch_id) => {
                 let acked = Default::default();
-                self.edge.handle(Input::Epoch { epoch, epoch_id, acked }, now);
+                self.edge.handle(
+                    Input::Epoch {
+                        epoch,
+                        epoch_id,
+                        acked,
+                    },
+                    now,
+                );
             }
             News::Durable(records) => {
                 for (epoch, seq, record) in records {
@@ -170,7 +188,9 @@ impl EdgeDriver {
     }
 
     fn remember_acked(&self) {
-        let Some(records) = self.edge.records() else { return };
+        let Some(records) = self.edge.records() else {
+            return;
+        };
         let acked = records.all_positions().into_iter().map(|held| Acked {
             epoch: held.epoch,
             epoch_id: held.epoch_id,

@@ -29,7 +29,10 @@ fn root(config: &EdgeConfig, data: &Path, ambient: &Ambient) -> Result<[u8; 32],
     }
     let folder = data.join("keys");
     let path = folder.join("pseudonym");
-    let unreadable = |source| ConfigFault::Unreadable { path: path.clone(), source };
+    let unreadable = |source| ConfigFault::Unreadable {
+        path: path.clone(),
+        source,
+    };
     match std::fs::read(&path) {
         Ok(bytes) => bytes.try_into().map_err(|_| ConfigFault::Value {
             field: path.display().to_string(),
@@ -47,7 +50,9 @@ fn root(config: &EdgeConfig, data: &Path, ambient: &Ambient) -> Result<[u8; 32],
                 .mode(0o600)
                 .open(&path)
                 .map_err(unreadable)?;
-            file.write_all(&key).and_then(|()| file.sync_all()).map_err(unreadable)?;
+            file.write_all(&key)
+                .and_then(|()| file.sync_all())
+                .map_err(unreadable)?;
             Ok(key)
         }
         Err(fault) => Err(unreadable(fault)),

@@ -43,9 +43,9 @@ use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Reade
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::Link;
+use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::Door;
-use crate::store_thread::{JournalHandle, spawn_journal};
 
 /// Bytes of journal read at a time while folding anew at start.
 const REFOLD_BYTES: usize = 1 << 20;
@@ -112,8 +112,11 @@ pub enum StartFault {
 impl Node {
     /// Starts the roles of `config`. Port 0 takes any free port; the node knows which.
     pub async fn start(config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
-        let policies: Vec<PopupPolicy> =
-            config.popups.iter().map(config::PopupConfig::policy).collect::<Result<_, _>>()?;
+        let policies: Vec<PopupPolicy> = config
+            .popups
+            .iter()
+            .map(config::PopupConfig::policy)
+            .collect::<Result<_, _>>()?;
         let (shutdown, _) = watch::channel(false);
         let mut node = Self {
             edge: None,
@@ -189,18 +192,26 @@ impl Node {
         let listener = listen("ledger", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let data = &whole.data;
-        std::fs::create_dir_all(data)
-            .map_err(|source| StartFault::Data { path: data.clone(), source })?;
+        std::fs::create_dir_all(data).map_err(|source| StartFault::Data {
+            path: data.clone(),
+            source,
+        })?;
         let path = data.join("books.sqlite");
-        let books = Books::open(&path)
-            .map_err(|source| StartFault::Books { path: path.clone(), source })?;
+        let books = Books::open(&path).map_err(|source| StartFault::Books {
+            path: path.clone(),
+            source,
+        })?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
-        let common =
-            Common::new(RoleName::Ledger, "ledger", move || shown.render(), || Ok(()));
+        let common = Common::new(
+            RoleName::Ledger,
+            "ledger",
+            move || shown.render(),
+            || Ok(()),
+        );
         let state = LedgerState {
             books: handle,
             regions: config.regions.clone().into(),
@@ -232,8 +243,11 @@ impl Node {
         let (journal, edge) = open_journal(config, &whole.data, policies, ambient)?;
         let journal_id = journal.journal_id();
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let (handle, thread) = spawn_journal(journal, ambient.clone(), news)
-            .map_err(|source| StartFault::Data { path: whole.data.clone(), source })?;
+        let (handle, thread) =
+            spawn_journal(journal, ambient.clone(), news).map_err(|source| StartFault::Data {
+                path: whole.data.clone(),
+                source,
+            })?;
         self.journal = Some((handle.clone(), thread));
 
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
@@ -242,7 +256,10 @@ impl Node {
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             peer
         };
-        let ledger = config.ledger.as_ref().map(|url| connect(Link::Ledger, url, "/v1/records"));
+        let ledger = config
+            .ledger
+            .as_ref()
+            .map(|url| connect(Link::Ledger, url, "/v1/records"));
         let regions = config
             .regions
             .iter()
@@ -268,8 +285,13 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let counters = Arc::new(EdgeMetrics::default());
-        let door =
-            Door { rig: rig.clone(), journal_id, default_popup, keys, plan: Plan::default() };
+        let door = Door {
+            rig: rig.clone(),
+            journal_id,
+            default_popup,
+            keys,
+            plan: Plan::default(),
+        };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
         let counted = Arc::clone(&readers);
@@ -280,13 +302,22 @@ impl Node {
             || Ok(()),
         );
         let live = self.live_state(live, readers, ambient);
-        self.serve(listener, http::edge_router(common, state, orders, live), address);
+        self.serve(
+            listener,
+            http::edge_router(common, state, orders, live),
+            address,
+        );
         self.edge = Some(address);
         Ok(())
     }
 
     fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
-        LiveState { live, readers, ambient: ambient.clone(), shutdown: self.shutdown.subscribe() }
+        LiveState {
+            live,
+            readers,
+            ambient: ambient.clone(),
+            shutdown: self.shutdown.subscribe(),
+        }
     }
 
     fn serve(&mut self, listener: TcpListener, router: axum::Router, address: SocketAddr) {
@@ -322,7 +353,11 @@ async fn finish(stop: impl FnOnce() + Send + 'static, thread: JoinHandle<()>) {
 async fn listen(role: &'static str, address: SocketAddr) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| StartFault::Listen { role, address, source })
+        .map_err(|source| StartFault::Listen {
+            role,
+            address,
+            source,
+        })
 }
 
 /// Opens the journal and folds it anew.
@@ -333,8 +368,10 @@ fn open_journal(
     ambient: &Ambient,
 ) -> Result<(Journal<OsFs>, Edge), StartFault> {
     let rig = config.rig_id()?;
-    let fs = OsFs::new(data)
-        .map_err(|source| StartFault::Data { path: data.to_path_buf(), source })?;
+    let fs = OsFs::new(data).map_err(|source| StartFault::Data {
+        path: data.to_path_buf(),
+        source,
+    })?;
     let fresh = ambient.clone();
     let opening = Opening {
         rig: rig.clone(),
@@ -348,8 +385,11 @@ fn open_journal(
         popups,
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
-    let (mut journal, recovery) = Journal::open(fs, opening)
-        .map_err(|source| StartFault::Journal { path: data.to_path_buf(), source })?;
+    let (mut journal, recovery) =
+        Journal::open(fs, opening).map_err(|source| StartFault::Journal {
+            path: data.to_path_buf(),
+            source,
+        })?;
     for gap in &recovery.gaps {
         tracing::error!(
             epoch = gap.epoch,
@@ -359,8 +399,12 @@ fn open_journal(
             "records are lost to damage"
         );
     }
-    let mut edge =
-        Edge::new(&rig, journal.journal_id(), config.ledger.is_some(), config.regions.len());
+    let mut edge = Edge::new(
+        &rig,
+        journal.journal_id(),
+        config.ledger.is_some(),
+        config.regions.len(),
+    );
     refold(&mut journal, &mut edge, ambient);
     Ok((journal, edge))
 }
@@ -370,17 +414,26 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
     let acked = journal.acked().to_vec();
     for info in journal.epochs() {
         let now = ambient.now();
-        let held = acked.iter().find(|held| {
-            held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..]
-        });
+        let held = acked
+            .iter()
+            .find(|held| held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..]);
         let acked = held.map_or_else(Default::default, |held| {
             (Seq(held.trunk_seq), Seq(held.bulk_seq))
         });
-        edge.handle(Input::Epoch { epoch: info.epoch, epoch_id: info.epoch_id, acked }, now);
+        edge.handle(
+            Input::Epoch {
+                epoch: info.epoch,
+                epoch_id: info.epoch_id,
+                acked,
+            },
+            now,
+        );
         let mut from = Seq(1);
         while from <= info.last_seq {
             let items = journal.read(info.epoch, from, REFOLD_BYTES);
-            let Some(last) = items.last().map(ReadItem::last_seq) else { break };
+            let Some(last) = items.last().map(ReadItem::last_seq) else {
+                break;
+            };
             from = last.next();
             for item in items {
                 if let ReadItem::Frame { seq, frame, .. } = item
@@ -389,10 +442,23 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
                         .map(popwatch_core::record::decode)
                 {
                     let record = Arc::new(record);
-                    edge.handle(Input::Durable { epoch: info.epoch, seq, record }, now);
+                    edge.handle(
+                        Input::Durable {
+                            epoch: info.epoch,
+                            seq,
+                            record,
+                        },
+                        now,
+                    );
                 }
             }
         }
-        edge.handle(Input::Ended { epoch: info.epoch, last: info.last_seq }, now);
+        edge.handle(
+            Input::Ended {
+                epoch: info.epoch,
+                last: info.last_seq,
+            },
+            now,
+        );
     }
 }

@@ -49,8 +49,13 @@ impl Publisher {
         let lines = region.popups();
         let mut popups = BTreeMap::new();
         for line in &lines {
-            let Some(state) = region.etag(&line.id, now) else { continue };
-            let shown = before.popups.get(&line.id).filter(|shown| shown.is_as(state, extra));
+            let Some(state) = region.etag(&line.id, now) else {
+                continue;
+            };
+            let shown = before
+                .popups
+                .get(&line.id)
+                .filter(|shown| shown.is_as(state, extra));
             let shown = match shown {
                 Some(shown) => Some(Arc::clone(shown)),
                 None => PopupLive::render(region, &line.id, state, now, extra).map(Arc::new),
@@ -59,7 +64,10 @@ impl Publisher {
         }
         let unchanged = lines == before.lines
             && popups.iter().all(|(id, shown)| {
-                before.popups.get(id).is_some_and(|held| Arc::ptr_eq(held, shown))
+                before
+                    .popups
+                    .get(id)
+                    .is_some_and(|held| Arc::ptr_eq(held, shown))
             });
         if !unchanged {
             self.sender.send_replace(Arc::new(Live { lines, popups }));
@@ -78,12 +86,18 @@ impl PopupLive {
         let view = region.view(popup, now)?;
         let mut snapshot = answer_v1::snapshot(&view);
         snapshot.rows.extend(extra.clone());
-        Some(Self { view, snapshot, state })
+        Some(Self {
+            view,
+            snapshot,
+            state,
+        })
     }
 
     /// Whether it still shows all there is: the same memory and the same rows of the role's own.
     fn is_as(&self, state: [u8; 16], extra: &Rows) -> bool {
         self.state == state
-            && extra.iter().all(|(key, row)| self.snapshot.rows.get(key) == Some(row))
+            && extra
+                .iter()
+                .all(|(key, row)| self.snapshot.rows.get(key) == Some(row))
     }
 }

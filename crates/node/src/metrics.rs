@@ -63,7 +63,13 @@ impl EdgeMetrics {
         for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
             family.sample(&[("rig", rig), ("code", &code.to_string())], count);
         }
-        gauge(&mut text, "popwatch_journal_epoch", "Life of the journal.", rig, status.epoch.into());
+        gauge(
+            &mut text,
+            "popwatch_journal_epoch",
+            "Life of the journal.",
+            rig,
+            status.epoch.into(),
+        );
         gauge(
             &mut text,
             "popwatch_journal_durable_seq",
@@ -91,18 +97,37 @@ impl EdgeMetrics {
             "Captured minus refunded that the ledger does not hold yet.",
         );
         for amount in &status.unsent.money {
-            family.sample(&[("rig", rig), ("currency", &amount.currency)], amount.minor);
+            family.sample(
+                &[("rig", rig), ("currency", &amount.currency)],
+                amount.minor,
+            );
         }
-        gauge(&mut text, "popwatch_gap_records", "Records lost to damage.", rig, status.gap_records);
-        let mut family =
-            text.family("popwatch_rig_state", MetricKind::Gauge, "1 for each state the rig is in.");
+        gauge(
+            &mut text,
+            "popwatch_gap_records",
+            "Records lost to damage.",
+            rig,
+            status.gap_records,
+        );
+        let mut family = text.family(
+            "popwatch_rig_state",
+            MetricKind::Gauge,
+            "1 for each state the rig is in.",
+        );
         for state in &status.states {
             family.sample(&[("rig", rig), ("state", state)], 1);
         }
-        let mut family =
-            text.family("popwatch_peer_up", MetricKind::Gauge, "1 while the peer answers.");
+        let mut family = text.family(
+            "popwatch_peer_up",
+            MetricKind::Gauge,
+            "1 while the peer answers.",
+        );
         for peer in &status.peers {
-            let labels = [("rig", rig), ("kind", peer.kind), ("peer", peer.name.as_str())];
+            let labels = [
+                ("rig", rig),
+                ("kind", peer.kind),
+                ("peer", peer.name.as_str()),
+            ];
             family.sample(&labels, u8::from(peer.down_ms.is_none()));
         }
         readers_gauge(&mut text, readers);
@@ -111,12 +136,17 @@ impl EdgeMetrics {
 }
 
 fn gauge(text: &mut Exposition, name: &'static str, help: &str, rig: &str, value: u64) {
-    text.family(name, MetricKind::Gauge, help).sample(&[("rig", rig)], value);
+    text.family(name, MetricKind::Gauge, help)
+        .sample(&[("rig", rig)], value);
 }
 
 fn readers_gauge(text: &mut Exposition, readers: usize) {
-    text.family("popwatch_live_readers", MetricKind::Gauge, "Open live streams.")
-        .sample(&[], readers);
+    text.family(
+        "popwatch_live_readers",
+        MetricKind::Gauge,
+        "Open live streams.",
+    )
+    .sample(&[], readers);
 }
 
 /// A region's exposition.
@@ -141,15 +171,25 @@ pub(crate) fn render_region(live: &Live, readers: usize) -> String {
     for (popup, shown) in &live.popups {
         for (currency, sums) in &shown.view.money {
             for (kind, minor) in [("gross", sums.gross), ("refund", sums.refund)] {
-                let labels = [("popup", popup.as_str()), ("currency", currency.code()), ("kind", kind)];
+                let labels = [
+                    ("popup", popup.as_str()),
+                    ("currency", currency.code()),
+                    ("kind", kind),
+                ];
                 family.sample(&labels, minor);
             }
         }
     }
-    let mut family =
-        text.family("popwatch_silent_rigs", MetricKind::Gauge, "Rigs unheard for 15 s.");
+    let mut family = text.family(
+        "popwatch_silent_rigs",
+        MetricKind::Gauge,
+        "Rigs unheard for 15 s.",
+    );
     for (popup, shown) in &live.popups {
-        family.sample(&[("popup", popup.as_str())], shown.snapshot.asof.silent.len());
+        family.sample(
+            &[("popup", popup.as_str())],
+            shown.snapshot.asof.silent.len(),
+        );
     }
     readers_gauge(&mut text, readers);
     text.finish()
@@ -180,11 +220,24 @@ impl LedgerMetrics {
     pub(crate) fn render(&self) -> String {
         let mut text = Exposition::new();
         for (name, help, count) in [
-            ("popwatch_ledger_batches_total", "Record batches committed.", &self.batches),
-            ("popwatch_ledger_items_total", "Items of committed batches.", &self.items),
-            ("popwatch_ledger_refused_total", "Record batches refused.", &self.refused),
+            (
+                "popwatch_ledger_batches_total",
+                "Record batches committed.",
+                &self.batches,
+            ),
+            (
+                "popwatch_ledger_items_total",
+                "Items of committed batches.",
+                &self.items,
+            ),
+            (
+                "popwatch_ledger_refused_total",
+                "Record batches refused.",
+                &self.refused,
+            ),
         ] {
-            text.family(name, MetricKind::Counter, help).sample(&[], count.load(Ordering::Relaxed));
+            text.family(name, MetricKind::Counter, help)
+                .sample(&[], count.load(Ordering::Relaxed));
         }
         text.finish()
     }

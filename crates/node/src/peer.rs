@@ -59,7 +59,10 @@ pub(crate) fn link(
     let (bodies, mut queue) = mpsc::channel::<Bytes>(1);
     let target = format!("{}{path}", url.trim_end_matches('/'));
     let rig = rig.to_owned();
-    let handle = PeerHandle { bodies, url: url.to_owned() };
+    let handle = PeerHandle {
+        bodies,
+        url: url.to_owned(),
+    };
     let task = async move {
         let client = Client::new();
         let headers = [
@@ -98,11 +101,18 @@ fn judge(answer: Answer) -> Result<Bytes, PeerFault> {
 }
 
 fn next_epoch(answer: &Answer) -> u32 {
-    answer.header("popwatch-next-epoch").and_then(|text| text.parse().ok()).unwrap_or(0)
+    answer
+        .header("popwatch-next-epoch")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// `Retry-After` in seconds; one second when the peer does not say.
 fn retry_after_ms(answer: &Answer) -> u64 {
-    let seconds = answer.header("retry-after").and_then(|text| text.trim().parse::<u64>().ok());
-    seconds.map_or(1_000, |seconds| seconds.saturating_mul(1_000)).min(RETRY_MS_MAX)
+    let seconds = answer
+        .header("retry-after")
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    seconds
+        .map_or(1_000, |seconds| seconds.saturating_mul(1_000))
+        .min(RETRY_MS_MAX)
 }

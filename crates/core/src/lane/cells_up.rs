@@ -283,7 +283,11 @@ impl CellsUp {
         };
         let mut cuts = Vec::new();
         for (epoch, fold) in folds {
-            cuts.extend(fold.popups().keys().filter_map(|popup| level(epoch, fold, popup)));
+            cuts.extend(
+                fold.popups()
+                    .keys()
+                    .filter_map(|popup| level(epoch, fold, popup)),
+            );
         }
         cuts
     }

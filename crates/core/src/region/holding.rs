@@ -268,7 +268,9 @@ impl Holding {
         let before = (life.to_seq, life.clear_ms);
         life.to_seq = cut.to_seq;
         // 0 is a sender that has not sent everything once yet.
-        life.clear_ms = life.clear_ms.max(Some(cut.clear_ms).filter(|clear_ms| *clear_ms > 0));
+        life.clear_ms = life
+            .clear_ms
+            .max(Some(cut.clear_ms).filter(|clear_ms| *clear_ms > 0));
         before != (life.to_seq, life.clear_ms)
     }
 

@@ -76,14 +76,23 @@ pub(super) async fn events(
             "too many requests are being read; send the same events again".to_owned(),
         )
     })?;
-    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await.map_err(|_| {
-        problem(
-            Code::BodyTooLarge,
-            format!("a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"),
-        )
-    })?;
+    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX)
+        .await
+        .map_err(|_| {
+            problem(
+                Code::BodyTooLarge,
+                format!(
+                    "a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"
+                ),
+            )
+        })?;
     let texts = headers_of(&headers);
-    let text = |name| texts.iter().find(|(header, _)| *header == name).map(|(_, value)| *value);
+    let text = |name| {
+        texts
+            .iter()
+            .find(|(header, _)| *header == name)
+            .map(|(_, value)| *value)
+    };
     let request = Request {
         content_type: text("content-type"),
         content_encoding: text("content-encoding"),
@@ -116,7 +125,10 @@ impl Inner {
             match admission {
                 Admission::Ready(draft) => {
                     let record = &draft.get().record;
-                    results.push(Pending::Waits(record.id.as_str().to_owned(), record.event.class()));
+                    results.push(Pending::Waits(
+                        record.id.as_str().to_owned(),
+                        record.event.class(),
+                    ));
                     drafts.push(draft);
                 }
                 Admission::Rejected { id, problem } => {
@@ -125,7 +137,11 @@ impl Inner {
                 }
             }
         }
-        let fates = if drafts.is_empty() { Vec::new() } else { self.durable(drafts).await? };
+        let fates = if drafts.is_empty() {
+            Vec::new()
+        } else {
+            self.durable(drafts).await?
+        };
         let (mut epoch, mut durable_seq) = {
             let status = self.status.borrow();
             (status.epoch, status.durable_seq)
@@ -147,7 +163,12 @@ impl Inner {
                 }
             });
         }
-        Ok(Answer { rig: String::from(&self.door.rig), epoch, durable_seq, results: verdicts })
+        Ok(Answer {
+            rig: String::from(&self.door.rig),
+            epoch,
+            durable_seq,
+            results: verdicts,
+        })
     }
 
     async fn durable(
@@ -180,9 +201,10 @@ enum Pending {
 fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
     let other = |epoch: Epoch| (epoch.0 != current).then_some(epoch.0);
     match fate {
-        Fate::Accepted(epoch, seq) => {
-            Verdict { epoch: other(epoch), ..Verdict::accepted(id, seq.0) }
-        }
+        Fate::Accepted(epoch, seq) => Verdict {
+            epoch: other(epoch),
+            ..Verdict::accepted(id, seq.0)
+        },
         Fate::Duplicate(epoch, seq) => Verdict::duplicate(id, other(epoch), seq.0),
         Fate::Conflict(epoch, seq) => {
             let detail = format!(

@@ -42,7 +42,9 @@ pub(super) async fn cells(
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let batch: CellBatch = read_batch(body).await?;
-    let ack = lane.ask(|answer| RegionOrder::Accept(batch, answer)).await?;
+    let ack = lane
+        .ask(|answer| RegionOrder::Accept(batch, answer))
+        .await?;
     batch_answer(&ack)
 }
 
@@ -53,17 +55,23 @@ pub(super) async fn held(
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
     let cells = lane.ask(|answer| RegionOrder::Cells(popup, answer)).await?;
-    batch_answer(&CellBatch { protocol: PROTOCOL, cells, ..CellBatch::default() })
+    batch_answer(&CellBatch {
+        protocol: PROTOCOL,
+        cells,
+        ..CellBatch::default()
+    })
 }
 
 /// Reads and decodes the body of a lane.
 pub(super) async fn read_batch<M: bodies::LaneBody>(body: Body) -> Result<M, ProblemAnswer> {
-    let body = axum::body::to_bytes(body, BATCH_WIRE_BYTES_MAX).await.map_err(|_| {
-        problem(
-            Code::BatchInvalid,
-            format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items"),
-        )
-    })?;
+    let body = axum::body::to_bytes(body, BATCH_WIRE_BYTES_MAX)
+        .await
+        .map_err(|_| {
+            problem(
+                Code::BatchInvalid,
+                format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items"),
+            )
+        })?;
     bodies::decode(&body).map_err(|fault| problem(fault.code(), fault.to_string()))
 }
 

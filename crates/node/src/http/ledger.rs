@@ -39,7 +39,10 @@ pub(crate) struct LedgerState {
 
 impl From<Busy> for ProblemAnswer {
     fn from(busy: Busy) -> Self {
-        problem(Code::LedgerUnavailable, format!("{busy}; send the same batch again"))
+        problem(
+            Code::LedgerUnavailable,
+            format!("{busy}; send the same batch again"),
+        )
     }
 }
 
@@ -70,16 +73,24 @@ pub(super) async fn records(
 fn refusal(fault: &BooksFault) -> Response {
     let mut response = problem(fault.code(), fault.to_string()).into_response();
     if let BooksFault::Fork { next_epoch, .. } = fault {
-        response.headers_mut().insert("popwatch-next-epoch", (*next_epoch).into());
+        response
+            .headers_mut()
+            .insert("popwatch-next-epoch", (*next_epoch).into());
     }
     response
 }
 
 /// The popups the books know.
 pub(super) async fn popups(State(state): State<LedgerState>) -> Result<Response, ProblemAnswer> {
-    let popups = state.books.ask(|books| books.popups()).await?.map_err(unreadable)?;
-    let rows: Vec<_> =
-        popups.iter().map(|popup| serde_json::json!({ "id": popup.to_string() })).collect();
+    let popups = state
+        .books
+        .ask(|books| books.popups())
+        .await?
+        .map_err(unreadable)?;
+    let rows: Vec<_> = popups
+        .iter()
+        .map(|popup| serde_json::json!({ "id": popup.to_string() }))
+        .collect();
     Ok(Json(serde_json::json!({ "popups": rows })).into_response())
 }
 
@@ -89,7 +100,11 @@ fn unreadable(fault: BooksFault) -> ProblemAnswer {
 
 async fn known(state: &LedgerState, popup: &str) -> Result<PopupId, ProblemAnswer> {
     let popup = popup_id(popup)?;
-    let popups = state.books.ask(|books| books.popups()).await?.map_err(unreadable)?;
+    let popups = state
+        .books
+        .ask(|books| books.popups())
+        .await?
+        .map_err(unreadable)?;
     if popups.contains(&popup) {
         return Ok(popup);
     }
@@ -105,7 +120,11 @@ pub(super) async fn books(
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let view = state.books.ask(move |books| books.books(&popup)).await?.map_err(unreadable)?;
+    let view = state
+        .books
+        .ask(move |books| books.books(&popup))
+        .await?
+        .map_err(unreadable)?;
     Ok(Json(answer::books(&view)).into_response())
 }
 
@@ -115,7 +134,11 @@ pub(super) async fn breaks(
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let breaks = state.books.ask(move |books| books.breaks(&popup)).await?.map_err(unreadable)?;
+    let breaks = state
+        .books
+        .ask(move |books| books.breaks(&popup))
+        .await?
+        .map_err(unreadable)?;
     Ok(Json(answer::breaks(&breaks)).into_response())
 }
 
@@ -132,7 +155,9 @@ pub(super) async fn reconciliation(
         .books
         .ask(move |books| {
             let view = books.books(&asked)?;
-            books.reconcile(&asked, cells, as_of).map(|found| (view, found))
+            books
+                .reconcile(&asked, cells, as_of)
+                .map(|found| (view, found))
         })
         .await?
         .map_err(unreadable)?;
@@ -144,7 +169,9 @@ async fn region_cells(
     state: &LedgerState,
     popup: &PopupId,
 ) -> Result<Option<Cells>, ProblemAnswer> {
-    let Some(region) = state.regions.first() else { return Ok(None) };
+    let Some(region) = state.regions.first() else {
+        return Ok(None);
+    };
     let url = format!("{}/v1/popups/{popup}/cells", region.trim_end_matches('/'));
     let unreachable = |reason: String| {
         problem(
@@ -152,8 +179,10 @@ async fn region_cells(
             format!("region {region} did not show its cells ({reason}); try again when it answers"),
         )
     };
-    let answer =
-        Client::new().get(&url, &[]).await.map_err(|fault| unreachable(fault.to_string()))?;
+    let answer = Client::new()
+        .get(&url, &[])
+        .await
+        .map_err(|fault| unreachable(fault.to_string()))?;
     if !answer.is_success() {
         return Err(unreachable(format!("status {}", answer.status)));
     }

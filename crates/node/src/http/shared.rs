@@ -68,7 +68,8 @@ impl From<Problem> for ProblemAnswer {
 
 impl IntoResponse for ProblemAnswer {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, self.0.to_json()).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -98,7 +99,14 @@ pub(super) async fn readyz(State(common): State<Common>) -> Response {
 /// The Prometheus text exposition.
 pub(super) async fn metrics(State(common): State<Common>) -> Response {
     let text = (common.0.metrics)();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }
 
 /// This role's API.
@@ -109,7 +117,11 @@ pub(super) async fn openapi(State(common): State<Common>) -> Json<serde_json::Va
 /// The page, told which role and name it shows.
 pub(super) async fn index(State(common): State<Common>) -> Html<String> {
     let role = common.0.role.text();
-    Html(page::INDEX.replace("%ROLE%", role).replace("%RIG%", &common.0.name))
+    Html(
+        page::INDEX
+            .replace("%ROLE%", role)
+            .replace("%RIG%", &common.0.name),
+    )
 }
 
 /// One file of the page.
@@ -121,6 +133,9 @@ pub(super) fn asset(asset: &'static Asset) -> Response {
 pub(super) async fn unknown(uri: Uri) -> ProblemAnswer {
     problem(
         Code::PathUnknown,
-        format!("there is no {} here; /openapi.json lists what this role serves", uri.path()),
+        format!(
+            "there is no {} here; /openapi.json lists what this role serves",
+            uri.path()
+        ),
     )
 }

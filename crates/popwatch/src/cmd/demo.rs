@@ -77,7 +77,10 @@ fn read_day(replay: Option<&Path>) -> anyhow::Result<(Day, String)> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("PW1102: {} cannot be read", path.display()))?;
     let day = Day::read(&bytes).with_context(|| path.display().to_string())?;
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("sales");
+    let stem = path
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or("sales");
     Ok((day, stem.to_owned()))
 }
 
@@ -123,7 +126,9 @@ impl Stage {
         let (ambient, clock) = Ambient::scripted(begin);
         let data = match &args.data {
             Some(path) => Data::Given(path.clone()),
-            None => Data::Own(std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id()))),
+            None => Data::Own(
+                std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id())),
+            ),
         };
         let port = |number: u16| {
             let number = if args.ports == Ports::Any { 0 } else { number };
@@ -131,13 +136,21 @@ impl Stage {
         };
         let mut nodes = Vec::new();
         let region = RegionConfig { listen: port(8720) };
-        let node = Node::start(config(data.path(), "region", |c| c.region = Some(region)), &ambient);
+        let node = Node::start(
+            config(data.path(), "region", |c| c.region = Some(region)),
+            &ambient,
+        );
         let node = node.await?;
         let region = node.region.context("the region listens")?;
         nodes.push(node);
-        let ledger =
-            LedgerConfig { listen: port(8730), regions: vec![format!("http://{region}")] };
-        let node = Node::start(config(data.path(), "ledger", |c| c.ledger = Some(ledger)), &ambient);
+        let ledger = LedgerConfig {
+            listen: port(8730),
+            regions: vec![format!("http://{region}")],
+        };
+        let node = Node::start(
+            config(data.path(), "ledger", |c| c.ledger = Some(ledger)),
+            &ambient,
+        );
         let node = node.await?;
         let ledger = node.ledger.context("the ledger listens")?;
         nodes.push(node);
@@ -166,9 +179,20 @@ impl Stage {
             .await?;
             let address = node.edge.context("the edge listens")?;
             nodes.push(node);
-            edges.push(Edge { rig, address, relays });
+            edges.push(Edge {
+                rig,
+                address,
+                relays,
+            });
         }
-        Ok(Self { clock, edges, region, ledger, nodes, data })
+        Ok(Self {
+            clock,
+            edges,
+            region,
+            ledger,
+            nodes,
+            data,
+        })
     }
 
     fn announce(&self, format: Format) {
@@ -208,7 +232,11 @@ impl Stage {
             let till = Till::new(&format!("http://{}", edge.address), Patience::Endless);
             let starts = plan.starts.0;
             rigs.push(async move {
-                let mut line = Line { edge, cut: index == CUT_RIG, is_cut: false };
+                let mut line = Line {
+                    edge,
+                    cut: index == CUT_RIG,
+                    is_cut: false,
+                };
                 let played = player.play(cues, async |cue: Cue<Vec<Value>>| {
                     clock.advance_to(starts + cue.offset_ms);
                     line.at(cue.offset_ms, &bar);
@@ -223,7 +251,13 @@ impl Stage {
                 anyhow::Ok(())
             });
         }
-        let ticking = tick(player, speed, self.clock.clone(), plan.starts.0, plan.ends().0);
+        let ticking = tick(
+            player,
+            speed,
+            self.clock.clone(),
+            plan.starts.0,
+            plan.ends().0,
+        );
         tokio::select! {
             played = futures_util::future::try_join_all(rigs) => { played?; }
             () = ticking => {}
@@ -310,11 +344,22 @@ fn cues(plan: &Plan, day: &Day) -> anyhow::Result<Vec<Cue<Vec<Value>>>> {
     let shelf = ShelfPlan::of(day);
     let mut cues = Vec::new();
     let mut grouped: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-    for event in shelf.opening(plan, day).into_iter().chain(shelf.closing(plan, day)) {
-        grouped.entry(event.time.0 - plan.starts.0).or_default().push(event.event);
+    for event in shelf
+        .opening(plan, day)
+        .into_iter()
+        .chain(shelf.closing(plan, day))
+    {
+        grouped
+            .entry(event.time.0 - plan.starts.0)
+            .or_default()
+            .push(event.event);
     }
     for (offset_ms, what) in grouped {
-        cues.push(Cue { rig_index: usize::from(ShelfPlan::RIG_INDEX), offset_ms, what });
+        cues.push(Cue {
+            rig_index: usize::from(ShelfPlan::RIG_INDEX),
+            offset_ms,
+            what,
+        });
     }
     for document in &day.documents {
         if document.kind == popwatch_wire::sales_file::DocumentKind::StockAdjust {

@@ -57,6 +57,8 @@ struct Totals {
 #[derive(Debug, Deserialize)]
 struct Cells {
     compared: u64,
+    #[serde(default)]
+    drifted: u64,
     drift_minor: i64,
 }
 
@@ -147,6 +149,22 @@ impl Break {
     }
 }
 
+impl Cells {
+    fn sentence(&self) -> String {
+        let Self {
+            compared,
+            drifted,
+            drift_minor,
+        } = self;
+        match (drifted, drift_minor) {
+            (0, 0) => format!("{compared} cells compared, all equal to the re-fold"),
+            _ => {
+                format!("{compared} cells compared, {drifted} differ, by {drift_minor} minor units")
+            }
+        }
+    }
+}
+
 impl Reconciliation {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("{}  {}", plain(&self.popup), self.completeness())];
@@ -161,11 +179,7 @@ impl Reconciliation {
             ));
         }
         if let Some(cells) = &self.cells {
-            let compared = cells.compared;
-            lines.push(match cells.drift_minor {
-                0 => format!("{compared} cells compared, all equal to the re-fold"),
-                drift => format!("{compared} cells compared, drift {drift} minor units"),
-            });
+            lines.push(cells.sentence());
         }
         let open: Vec<&Break> = self.breaks.iter().filter(|found| found.is_open()).collect();
         if open.is_empty() {
@@ -295,6 +309,19 @@ not closed
 ",
         );
         assert!(is_no);
+    }
+
+    #[test]
+    fn drift_is_said() {
+        let cells = Cells {
+            compared: 40,
+            drifted: 2,
+            drift_minor: 150,
+        };
+        assert_eq!(
+            cells.sentence(),
+            "40 cells compared, 2 differ, by 150 minor units"
+        );
     }
 
     #[test]

@@ -22,7 +22,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         config = config.only(roles(choice));
     }
     let node = Node::start(config, &Ambient::system()).await?;
-    for (what, address) in [("edge", node.edge), ("region", node.region), ("ledger", node.ledger)] {
+    for (what, address) in [
+        ("edge", node.edge),
+        ("region", node.region),
+        ("ledger", node.ledger),
+    ] {
         if let Some(address) = address {
             print::note(format!("{what:<7} http://{address}/"));
         }

@@ -88,7 +88,7 @@ impl ShelfPlan {
 
     /// `inventory.counted` per SKU, in the minutes after the doors close.
     #[must_use]
-    pub fn count(&self, plan: &Plan, day: &Day) -> Vec<TimedEvent> {
+    pub fn closing(&self, plan: &Plan, day: &Day) -> Vec<TimedEvent> {
         self.paced(plan.ends(), |sku, shelf, at| {
             let data = json!({ "sku": sku.as_str(), "qty": shelf.counted() });
             plan.event(

@@ -176,7 +176,7 @@ fn the_shelf_is_filled_before_the_doors_open_and_counted_after_they_close() {
     let day = Day::read(DEC_05).unwrap();
     let (shelves, plan) = (ShelfPlan::of(&day), plan(CurrencyRule::Pounds));
     let opening = shelves.opening(&plan, &day);
-    let count = shelves.count(&plan, &day);
+    let count = shelves.closing(&plan, &day);
     assert_eq!(opening.len(), shelves.shelves().len());
     assert!(opening.iter().all(|event| event.time < plan.starts));
     assert_eq!(opening[0].time.0, plan.starts.0 - shelves.minutes_ms());
@@ -327,7 +327,7 @@ fn every_event_passes_the_door_untouched() {
         );
         all.extend(
             shelves
-                .count(&plan, &day)
+                .closing(&plan, &day)
                 .into_iter()
                 .map(|timed| timed.event),
         );

@@ -62,7 +62,9 @@ async fn accept(listener: TcpListener, target: SocketAddr, is_cut: watch::Receiv
 }
 
 async fn carry(mut near: TcpStream, target: SocketAddr, mut is_cut: watch::Receiver<bool>) {
-    let Ok(mut far) = TcpStream::connect(target).await else { return };
+    let Ok(mut far) = TcpStream::connect(target).await else {
+        return;
+    };
     tokio::select! {
         // Either end may close; both streams go with this task.
         _ = copy_bidirectional(&mut near, &mut far) => {}

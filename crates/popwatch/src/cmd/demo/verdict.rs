@@ -87,7 +87,10 @@ pub(super) async fn judge(
     let mut on_rigs = Named::new();
     for edge in &stage.edges {
         let cells = cells(&format!("http://{}", edge.address), popup).await?;
-        rigs.push(RigLine { status: status(edge).await?, cells: cells.len() });
+        rigs.push(RigLine {
+            status: status(edge).await?,
+            cells: cells.len(),
+        });
         on_rigs.extend(cells);
     }
     let at_region = cells(&format!("http://{}", stage.region), popup).await?;
@@ -102,7 +105,14 @@ pub(super) async fn judge(
         reasons.push("the ledger's books do not close".to_owned());
     }
     let closed = reasons.is_empty();
-    Ok(Verdict { closed, rigs, found, raw, tally: tally.clone(), reasons })
+    Ok(Verdict {
+        closed,
+        rigs,
+        found,
+        raw,
+        tally: tally.clone(),
+        reasons,
+    })
 }
 
 impl Verdict {
@@ -110,7 +120,11 @@ impl Verdict {
     pub(super) fn print(&self, format: Format) -> anyhow::Result<()> {
         match format {
             Format::Json => print::json(&self.document()),
-            Format::Text => self.lines().iter().try_for_each(print::line).map_err(Into::into),
+            Format::Text => self
+                .lines()
+                .iter()
+                .try_for_each(print::line)
+                .map_err(Into::into),
         }
     }
 
