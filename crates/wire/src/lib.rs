@@ -4,12 +4,17 @@
 //! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
 //! allocates, and no error repeats a value it read.
 
+pub mod answer_v1;
 pub mod cloudevents;
 pub mod door;
 pub mod event_v1;
+pub mod exposition;
 mod inflate;
 pub mod json;
+pub mod lanes;
 pub mod problem;
+pub mod sales_file;
 pub mod routes;
+pub mod sales_file;
 pub mod schema;
 pub mod verdict;
