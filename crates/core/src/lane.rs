@@ -49,10 +49,10 @@ pub struct RecordBatch {
     /// The stretch; empty in a hello, which only asks where the ledger stands.
     #[prost(message, repeated, tag = "8")]
     pub items: Vec<Item>,
-    /// The cursor's chain before the first item, 32 bytes.
+    /// The cursor's chain before the first item, 32 bytes; empty between a gap and the next seal.
     #[prost(bytes = "vec", tag = "9")]
     pub chain_before: Vec<u8>,
-    /// The cursor's chain after the last item, 32 bytes.
+    /// The cursor's chain after the last item, likewise.
     #[prost(bytes = "vec", tag = "10")]
     pub chain_after: Vec<u8>,
     /// What is known at the rig beyond what is sent.
@@ -78,10 +78,10 @@ pub struct Stretch {
     pub last_seq: Seq,
     /// The items.
     pub items: Vec<Item>,
-    /// The cursor's chain before the first item.
-    pub chain_before: [u8; 32],
-    /// The cursor's chain after the last item.
-    pub chain_after: [u8; 32],
+    /// The cursor's chain before the first item; `None` between a gap and the next seal.
+    pub chain_before: Option<[u8; 32]>,
+    /// The cursor's chain after the last item, likewise.
+    pub chain_after: Option<[u8; 32]>,
 }
 
 /// Why an exchange with a peer failed, as far as a lane cares.

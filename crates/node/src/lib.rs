@@ -30,7 +30,7 @@ use popwatch_core::role::edge::{Edge, Input};
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::os::OsFs;
-use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, ReadFault, ReadItem};
+use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, ReadItem};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -98,14 +98,6 @@ pub enum StartFault {
         path: PathBuf,
         /// Why.
         source: OpenError,
-    },
-    /// The journal opened but could not be read back.
-    #[error("the journal in {path} could not be folded anew: {source}")]
-    Refold {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: ReadFault,
     },
     /// The books.
     #[error("the books in {path} did not open: {source}")]
@@ -341,14 +333,14 @@ fn open_journal(
     ambient: &Ambient,
 ) -> Result<(Journal<OsFs>, Edge), StartFault> {
     let rig = config.rig_id()?;
-    let fs = OsFs::open(data)
+    let fs = OsFs::new(data)
         .map_err(|source| StartFault::Data { path: data.to_path_buf(), source })?;
     let fresh = ambient.clone();
     let opening = Opening {
         rig: rig.clone(),
         fresh: Fresh {
             journal_id: JournalId(ambient.random()),
-            epoch_ids: Box::new(move || popwatch_core::id::EpochId(fresh.random())),
+            epoch_id: Box::new(move || popwatch_core::id::EpochId(fresh.random())),
         },
         boot_id: ambient.boot_id(),
         version: String::from(env!("CARGO_PKG_VERSION")),
@@ -356,7 +348,7 @@ fn open_journal(
         popups,
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
-    let (journal, recovery) = Journal::open(fs, opening)
+    let (mut journal, recovery) = Journal::open(fs, opening)
         .map_err(|source| StartFault::Journal { path: data.to_path_buf(), source })?;
     for gap in &recovery.gaps {
         tracing::error!(
@@ -369,28 +361,28 @@ fn open_journal(
     }
     let mut edge =
         Edge::new(&rig, journal.journal_id(), config.ledger.is_some(), config.regions.len());
-    refold(&journal, &mut edge, ambient)
-        .map_err(|source| StartFault::Refold { path: data.to_path_buf(), source })?;
+    refold(&mut journal, &mut edge, ambient);
     Ok((journal, edge))
 }
 
 /// Feeds every epoch of the journal to the edge, oldest first.
-fn refold(journal: &Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> Result<(), ReadFault> {
+fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
+    let acked = journal.acked().to_vec();
     for info in journal.epochs() {
         let now = ambient.now();
-        let acked = journal.acked(info.epoch);
-        edge.handle(
-            Input::Epoch { epoch: info.epoch, epoch_id: info.epoch_id, acked },
-            now,
-        );
+        let held = acked.iter().find(|held| {
+            held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..]
+        });
+        let acked = held.map_or_else(Default::default, |held| {
+            (Seq(held.trunk_seq), Seq(held.bulk_seq))
+        });
+        edge.handle(Input::Epoch { epoch: info.epoch, epoch_id: info.epoch_id, acked }, now);
         let mut from = Seq(1);
         while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
-            if items.is_empty() {
-                break;
-            }
+            let items = journal.read(info.epoch, from, REFOLD_BYTES);
+            let Some(last) = items.last().map(ReadItem::last_seq) else { break };
+            from = last.next();
             for item in items {
-                from = item.last_seq().next();
                 if let ReadItem::Frame { seq, frame, .. } = item
                     && let Some(Ok(record)) = frame
                         .get(popwatch_core::lane::FRAME_HEADER_BYTES..)
@@ -403,5 +395,4 @@ fn refold(journal: &Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> Result
         }
         edge.handle(Input::Ended { epoch: info.epoch, last: info.last_seq }, now);
     }
-    Ok(())
 }

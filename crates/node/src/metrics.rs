@@ -12,12 +12,12 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 3] = ["accepted", "duplicate", "conflict"];
+const VERDICTS: [&str; 4] = ["accepted", "duplicate", "conflict", "too_large"];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
 pub struct EdgeMetrics {
-    fates: [[AtomicU64; 5]; 3],
+    fates: [[AtomicU64; 5]; 4],
     rejected: Mutex<BTreeMap<Code, u64>>,
 }
 
@@ -28,6 +28,7 @@ impl EdgeMetrics {
             Fate::Accepted(..) => 0,
             Fate::Duplicate(..) => 1,
             Fate::Conflict(..) => 2,
+            Fate::TooLarge => 3,
         };
         self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
     }

@@ -41,6 +41,8 @@ pub enum Fate {
     Duplicate(Epoch, Seq),
     /// Another event with this identity is durable here.
     Conflict(Epoch, Seq),
+    /// Its record passes the bound of a frame.
+    TooLarge,
 }
 
 /// Why a request's events were not made durable.
@@ -239,27 +241,22 @@ impl JournalThread {
         drop(self.news.blocking_send(news));
     }
 
-    fn load(&self, want: Want) {
-        match self.journal.batch(
+    fn load(&mut self, want: Want) {
+        let parts = self.journal.batch(
             want.epoch,
             want.cursor,
             want.from,
             want.items_max,
             want.bytes_max,
-        ) {
-            Ok(stretch) => self.send(News::Loaded(want, stretch)),
-            Err(fault) => {
-                tracing::error!(%fault, epoch = want.epoch.0, seq = want.from.0, "journal not read");
-                let none = Stretch {
-                    first_seq: want.from,
-                    last_seq: Seq::NONE,
-                    items: Vec::new(),
-                    chain_before: [0; 32],
-                    chain_after: [0; 32],
-                };
-                self.send(News::Loaded(want, none));
-            }
-        }
+        );
+        let stretch = Stretch {
+            first_seq: parts.first_seq,
+            last_seq: parts.last_seq,
+            items: parts.items,
+            chain_before: parts.chain_before,
+            chain_after: parts.chain_after,
+        };
+        self.send(News::Loaded(want, stretch));
     }
 
     fn seal_if_due(&mut self) {
@@ -269,14 +266,14 @@ impl JournalThread {
         }
         self.sealed_ms = now;
         match self.journal.seal(self.ambient.stamp()) {
-            Ok(records) => self.tell(records),
+            Ok(commit) => self.tell(commit.records),
             Err(fault) => tracing::error!(%fault, "seal not written"),
         }
     }
 
     fn stop(&mut self) {
         match self.journal.stop(self.ambient.stamp()) {
-            Ok(records) => self.tell(records),
+            Ok(commit) => self.tell(commit.records),
             Err(fault) => tracing::error!(%fault, "the journal did not end cleanly"),
         }
     }
@@ -290,5 +287,6 @@ fn fate_of(verdict: &Verdict) -> Fate {
         }
         Verdict::Duplicate(position) => Fate::Duplicate(position.epoch, position.seq),
         Verdict::Conflict { first } => Fate::Conflict(first.epoch, first.seq),
+        Verdict::TooLarge => Fate::TooLarge,
     }
 }

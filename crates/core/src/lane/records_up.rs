@@ -522,8 +522,8 @@ impl RecordsUp {
             cursor: want.cursor as u32,
             first_seq: stretch.first_seq.0,
             items: stretch.items,
-            chain_before: stretch.chain_before.to_vec(),
-            chain_after: stretch.chain_after.to_vec(),
+            chain_before: chain_bytes(stretch.chain_before),
+            chain_after: chain_bytes(stretch.chain_after),
             ..self.envelope()
         }
     }
@@ -536,6 +536,11 @@ impl RecordsUp {
             ..RecordBatch::default()
         }
     }
+}
+
+/// A chain as the wire has it: empty when unknown.
+fn chain_bytes(chain: Option<[u8; 32]>) -> Vec<u8> {
+    chain.map(|chain| chain.to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

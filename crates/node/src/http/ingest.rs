@@ -192,6 +192,10 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
             let problem = EventProblem::of(Code::EventConflict, "id", detail);
             Verdict::rejected(Some(id), &problem)
         }
+        Fate::TooLarge => {
+            let detail = "the event's record is too large; report it with fewer lines";
+            Verdict::rejected(Some(id), &EventProblem::whole(Code::EventTooLarge, detail))
+        }
     }
 }
 

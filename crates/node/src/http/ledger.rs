@@ -1,19 +1,20 @@
 //! The records lane's receiving end, and what the books answer.
 
+mod answer;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use popwatch_core::cell::CellKey;
+use popwatch_core::cell::Cell;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
-use popwatch_core::lane::RecordBatch;
+use popwatch_core::lane::{CellBatch, RecordBatch};
+use popwatch_core::ledger::reconcile::{CellState, Cells};
 use popwatch_store::books::BooksFault;
-use popwatch_wire::answer_v1::DigestRow;
-use popwatch_wire::books_v1;
-use std::collections::BTreeMap;
+use popwatch_wire::lanes;
 
 use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
@@ -68,8 +69,8 @@ pub(super) async fn records(
 
 fn refusal(fault: &BooksFault) -> Response {
     let mut response = problem(fault.code(), fault.to_string()).into_response();
-    if let Some(next) = fault.next_epoch() {
-        response.headers_mut().insert("popwatch-next-epoch", next.into());
+    if let BooksFault::Fork { next_epoch, .. } = fault {
+        response.headers_mut().insert("popwatch-next-epoch", (*next_epoch).into());
     }
     response
 }
@@ -105,7 +106,7 @@ pub(super) async fn books(
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
     let view = state.books.ask(move |books| books.books(&popup)).await?.map_err(unreadable)?;
-    Ok(Json(books_v1::books(&view)).into_response())
+    Ok(Json(answer::books(&view)).into_response())
 }
 
 /// Named differences.
@@ -115,7 +116,7 @@ pub(super) async fn breaks(
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
     let breaks = state.books.ask(move |books| books.breaks(&popup)).await?.map_err(unreadable)?;
-    Ok(Json(books_v1::breaks(&breaks)).into_response())
+    Ok(Json(answer::breaks(&breaks)).into_response())
 }
 
 /// Completeness and the comparison of re-fold and region.
@@ -125,22 +126,26 @@ pub(super) async fn reconciliation(
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
     let cells = region_cells(&state, &popup).await?;
-    let as_of = state.ambient.now();
-    let found = state
+    let as_of = state.ambient.now().wall;
+    let asked = popup.clone();
+    let (view, found) = state
         .books
-        .ask(move |books| books.reconcile(&popup, cells.as_ref(), as_of))
+        .ask(move |books| {
+            let view = books.books(&asked)?;
+            books.reconcile(&asked, cells, as_of).map(|found| (view, found))
+        })
         .await?
         .map_err(unreadable)?;
-    Ok(Json(books_v1::reconciliation(&found)).into_response())
+    Ok(Json(answer::reconciliation(&view, &found)).into_response())
 }
 
 /// What the first configured region holds; `None` without one.
 async fn region_cells(
     state: &LedgerState,
     popup: &PopupId,
-) -> Result<Option<BTreeMap<CellKey, DigestRow>>, ProblemAnswer> {
+) -> Result<Option<Cells>, ProblemAnswer> {
     let Some(region) = state.regions.first() else { return Ok(None) };
-    let url = format!("{}/v1/popups/{popup}/digests", region.trim_end_matches('/'));
+    let url = format!("{}/v1/popups/{popup}/cells", region.trim_end_matches('/'));
     let unreachable = |reason: String| {
         problem(
             Code::LedgerUnavailable,
@@ -149,10 +154,14 @@ async fn region_cells(
     };
     let answer =
         Client::new().get(&url, &[]).await.map_err(|fault| unreachable(fault.to_string()))?;
-    if answer.status == 404 {
-        return Ok(Some(BTreeMap::new()));
+    if !answer.is_success() {
+        return Err(unreachable(format!("status {}", answer.status)));
     }
-    let rows = DigestRow::read_all(&answer.body)
-        .ok_or_else(|| unreachable(format!("status {}", answer.status)))?;
-    Ok(Some(rows))
+    let batch: CellBatch =
+        lanes::decode(&answer.body).map_err(|fault| unreachable(fault.to_string()))?;
+    let cells = batch.cells.iter().map(|bytes| {
+        let cell = Cell::decode_canonical(bytes).map_err(|fault| unreachable(fault.to_string()))?;
+        Ok((cell.key(), CellState::of(&cell)))
+    });
+    cells.collect::<Result<Cells, ProblemAnswer>>().map(Some)
 }

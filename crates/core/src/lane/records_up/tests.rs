@@ -110,8 +110,8 @@ impl World {
             first_seq: want.from,
             last_seq: Seq(last),
             items,
-            chain_before: [0; 32],
-            chain_after: [0; 32],
+            chain_before: None,
+            chain_after: None,
         }
     }
 
