@@ -13,7 +13,6 @@ mod inflate;
 pub mod json;
 pub mod lanes;
 pub mod problem;
-pub mod sales_file;
 pub mod routes;
 pub mod sales_file;
 pub mod schema;
