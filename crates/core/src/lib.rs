@@ -40,6 +40,8 @@ pub mod region;
 
 pub mod lane;
 
+pub mod ledger;
+
 pub mod role;
 
 pub mod invariant;

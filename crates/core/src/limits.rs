@@ -177,6 +177,9 @@ pub const REGIONS_MAX: usize = 4;
 
 /// Rows of one page of a ledger list. Beyond: a cursor.
 pub const LEDGER_PAGE_ROWS_MAX: usize = 1_000;
+/// Separate stretches of one epoch the ledger holds per cursor. Beyond: 503 PW0333, the rig fills
+/// the holes first.
+pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

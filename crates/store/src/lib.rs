@@ -1,4 +1,4 @@
-//! Values to disk and back: the journal of a rig.
+//! Values to disk and back: the journal of a rig, the books of a ledger.
 //!
 //! ```text
 //! Redacted<Draft> ─► journal::append ─► one write + one fdatasync ─► Durable<Position>
@@ -13,3 +13,4 @@
 pub mod fs;
 
 pub mod journal;
+pub mod books;

@@ -3,6 +3,9 @@
 //! A payment counts once per (provider, payment, state), a refund once per refund, whatever their
 //! event ids; repeats are counted and change no sum.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::At;
 use super::shares::{self, Evidence, Share};
 use super::slot::{Slot, add, take};
@@ -12,6 +15,7 @@ use crate::cell::HistKind;
 use crate::event::{
     Millis, Minor, PaymentAuthorized, PaymentCaptured, PaymentFailed, PaymentRefunded, Reason,
 };
+use crate::id::CreatorId;
 use crate::money::Currency;
 
 pub(super) fn authorized(slot: &mut Slot, tables: &mut Tables, at: &At, data: &PaymentAuthorized) {
@@ -47,53 +51,56 @@ pub(super) fn captured(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Pay
             add(&mut cell.flags, &mut cell.risk[place].recovered, amount);
         }
     }
+    let token = data.token.as_ref();
+    let token = token.and_then(|token| tables.tokens.get(token)?.creator.as_ref());
+    let shares = shares_of(data, token);
 
-    let minor = |amount: Option<Minor>| amount.map_or(0, |amount| amount.0);
-    let (tip, tax) = (minor(data.tip), minor(data.tax));
     let named = slot.money_at(at, data.currency, data.method.as_str(), offline);
     if let Some(place) = named {
         let (flags, row) = (&mut slot.cell.flags, &mut slot.cell.money[place]);
         add(flags, &mut row.gross, data.amount.0);
-        add(flags, &mut row.tip, tip);
-        add(flags, &mut row.tax, tax);
+        add(flags, &mut row.tip, minor(data.tip));
+        add(flags, &mut row.tax, minor(data.tax));
         add(flags, &mut row.fee, minor(data.fee));
         row.captures += 1;
         row.conversions += u64::from(conversion);
+        for share in &shares {
+            let place = credit(slot, at, data.currency, share);
+            slot.cell.creators[place].orders += u64::from(conversion);
+        }
     }
-    let lines = data.lines.as_deref().unwrap_or_default();
-    for line in lines {
+    payment.sale.get_or_insert_with(|| {
+        Box::new(Sale {
+            currency: data.currency,
+            method: data.method.clone(),
+            offline,
+            shares: shares::to_remember(shares),
+        })
+    });
+    for line in data.lines.as_deref().unwrap_or_default() {
         stock::left(slot, tables, at, &line.sku, line.qty);
         if named.is_some() {
             let sums = slot.sku_sums(at, line.sku.as_str(), data.currency);
             add(sums.0, &mut sums.1.gross, line.amount);
         }
     }
+    latency(slot, at, data.latency_ms);
+}
 
-    let token = data
-        .token
-        .as_ref()
-        .and_then(|token| tables.tokens.get(token));
-    let token = token.and_then(|token| token.creator.as_ref());
+/// Whose a capture is: by its lines, then `token`'s creator, then its own.
+fn shares_of(data: &PaymentCaptured, token: Option<&CreatorId>) -> Vec<Share> {
     let payer = data.creator.as_ref();
     let fallback = token
         .map(|creator| (creator, Evidence::Token))
         .or(payer.map(|creator| (creator, Evidence::Payment)));
-    let goods = data.amount.0.saturating_sub(tip).saturating_sub(tax).max(0);
-    let shares = shares::of_sale(data.amount.0, goods, lines, fallback);
-    if named.is_some() {
-        for share in &shares {
-            let place = credit(slot, at, data.currency, share);
-            slot.cell.creators[place].orders += u64::from(conversion);
-        }
-    }
-    let payment = tables.payments.entry(&data.payment);
-    payment.sale.get_or_insert_with(|| Sale {
-        currency: data.currency,
-        method: data.method.clone(),
-        offline,
-        shares: shares::to_remember(shares),
-    });
-    latency(slot, at, data.latency_ms);
+    let besides = minor(data.tip).saturating_add(minor(data.tax));
+    let goods = data.amount.0.saturating_sub(besides).max(0);
+    let lines = data.lines.as_deref().unwrap_or_default();
+    shares::of_sale(data.amount.0, goods, lines, fallback)
+}
+
+fn minor(amount: Option<Minor>) -> i64 {
+    amount.map_or(0, |amount| amount.0)
 }
 
 pub(super) fn failed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &PaymentFailed) {
@@ -123,7 +130,7 @@ pub(super) fn refunded(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Pay
     }
     let payment = tables.payments.get(&data.payment);
     let sale = payment
-        .and_then(|payment| payment.sale.as_ref())
+        .and_then(|payment| payment.sale.as_deref())
         .filter(|sale| sale.currency == data.currency);
     if sale.is_none() {
         slot.unmatched(at);

@@ -1,5 +1,7 @@
 //! What the fold remembers of what came before: bounded, the oldest forgotten first.
 
+use alloc::boxed::Box;
+use alloc::collections::btree_map::Entry;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -58,8 +60,8 @@ pub(super) struct Payment {
     provider: Option<ProviderName>,
     states: u8,
     more: Vec<(Option<ProviderName>, u8)>,
-    /// How it was captured first.
-    pub(super) sale: Option<Sale>,
+    /// How it was captured first. Boxed, so that the table's nodes stay small.
+    pub(super) sale: Option<Box<Sale>>,
 }
 
 /// States of a payment that count once per provider.
@@ -252,10 +254,6 @@ impl<K: Id, V> Fifo<K, V> {
         self.map.get(&Key::new(id)).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, id: &K) -> Option<&mut V> {
-        self.map.get_mut(&Key::new(id)).map(|(_, value)| value)
-    }
-
     /// Puts in a new entry. Answers whether an older one was forgotten for it, `None` when the
     /// id is already there and nothing changed.
     pub(super) fn insert(&mut self, id: &K, value: V) -> Option<bool> {
@@ -270,24 +268,19 @@ impl<K: Id, V> Fifo<K, V> {
         self.stamp += 1;
         self.order.push_back((self.stamp, key.clone()));
         self.map.insert(key, (self.stamp, value));
-        if self.order.len() > self.max.saturating_mul(2) {
-            let map = &self.map;
-            self.order
-                .retain(|(stamp, key)| map.get(key).is_some_and(|(current, _)| current == stamp));
-        }
         Some(full)
     }
 
-    /// The entry, put in with its default if it is not there.
+    /// The entry, put in with its default if it is not there. A full table makes room before it
+    /// looks: one search less for each record.
     pub(super) fn entry(&mut self, id: &K) -> &mut V
     where
         V: Default,
     {
-        if self.map.len() >= self.max || self.order.len() >= self.max.saturating_mul(2) {
-            let _: Option<bool> = self.insert(id, V::default());
-            return self.get_mut(id).expect("it was there or just put in");
-        }
         let key = Key::new(id);
+        if self.map.len() >= self.max {
+            self.forget_oldest();
+        }
         let (stamp, order) = (&mut self.stamp, &mut self.order);
         let entry = self.map.entry(key).or_insert_with_key(|key| {
             *stamp += 1;
@@ -297,18 +290,25 @@ impl<K: Id, V> Fifo<K, V> {
         &mut entry.1
     }
 
+    /// Takes an entry out. Its place in the order goes with the next clearing, which comes before
+    /// the order is twice as long as the map may be.
     pub(super) fn remove(&mut self, id: &K) -> Option<V> {
-        self.map.remove(&Key::new(id)).map(|(_, value)| value)
+        let (_, value) = self.map.remove(&Key::new(id))?;
+        if self.order.len() >= self.max.saturating_mul(2) {
+            let map = &self.map;
+            let lives =
+                |(stamp, key): &(u64, Key<K>)| map.get(key).is_some_and(|(at, _)| at == stamp);
+            self.order.retain(lives);
+        }
+        Some(value)
     }
 
     fn forget_oldest(&mut self) {
         while let Some((stamp, key)) = self.order.pop_front() {
-            if self
-                .map
-                .get(&key)
-                .is_some_and(|(current, _)| *current == stamp)
+            if let Entry::Occupied(entry) = self.map.entry(key)
+                && entry.get().0 == stamp
             {
-                self.map.remove(&key);
+                entry.remove();
                 return;
             }
         }
@@ -342,7 +342,7 @@ mod tests {
         for n in 5..100 {
             *fifo.entry(&order(n)) = n;
             assert_eq!(fifo.remove(&order(n)), Some(n));
-            assert!(fifo.order.len() <= 6);
+            assert!(fifo.order.len() <= 6, "the order is cleared");
         }
     }
 

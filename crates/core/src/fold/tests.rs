@@ -82,6 +82,7 @@ fn fold_events(events: Vec<(i64, Event)>) -> EpochFold {
 }
 
 /// The parts of all cells that say something, a line per row, `+minute` before each cell.
+#[expect(clippy::too_many_lines, reason = "one stanza per part of a cell")]
 fn show(fold: &EpochFold) -> String {
     let mut lines = Vec::new();
     let mut row = |name: String, numbers: &[(&str, i128)]| {

@@ -23,10 +23,10 @@ impl Big {
         let mut carry = 0u64;
         for word in &mut self.0 {
             carry += u64::from(*word) * factor;
-            *word = (carry & 0xFFFF_FFFF) as u32;
+            *word = u32::try_from(carry & 0xFFFF_FFFF).unwrap();
             carry >>= 32;
         }
-        self.0.push(carry as u32);
+        self.0.push(u32::try_from(carry).unwrap());
     }
 
     fn plus(self, other: &Self) -> Self {
@@ -36,7 +36,7 @@ impl Big {
         for at in 0..words {
             let word = |big: &Self| u64::from(big.0.get(at).copied().unwrap_or(0));
             carry += word(&self) + word(other);
-            sum.push((carry & 0xFFFF_FFFF) as u32);
+            sum.push(u32::try_from(carry & 0xFFFF_FFFF).unwrap());
             carry >>= 32;
         }
         while sum.last() == Some(&0) {

@@ -59,10 +59,12 @@ fn money_of(records: &[Record]) -> BTreeMap<Currency, i64> {
     let mut seen = std::collections::BTreeSet::new();
     let mut sums = BTreeMap::from([(gbp(), 0)]);
     for record in records.iter().filter(|record| !record.flags.late) {
-        let (key, minor) = match &record.event {
-            Event::PaymentCaptured(data) => (format!("c{}", data.payment), data.amount.0),
-            Event::PaymentRefunded(data) => (format!("r{}", data.refund), -data.amount.0),
-            _ => continue,
+        let (key, minor) = if let Event::PaymentCaptured(data) = &record.event {
+            (format!("c{}", data.payment), data.amount.0)
+        } else if let Event::PaymentRefunded(data) = &record.event {
+            (format!("r{}", data.refund), -data.amount.0)
+        } else {
+            continue;
         };
         if seen.insert(key) {
             *sums.get_mut(&gbp()).unwrap() += minor;
