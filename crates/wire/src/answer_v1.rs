@@ -30,11 +30,11 @@ pub use reads::{
     Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
     popups, rigs, series,
 };
+pub use status::{Amount, EdgeStatus, Peer, Replicated, UnsentStatus};
 pub use rows::{
     BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
     LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
 };
-pub use status::{Amount, EdgeStatus, Peer, Replicated, UnsentStatus};
 
 /// How complete the rest of a body is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

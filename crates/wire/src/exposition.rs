@@ -34,10 +34,7 @@ impl Exposition {
             MetricKind::Gauge => "gauge",
         };
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-        Family {
-            exposition: self,
-            name,
-        }
+        Family { exposition: self, name }
     }
 
     /// The text.
@@ -47,9 +44,7 @@ impl Exposition {
     }
 
     fn write(&mut self, arguments: std::fmt::Arguments<'_>) {
-        self.text
-            .write_fmt(arguments)
-            .expect("a String takes every text");
+        self.text.write_fmt(arguments).expect("a String takes every text");
     }
 }
 
@@ -66,12 +61,8 @@ impl Family<'_> {
         self.exposition.text.push_str(self.name);
         for (place, (name, text)) in labels.iter().enumerate() {
             let open = if place == 0 { '{' } else { ',' };
-            let text = text
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n");
-            self.exposition
-                .write(format_args!("{open}{name}=\"{text}\""));
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            self.exposition.write(format_args!("{open}{name}=\"{text}\""));
         }
         let close = if labels.is_empty() { "" } else { "}" };
         self.exposition.write(format_args!("{close} {value}\n"));

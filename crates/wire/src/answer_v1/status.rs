@@ -104,11 +104,7 @@ impl EdgeStatus {
             rig: String::from(&head.rig),
             epoch: head.epoch.0,
             durable_seq: head.seq.0,
-            replicated: Replicated {
-                trunk: trunk.0,
-                bulk: bulk.0,
-                seq: trunk.min(bulk).0,
-            },
+            replicated: Replicated { trunk: trunk.0, bulk: bulk.0, seq: trunk.min(bulk).0 },
             unsent: UnsentStatus {
                 records: unsent.records,
                 sales: unsent.sales,

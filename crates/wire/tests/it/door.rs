@@ -609,34 +609,3 @@ proptest! {
         prop_assert_eq!(door().admit(&request, NOW).unwrap().len(), 1);
     }
 }
-
-/// Prints how many events of 250 bytes one second of the door takes; run it by name with
-/// `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-#[allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "a measurement"
-)]
-fn speed_of_the_door() {
-    let line = |n: usize| {
-        format!(
-            r#"{{"specversion":"1.0","id":"2011-12-05/{n}/sale","source":"/rigs/rig-2","type":"popwatch.payment.captured","time":"2026-11-28T18:00:00.000Z","data":{{"payment":"p-{n}","order":"{n}","amount":31678,"currency":"GBP","method":"card","creator":"c3"}}}}
-"#
-        )
-    };
-    let body: String = (580_000..581_000).map(line).collect();
-    let started = std::time::Instant::now();
-    for _ in 0..50 {
-        let admitted = admit_as(MEDIA[3], body.as_bytes()).unwrap();
-        assert!(
-            admitted
-                .iter()
-                .all(|one| matches!(one, Admission::Ready(_)))
-        );
-    }
-    let events = 50_000_000 / started.elapsed().as_millis();
-    println!("{events} events/s of {} bytes", body.len() / 1_000);
-}
