@@ -217,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn stand_ins_are_what_another_implementation_computes() {
+        let keys = PseudonymKeys::new([9; 32]);
+        assert_eq!(
+            keys.stand_in(Domain::Viewer, "ada"),
+            "v_fqtgepbz42vbot235lpxcil3me"
+        );
+        let reference = ReferenceKey::new([1; 32]);
+        assert_eq!(
+            reference.map("4111111111111111"),
+            "x_qmutzqcov3xxpvfec3fwmmk3er"
+        );
+    }
+
+    #[test]
     fn without_a_live_key_there_is_no_pseudonym() {
         let mut keys = Keys::new(ReferenceKey::new([1; 32]));
         let popup = PopupId::new("a").unwrap();

@@ -367,10 +367,10 @@ fn too_many() -> Problem {
 mod tests {
     use super::*;
 
-    fn read_all(
-        media: &str,
-        body: &str,
-    ) -> Result<Vec<Result<usize, Code>>, (Code, Option<usize>)> {
+    /// Attributes per event, or the code it is refused with.
+    type Read = Vec<Result<usize, Code>>;
+
+    fn read_all(media: &str, body: &str) -> Result<Read, (Code, Option<usize>)> {
         let request = Request {
             content_type: Some(media),
             ..Request::default()

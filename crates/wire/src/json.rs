@@ -279,11 +279,9 @@ impl FieldSink for JsonSink {
         }
         let json = match value {
             Value::Text(text) => Json::from(&*text),
-            Value::Int(number) => match field.kind {
-                Kind::Moment => Json::from(rfc3339(number)),
-                Kind::Thousandths => decimal(number),
-                _ => Json::from(number),
-            },
+            Value::Int(number) if field.kind == Kind::Moment => Json::from(rfc3339(number)),
+            Value::Int(number) if field.kind == Kind::Thousandths => decimal(number),
+            Value::Int(number) => Json::from(number),
             Value::Flag(flag) => Json::from(flag),
             Value::Lines(lines) => lines.iter().map(line_json).collect(),
             Value::Stages(stages) => Json::Object(

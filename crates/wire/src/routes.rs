@@ -551,9 +551,9 @@ mod tests {
             match value {
                 Json::Object(object) => {
                     for (key, value) in object {
-                        match value {
-                            Json::String(target) if key == "$ref" => out.push(target.clone()),
-                            other => references(other, out),
+                        match value.as_str().filter(|_| key == "$ref") {
+                            Some(target) => out.push(target.to_owned()),
+                            None => references(value, out),
                         }
                     }
                 }

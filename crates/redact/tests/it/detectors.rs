@@ -336,7 +336,7 @@ fn a_hundred_thousand_stamps_and_ids_are_no_cards() {
 
 #[test]
 fn a_real_trading_day_holds_no_card() {
-    let day = include_str!("../../../../fixtures/public/online-retail/2011-12-05-ids.txt");
+    let day = include_str!("../../../../fixtures/public/online_retail/2011-12-05-ids.txt");
     let mut seen = 0;
     for id in day.lines() {
         seen += 1;

@@ -165,6 +165,7 @@ fn a_retry_with_another_time_is_the_same_content() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_bad_event_gets_its_code_and_field() {
     let card = json!("4111 1111 1111 1111");
     let deep = format!("{}{}", "[".repeat(20), "]".repeat(20));
@@ -378,42 +379,53 @@ fn neighbours_of_a_bad_line_are_admitted_in_order() {
     assert_eq!(shapes, ["ready", "rejected", "rejected with id", "ready"]);
 }
 
-fn captured(name: &str) -> (Vec<(String, String)>, Vec<u8>) {
-    let dir = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../fixtures/public/cloudevents/"
-    );
-    let headers = std::fs::read(format!("{dir}{name}.headers.json")).unwrap();
-    let headers: serde_json::Map<String, Json> = serde_json::from_slice(&headers).unwrap();
-    let headers = headers
+macro_rules! captured {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!(
+                "../../../../fixtures/public/cloudevents/",
+                $name,
+                ".headers.json"
+            )),
+            include_str!(concat!(
+                "../../../../fixtures/public/cloudevents/",
+                $name,
+                ".body"
+            )),
+        )
+    };
+}
+
+fn headers(json: &str) -> Vec<(String, String)> {
+    let headers: serde_json::Map<String, Json> = serde_json::from_str(json).unwrap();
+    headers
         .into_iter()
         .map(|(name, value)| (name, value.as_str().unwrap().to_owned()))
-        .collect();
-    (headers, std::fs::read(format!("{dir}{name}.body")).unwrap())
+        .collect()
 }
 
 /// The captures carry a type of their own, so the door's right answer is "unknown type"; renamed
 /// and with the catalogue's fields they are admitted as they came.
 #[test]
 fn requests_of_the_public_sdks_are_understood() {
-    for (name, events) in [
-        ("ce_binary_cloudevents-py-2.2.0_01", 1),
-        ("ce_structured_cloudevents-py-2.2.0_02", 1),
-        ("ce_binary_cloudevents-js-10.0.0_03", 1),
-        ("ce_structured_cloudevents-js-10.0.0_04", 1),
-        ("ce_batch_cloudevents-js-10.0.0_05", 2),
+    for ((name, headers_json, body), events) in [
+        (captured!("ce_binary_cloudevents-py-2.2.0_01"), 1),
+        (captured!("ce_structured_cloudevents-py-2.2.0_02"), 1),
+        (captured!("ce_binary_cloudevents-js-10.0.0_03"), 1),
+        (captured!("ce_structured_cloudevents-js-10.0.0_04"), 1),
+        (captured!("ce_batch_cloudevents-js-10.0.0_05"), 2),
     ] {
-        let (headers, body) = captured(name);
+        let headers = headers(headers_json);
         let renamed: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.clone(), known_type(value)))
             .collect();
-        let text = String::from_utf8(body.clone()).unwrap();
-        let known = known_type(&text).replace(
+        let known = known_type(body).replace(
             "\"amount_minor\":",
             "\"payment\":\"p\",\"order\":\"580538\",\"method\":\"card\",\"amount\":",
         );
-        let as_captured = send(&headers, &body);
+        let as_captured = send(&headers, body.as_bytes());
         assert_eq!(as_captured.len(), events, "{name}");
         for admission in as_captured {
             assert_eq!(rejected(admission).0, Code::TypeUnknown, "{name}");
@@ -596,34 +608,4 @@ proptest! {
         };
         prop_assert_eq!(door().admit(&request, NOW).unwrap().len(), 1);
     }
-}
-
-/// Prints how many events of 250 bytes one second of the door takes; run it by name with
-/// `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a check"]
-#[allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a measurement"
-)]
-fn speed_of_the_door() {
-    let line = |n: usize| {
-        format!(
-            r#"{{"specversion":"1.0","id":"2011-12-05/{n}/sale","source":"/rigs/rig-2","type":"popwatch.payment.captured","time":"2026-11-28T18:00:00.000Z","data":{{"payment":"p-{n}","order":"{n}","amount":31678,"currency":"GBP","method":"card","creator":"c3"}}}}
-"#
-        )
-    };
-    let body: String = (580_000..581_000).map(line).collect();
-    let started = std::time::Instant::now();
-    for _ in 0..50 {
-        let admitted = admit_as(MEDIA[3], body.as_bytes()).unwrap();
-        assert!(
-            admitted
-                .iter()
-                .all(|one| matches!(one, Admission::Ready(_)))
-        );
-    }
-    let events = 50_000_000 / started.elapsed().as_millis();
-    println!("{events} events/s of {} bytes", body.len() / 1_000);
 }
