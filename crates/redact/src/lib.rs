@@ -1,1 +1,3 @@
-//! placeholder
+//! Finds and removes what policy forbids.
+
+pub mod proof;

@@ -1,0 +1,1 @@
+//! Reading a stopped or damaged journal without changing it.
