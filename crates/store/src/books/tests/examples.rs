@@ -8,6 +8,14 @@ use popwatch_core::lane::{Beacon, RecordBatch, SkipWhy};
 use super::fixture::*;
 use crate::books::{Books, BooksFault};
 
+fn hello() -> RecordBatch {
+    RecordBatch {
+        protocol: 1,
+        rig: "till-1".into(),
+        ..RecordBatch::default()
+    }
+}
+
 #[test]
 fn a_sale_is_posted_to_its_accounts() {
     let mut till = Rig::new("till-1", 1, 1);
@@ -258,6 +266,19 @@ fn one_id_with_two_contents_is_a_conflict_whose_first_counts() {
 }
 
 #[test]
+fn one_payment_told_twice_with_other_amounts_counts_as_first_told() {
+    let mut late = Rig::new("till-1", 1, 1);
+    late.event("1", 5, captured("p1", 130, &[]));
+    let mut early = Rig::new("till-2", 1, 2);
+    early.event("2", 1, captured("p1", 100, &[]));
+    for order in [[&early, &late], [&late, &early]] {
+        let books = deliver(&order.map(Rig::trunk));
+        assert_eq!(balance(&books, "4010"), -100);
+        assert_eq!(classes(&books), ["E-CONFLICT"]);
+    }
+}
+
+#[test]
 fn an_unreadable_record_is_kept_and_the_rest_posts() {
     let mut till = Rig::new("till-1", 1, 1);
     let poison = till.raw(Class::Money, &[8, 11, 255, 255]);
@@ -359,8 +380,6 @@ fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
     till.event("1", 1, captured("p1", 100, &[]));
     let mut books = deliver(&till.all());
     let hello = RecordBatch {
-        protocol: 1,
-        rig: "till-1".into(),
         beacons: vec![Beacon {
             popup: "fri".into(),
             rig: "till-1".into(),
@@ -368,7 +387,7 @@ fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
             durable_seq: 12,
             ..Beacon::default()
         }],
-        ..RecordBatch::default()
+        ..hello()
     };
     let ack = books.accept(&hello, now()).unwrap();
     assert_eq!((ack.epochs.len(), ack.epochs[0].trunk_seq), (1, 2));
@@ -426,6 +445,10 @@ fn damaged_batches_leave_nothing_behind() {
         let fault = books.accept(batch, now()).unwrap_err();
         assert_eq!(fault.code(), Code::BatchInvalid, "batch {at}");
         assert!(books.popups().unwrap().is_empty(), "batch {at}");
+        assert!(
+            books.accept(&hello(), now()).unwrap().epochs.is_empty(),
+            "batch {at}"
+        );
     }
     let mut other = good.clone();
     other.protocol = 2;
