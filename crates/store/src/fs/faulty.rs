@@ -179,7 +179,7 @@ impl FaultFs {
         self.disk().read
     }
 
-    /// Lets the call with this number (see [`FaultFs::ops`], the next call is `ops()`) fail.
+    /// Lets one call before the next crash fail: the one with this number (see [`FaultFs::ops`], the next call is `ops()`) fail.
     pub fn fail_at(&self, op: u64, fault: Fault) {
         self.disk().planned.insert(op, fault);
     }
@@ -270,6 +270,7 @@ impl Disk {
         self.life += 1;
         self.locked = false;
         self.dead = false;
+        self.planned.clear();
     }
 
     fn link(&mut self, name: &str) -> u64 {

@@ -182,7 +182,7 @@ impl<F: Fs> Journal<F> {
         })?;
         let mut survey = survey(&fs, Some(&opening.rig)).map_err(unavailable("read"))?;
         let journal_id = survey.journal_id.unwrap_or(opening.fresh.journal_id);
-        let accounts = Accounts::new(&fs, &mut survey, Some(opening.boot_id));
+        let accounts = Accounts::new(&fs, &mut survey).map_err(unavailable("read"))?;
         let mut recovery = Recovery {
             newer_format: survey.newer,
             rows: survey.rows.clone(),

@@ -187,7 +187,8 @@ impl Sealed {
             if let Some(answer) = self.find_in_file(fs, at, key) {
                 return answer;
             }
-            let frames = load(fs, self);
+            // A file that cannot be opened now is asked again next time; the ledger knows repeats too.
+            let frames = load(fs, self).ok()?;
             self.keys = KeysAt::Memory(frames.keys(journal_key, self.footer.last_seq));
         }
         match &self.keys {
@@ -248,12 +249,13 @@ pub struct Loaded {
     pub scan: Scan,
 }
 
-/// Reads and scans a closed segment. A file that cannot be opened reads as empty.
-pub fn load<F: Fs>(fs: &F, segment: &Sealed) -> Loaded {
-    let bytes = read_all(fs, &segment.name).unwrap_or_default();
+/// Reads and scans a closed segment. Damage is part of the answer; fails only when the file cannot
+/// be opened.
+pub fn load<F: Fs>(fs: &F, segment: &Sealed) -> io::Result<Loaded> {
+    let bytes = read_all(fs, &segment.name)?;
     let first = segment.footer.first_seq;
     let scan = scan(&bytes, segment.epoch, &segment.epoch_id, first);
-    Loaded { bytes, scan }
+    Ok(Loaded { bytes, scan })
 }
 
 impl Loaded {

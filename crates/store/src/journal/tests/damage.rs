@@ -2,9 +2,13 @@ use super::*;
 
 /// A stopped journal of a few tiny segments, single-record commits; what stands where.
 fn small() -> (FaultFs, Held) {
+    filled(40)
+}
+
+fn filled(count: i64) -> (FaultFs, Held) {
     let fs = FaultFs::new(1);
     let (mut journal, _) = Journal::open(fs.clone(), opening(1)).unwrap();
-    for n in 0..24 {
+    for n in 0..count {
         journal
             .append(vec![sale(&format!("a{n}"), n + 1)], stamp())
             .unwrap();
@@ -81,7 +85,7 @@ fn zeroed_sectors_cost_what_they_hit() {
 
 #[test]
 fn lost_swapped_doubled_and_foreign_segments_are_named_or_put_aside() {
-    let (fs, before) = small();
+    let (fs, before) = filled(150);
     let names: Vec<_> = fs
         .names()
         .into_iter()
@@ -289,7 +293,7 @@ proptest::proptest! {
         let mut named = Vec::new();
         let mut from = 1;
         while from <= last {
-            for item in journal.read(Epoch(1), Seq(from), 1 << 20) {
+            for item in journal.read(Epoch(1), Seq(from), 1 << 20).unwrap() {
                 match item {
                     ReadItem::Frame { seq, .. } => from = seq.0 + 1,
                     ReadItem::Gap(gap) => {
