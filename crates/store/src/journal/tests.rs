@@ -160,7 +160,7 @@ type Held = BTreeMap<(u32, u64), Vec<u8>>;
 fn held(journal: &mut Journal<FaultFs>) -> (Held, BTreeMap<u32, Vec<(u64, u64)>>) {
     let (mut frames, mut gaps) = (Held::new(), BTreeMap::<u32, Vec<_>>::new());
     for info in journal.epochs() {
-        let (mut seqs, mut named) = (Vec::new(), Vec::new());
+        let (mut seqs, mut named, mut voids) = (Vec::new(), Vec::new(), Vec::new());
         let mut from = Seq(1);
         loop {
             let items = journal.read(info.epoch, from, 10_000).unwrap();
@@ -181,13 +181,14 @@ fn held(journal: &mut Journal<FaultFs>) -> (Held, BTreeMap<u32, Vec<(u64, u64)>>
                     }
                     ReadItem::Void { first, last } => {
                         assert!(info.void);
-                        named.push((first.0, last.0));
+                        voids.push((first.0, last.0));
                         from = last.next();
                     }
                 }
             }
         }
-        invariant::seqs_dense(info.last_seq.0, seqs, &named).unwrap();
+        voids.extend(&named);
+        invariant::seqs_dense(info.last_seq.0, seqs, &voids).unwrap();
         gaps.insert(info.epoch.0, named);
     }
     (frames, gaps)

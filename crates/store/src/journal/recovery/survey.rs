@@ -201,6 +201,13 @@ impl Survey {
         let file = fs.open(&name)?;
         let len = file.len()?;
         let footer = read_footer(&file, len, header);
+        // The last segment's closing commit may have been torn between its seal and its footer.
+        let torn = |(footer, _): &(Footer, u64)| {
+            let seal = record_at(&file, footer.last_seal_at, &header.epoch_id);
+            place == Place::Last && seal.is_none_or(|(seq, _)| seq != footer.last_seq.0)
+        };
+        let unsealed = footer.as_ref().is_some_and(torn);
+        let footer = footer.filter(|_| !unsealed);
         let state = if footer.is_some() {
             FooterState::Ok
         } else {
