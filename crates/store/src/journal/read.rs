@@ -7,8 +7,8 @@
 
 use std::io;
 
-use popwatch_core::event::system::Gap;
-use popwatch_core::event::{Class, Cursor};
+use popwatch_core::event::system::{Gap, SystemEvent, TotalsRow};
+use popwatch_core::event::{Class, Cursor, Event};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::lane::{Item, ItemBody, Skip, SkipWhy};
 use popwatch_core::record::decode;
@@ -628,9 +628,7 @@ impl<F: Fs> Journal<F> {
     }
 
     /// The totals with which the next epoch closed this one.
-    fn stated(&self, info: EpochInfo) -> Option<Vec<popwatch_core::event::system::TotalsRow>> {
-        use popwatch_core::event::Event;
-        use popwatch_core::event::system::SystemEvent;
+    fn stated(&self, info: EpochInfo) -> Option<Vec<TotalsRow>> {
         let next = self
             .epochs
             .iter()
@@ -641,24 +639,17 @@ impl<F: Fs> Journal<F> {
             .find(|extent| extent.first == 1)?;
         let file = self.fs.open(&extent.name).ok()?;
         let (_, record) = super::recovery::record_at(&file, BODY_AT, &next.epoch_id)?;
-        match record.event {
-            Event::System(SystemEvent::RigStarted(started))
-                if started.previous_epoch_id == info.epoch_id.0 =>
-            {
-                Some(started.previous_totals)
-            }
-            _ => None,
+        if let Event::System(SystemEvent::RigStarted(started)) = record.event
+            && started.previous_epoch_id == info.epoch_id.0
+        {
+            return Some(started.previous_totals);
         }
+        None
     }
 }
 
 /// Adds seqs without a frame; runs of the other cursor become one skip.
-fn push_skip(
-    parts: &mut BatchParts,
-    count: u64,
-    why: SkipWhy,
-    value: Vec<popwatch_core::event::system::TotalsRow>,
-) {
+fn push_skip(parts: &mut BatchParts, count: u64, why: SkipWhy, value: Vec<TotalsRow>) {
     parts.last_seq = Seq(parts.last_seq.0 + count);
     if why == SkipWhy::OtherCursor
         && let Some(ItemBody::Skip(last)) =

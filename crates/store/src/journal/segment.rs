@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use popwatch_core::event::Class;
+use popwatch_core::event::system::SystemEvent;
+use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::limits;
 use popwatch_core::record::{Record, decode, event_key};
@@ -352,12 +353,10 @@ impl Loaded {
 /// are looked up.
 #[must_use]
 pub fn indexed(record: &Record) -> bool {
-    use popwatch_core::event::Event;
-    use popwatch_core::event::system::SystemEvent;
-    match &record.event {
-        Event::System(SystemEvent::RigConflict(_)) => true,
-        Event::System(_) => false,
-        _ => true,
+    if let Event::System(event) = &record.event {
+        matches!(event, SystemEvent::RigConflict(_))
+    } else {
+        true
     }
 }
 

@@ -181,31 +181,28 @@ fn epochs(survey: &Survey) -> BTreeMap<u32, Known> {
     }
     // Ascending, so that the newest statement stays.
     for (_, note) in survey.found.iter().flat_map(|found| &found.notes) {
-        match note {
-            SystemEvent::RigStarted(started) => {
-                for void in &started.void_epochs {
-                    if let Some(of) = known.get_mut(void) {
-                        of.void = true;
-                    }
-                }
-                if let Some(id) = EpochId::from_slice(&started.previous_epoch_id) {
-                    let of = known
-                        .entry(started.previous_epoch)
-                        .or_insert_with(|| new(id));
-                    if of.id == id {
-                        of.stated = Some(started.clone());
-                    }
+        if let SystemEvent::RigStarted(started) = note {
+            for void in &started.void_epochs {
+                if let Some(of) = known.get_mut(void) {
+                    of.void = true;
                 }
             }
-            SystemEvent::RigTrimmed(trimmed) => {
-                for upto in &trimmed.upto {
-                    if let Some(id) = EpochId::from_slice(&upto.epoch_id) {
-                        let of = known.entry(upto.epoch).or_insert_with(|| new(id));
-                        of.trimmed = of.trimmed.max(upto.trunk_seq).max(upto.bulk_seq);
-                    }
+            if let Some(id) = EpochId::from_slice(&started.previous_epoch_id) {
+                let of = known
+                    .entry(started.previous_epoch)
+                    .or_insert_with(|| new(id));
+                if of.id == id {
+                    of.stated = Some(started.clone());
                 }
             }
-            _ => {}
+        }
+        if let SystemEvent::RigTrimmed(trimmed) = note {
+            for upto in &trimmed.upto {
+                if let Some(id) = EpochId::from_slice(&upto.epoch_id) {
+                    let of = known.entry(upto.epoch).or_insert_with(|| new(id));
+                    of.trimmed = of.trimmed.max(upto.trunk_seq).max(upto.bulk_seq);
+                }
+            }
         }
     }
     known
@@ -237,11 +234,13 @@ fn bound<F: Fs>(fs: &F, survey: &mut Survey, known: &BTreeMap<u32, Known>) -> io
 
 fn recorded(survey: &Survey) -> Vec<Gap> {
     let notes = survey.found.iter().flat_map(|found| &found.notes);
-    let gaps = notes.filter_map(|(_, note)| match note {
-        SystemEvent::RigGap(gap) => Some(gap.clone()),
-        _ => None,
-    });
-    gaps.collect()
+    let mut gaps = Vec::new();
+    for (_, note) in notes {
+        if let SystemEvent::RigGap(gap) = note {
+            gaps.push(gap.clone());
+        }
+    }
+    gaps
 }
 
 /// The ranges that gaps name in one epoch, ascending.

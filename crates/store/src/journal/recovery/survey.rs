@@ -42,6 +42,8 @@ pub(in crate::journal) struct Found {
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Survey {
     pub(in crate::journal) journal_id: Option<JournalId>,
+    /// The rig that journal names.
+    pub(in crate::journal) rig: Option<String>,
     /// Ascending by number.
     pub(in crate::journal) found: Vec<Found>,
     pub(in crate::journal) rows: Vec<(String, Row)>,
@@ -85,6 +87,14 @@ pub(in crate::journal) fn survey<F: Fs>(fs: &F, rig: Option<&RigId>) -> io::Resu
         candidates.push(Candidate { name, no, header });
     }
     survey.journal_id = whose(&candidates, rig);
+    survey.rig = candidates
+        .iter()
+        .find_map(|candidate| match &candidate.header {
+            HeaderRead::Ok(header) if Some(header.journal_id) == survey.journal_id => {
+                Some(String::from(&header.rig))
+            }
+            HeaderRead::Ok(_) | HeaderRead::Newer(_) | HeaderRead::None => None,
+        });
     candidates.sort_by_key(|candidate| candidate.no);
     survey.classify(fs, candidates, rig)?;
     survey.found.sort_by_key(|found| found.sealed.no);
@@ -309,7 +319,7 @@ impl Survey {
                 };
                 let found = bare(fs, &candidate.name, candidate.no, &start)?;
                 if self.journal_id.is_none() {
-                    self.journal_id = journal_of(&found);
+                    self.journal_id = journal_of(&found.notes);
                 }
                 self.keep(found);
             }
@@ -333,10 +343,13 @@ impl Found {
     }
 }
 
-fn journal_of(found: &Found) -> Option<JournalId> {
-    found.notes.iter().find_map(|(_, note)| match note {
-        SystemEvent::RigStarted(started) => JournalId::from_slice(&started.journal_id),
-        _ => None,
+fn journal_of(notes: &[(u64, SystemEvent)]) -> Option<JournalId> {
+    notes.iter().find_map(|(_, note)| {
+        if let SystemEvent::RigStarted(started) = note {
+            JournalId::from_slice(&started.journal_id)
+        } else {
+            None
+        }
     })
 }
 
@@ -353,9 +366,10 @@ fn claimed(bytes: &[u8]) -> Option<(Epoch, EpochId)> {
 }
 
 fn started_of(record: &Record) -> Option<&RigStarted> {
-    match &record.event {
-        Event::System(SystemEvent::RigStarted(started)) => Some(started),
-        _ => None,
+    if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
+        Some(started)
+    } else {
+        None
     }
 }
 
@@ -488,12 +502,7 @@ fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> io::Result<Found> 
     };
     let loaded = load(fs, &sealed)?;
     let notes = notes(&loaded);
-    let journal_id = start.journal_id.or_else(|| {
-        notes.iter().find_map(|(_, note)| match note {
-            SystemEvent::RigStarted(started) => JournalId::from_slice(&started.journal_id),
-            _ => None,
-        })
-    });
+    let journal_id = start.journal_id.or_else(|| journal_of(&notes));
     limit(&mut sealed, &loaded, Seq(u64::MAX), journal_id);
     Ok(Found {
         sealed,
@@ -527,10 +536,15 @@ fn notes(loaded: &Loaded) -> Vec<(u64, SystemEvent)> {
     let frames = loaded.scan.frames.iter();
     let system = frames.filter(|frame| frame.header.class == popwatch_core::event::Class::System);
     system
-        .filter_map(|frame| match loaded.record(frame)?.event {
-            Event::System(SystemEvent::RigSeal(_) | SystemEvent::RigStopped(_)) => None,
-            Event::System(event) => Some((frame.header.seq.0, event)),
-            _ => None,
+        .filter_map(|frame| {
+            let record = loaded.record(frame)?;
+            if seal_of(&record.event).is_some() {
+                return None;
+            }
+            if let Event::System(event) = record.event {
+                return Some((frame.header.seq.0, event));
+            }
+            None
         })
         .collect()
 }
