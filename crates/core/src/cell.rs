@@ -566,7 +566,7 @@ pub fn join(held: &Edition, came: &Edition) -> Join {
     }
 }
 
-/// Whether two editions of one key contradict each other: one version with two contents (PW1105).
+/// Whether two editions of one key contradict each other: one version with two contents (PW3005).
 #[must_use]
 pub fn forked(held: &Edition, came: &Edition) -> bool {
     held.0 == came.0 && held.1 != came.1

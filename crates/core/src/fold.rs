@@ -207,6 +207,12 @@ impl EpochFold {
         }
     }
 
+    /// The id of the epoch this folds.
+    #[must_use]
+    pub fn epoch_id(&self) -> EpochId {
+        self.epoch_id
+    }
+
     /// The highest seq folded.
     #[must_use]
     pub fn head(&self) -> Seq {

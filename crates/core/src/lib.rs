@@ -34,8 +34,14 @@ pub mod sketch;
 pub mod cell;
 pub mod fold;
 
+pub mod view;
+
+pub mod region;
+
 pub mod lane;
 
 pub mod ledger;
+
+pub mod role;
 
 pub mod invariant;

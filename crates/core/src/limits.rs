@@ -20,6 +20,8 @@ pub const EVENT_STAGES_MAX: usize = 32;
 pub const EVENT_ID_BYTES_MAX: usize = 256;
 /// A reference that travels to a provider, bytes. Beyond: rejected PW0103.
 pub const REFERENCE_BYTES_MAX: usize = 96;
+/// Any other string of an event, bytes. Beyond: rejected PW0109.
+pub const STRING_BYTES_MAX: usize = 1_024;
 /// A chat message, bytes. Beyond: cut at a character boundary, counted.
 pub const CHAT_BYTES_MAX: usize = 4_096;
 /// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
@@ -111,19 +113,33 @@ pub const CELL_BYTES_MAX: usize = 128 << 10;
 
 // Region.
 
-/// Rigs of one popup at a region. Beyond: PW1121.
+/// Rigs of one popup at a region. Beyond: PW3121.
 pub const REGION_RIGS_MAX: usize = 256;
-/// Epochs of one rig at a region. Beyond: PW1121.
+/// Epochs of one rig at a region. Beyond: PW3121.
 pub const REGION_EPOCHS_MAX: usize = 64;
-/// Popups at a region. Beyond: PW1121.
+/// Rigs of all popups at a region. Beyond: PW3121.
+pub const REGION_RIGS_TOTAL_MAX: usize = 4_096;
+/// Minutes of one popup at a region. Beyond: PW3121, the rig keeps all and coverage shows it.
+pub const REGION_MINUTES_MAX: usize = 24_000;
+/// Currencies of one popup at a region. Beyond: counted in `other`, the amount only in the books.
+pub const REGION_CURRENCIES_MAX: usize = 64;
+/// SKUs of one popup at a region. Beyond: the row `other`.
+pub const REGION_SKUS_MAX: usize = 16_384;
+/// Creators of one popup at a region. Beyond: the row `other`.
+pub const REGION_CREATORS_MAX: usize = 1_024;
+/// SKUs of one summary, those most at risk. Beyond: only in `/inventory`.
+pub const SUMMARY_SKUS_MAX: usize = 200;
+/// Rows of each currency's leaderboard in a summary.
+pub const SUMMARY_BOARD_ROWS: usize = 10;
+/// Popups at a region. Beyond: PW3121.
 pub const REGION_POPUPS_MAX: usize = 256;
-/// Cells of all popups at a region, bytes. Beyond: 507 PW1122.
+/// Cells of all popups at a region, bytes. Beyond: 507 PW3121.
 pub const REGION_BYTES_MAX: usize = 256 << 20;
-/// Live readers of one region. Beyond: 503 PW1133.
+/// Live readers of one region. Beyond: 503 PW3133.
 pub const REGION_READERS_MAX: usize = 20_000;
-/// Live readers of one edge. Beyond: 503 PW1133.
+/// Live readers of one edge. Beyond: 503 PW3133.
 pub const EDGE_READERS_MAX: usize = 64;
-/// Rows of a leaderboard. Beyond: 400 PW1135.
+/// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 
 // Lanes.
@@ -148,6 +164,10 @@ pub const RETRY_MS_MAX: u64 = 30_000;
 pub const CELLS_DELAY_MS: u64 = 100;
 /// Between two beacons when nothing else is sent, ms.
 pub const BEACON_MS: u64 = 5_000;
+/// Currencies a beacon names, largest first.
+pub const BEACON_MONEY_ROWS_MAX: usize = 6;
+/// States a beacon names. Beyond: the beacon is ignored, counted.
+pub const BEACON_STATES_MAX: usize = 16;
 /// A rig unheard for this long is silent, ms: three beacons.
 pub const SILENT_MS: u64 = 15_000;
 /// Regions one rig feeds.
@@ -163,7 +183,21 @@ pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Command line and clients.
+
+/// One sales file, bytes. Beyond: PW1102.
+pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
+/// Events a command puts in one request.
+pub const SEND_EVENTS_MAX: usize = 100;
+/// Bytes of events a command puts in one request; one larger event goes alone.
+pub const SEND_BYTES_MAX: usize = 256 << 10;
+/// Body of a peer's answer, bytes. Beyond: the answer is refused.
+pub const ANSWER_BYTES_MAX: usize = 8 << 20;
+
 const _: () = assert!(EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SEND_EVENTS_MAX <= REQUEST_EVENTS_MAX);
+const _: () = assert!(SEND_BYTES_MAX + EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(BATCH_WIRE_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);

@@ -49,6 +49,18 @@ pub enum ReadItem {
     },
 }
 
+impl ReadItem {
+    /// The last seq it speaks of.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        match self {
+            Self::Frame { seq, .. } => *seq,
+            Self::Gap(gap) => Seq(gap.last),
+            Self::Void { last, .. } => *last,
+        }
+    }
+}
+
 /// A stretch of one epoch for one cursor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchParts {

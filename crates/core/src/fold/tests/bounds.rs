@@ -118,24 +118,58 @@ fn rows_keep_to_their_bounds_and_the_rest_is_other() {
     assert_eq!(Cell::decode_canonical(&encoded).unwrap(), *cell);
 }
 
+/// A cut that takes a token with both its touches leaves a place free: nothing larger may take it.
 #[test]
 fn the_token_set_keeps_the_smallest_hashes_whatever_their_order() {
-    let set = |order: &mut dyn Iterator<Item = i64>| {
-        let events = order
-            .map(|n| (1, issued(&format!("t{n}"), "", None)))
-            .collect();
-        let fold = fold_events(events);
-        let tokens = fold.cells().next().unwrap().tokens.clone().unwrap();
-        assert_eq!(tokens.issued, 1_200);
-        tokens
-            .set
+    let set = |order: &[i64]| {
+        let issues = order
             .iter()
-            .map(|touch| touch.hash)
-            .collect::<Vec<_>>()
+            .map(|n| (1, issued(&format!("t{n}"), "", None)));
+        let redemptions = order.iter().map(|n| (2, redeemed(&format!("t{n}"))));
+        let fold = fold_events(issues.chain(redemptions).collect());
+        let tokens = fold.cells().next().unwrap().tokens.clone().unwrap();
+        assert_eq!((tokens.issued, tokens.redeemed), (1_201, 1_201));
+        let touches = tokens.set.iter().map(|touch| (touch.hash, touch.kind));
+        touches.collect::<Vec<_>>()
     };
-    let (up, down) = (set(&mut (0..1_200)), set(&mut (0..1_200).rev()));
-    assert_eq!(up, down);
-    assert_eq!(up.len(), limits::CELL_TOKENS_MAX);
+    let up: Vec<i64> = (0..1_201).collect();
+    let down: Vec<i64> = up.iter().rev().copied().collect();
+    let all: Vec<u64> = set(&up).iter().map(|touch| touch.0).collect();
+    for kept in [set(&up), set(&down)] {
+        let whole = kept
+            .chunk_by(|a, b| a.0 == b.0)
+            .all(|touches| touches.len() == 2);
+        assert!(whole, "a token below the cut is kept with all its touches");
+        let prefix = kept.iter().zip(&all).all(|(touch, hash)| touch.0 == *hash);
+        assert!(prefix, "no token below the cut is missing");
+        assert!(kept.len() + 4 >= limits::CELL_TOKENS_MAX);
+    }
+}
+
+#[test]
+fn a_place_that_a_cut_leaves_free_stays_free_for_smaller_hashes() {
+    let rig = RigId::new("till-1").unwrap();
+    let mut slot = Slot::new(&popup(), &rig, Epoch(2), EpochId([7; 16]), Minute(FIRST));
+    let at = At {
+        popup_no: 0,
+        seq: Seq(1),
+        time: WallMs(STARTS),
+        minute: Minute(FIRST),
+        mono_ns: 0,
+        checkout_limit_ms: 0,
+    };
+    let full = u64::try_from(limits::CELL_TOKENS_MAX).unwrap();
+    (0..full).for_each(|n| slot.token_touch(&at, 10 * n, 1));
+    let largest = 10 * (full - 1);
+    slot.token_touch(&at, largest, 2);
+    slot.token_touch(&at, largest + 1, 1);
+    let hashes = |slot: &Slot| -> (usize, u64) {
+        let set = &slot.cell().tokens.as_ref().unwrap().set;
+        (set.len(), set.last().unwrap().hash)
+    };
+    assert_eq!(hashes(&slot), (limits::CELL_TOKENS_MAX - 1, largest - 10));
+    slot.token_touch(&at, 5, 1);
+    assert_eq!(hashes(&slot), (limits::CELL_TOKENS_MAX, largest - 10));
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! What readers get: whole views, swapped at once, rendered once for all of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use popwatch_core::region::{PopupLine, Region};
+use popwatch_core::time::Now;
+use popwatch_core::view::PopupView;
+use popwatch_wire::answer_v1::{self, Rows, Snapshot};
+use tokio::sync::watch;
+
+/// Everything a role shows at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    /// The popups in short.
+    pub(crate) lines: Vec<PopupLine>,
+    /// The popups by id.
+    pub(crate) popups: BTreeMap<String, Arc<PopupLive>>,
+}
+
+/// One popup at one moment.
+#[derive(Debug)]
+pub(crate) struct PopupLive {
+    /// The figures, for reads with parameters.
+    pub(crate) view: PopupView,
+    /// The first screen: what a snapshot and the summary say.
+    pub(crate) snapshot: Snapshot,
+    /// A hash of all that the view shows but the server's clock.
+    pub(crate) state: [u8; 16],
+}
+
+/// The writing end: renders what changed and hands it to every reader.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    sender: watch::Sender<Arc<Live>>,
+}
+
+impl Publisher {
+    /// A publisher that shows nothing yet, and its readers' end.
+    #[must_use]
+    pub(crate) fn new() -> (Self, watch::Receiver<Arc<Live>>) {
+        let (sender, receiver) = watch::channel(Arc::new(Live::default()));
+        (Self { sender }, receiver)
+    }
+
+    /// Renders every popup that shows something new; `extra` adds rows of the role's own.
+    pub(crate) fn publish(&self, region: &Region, now: Now, extra: &Rows) {
+        let before = Arc::clone(&self.sender.borrow());
+        let lines = region.popups();
+        let mut popups = BTreeMap::new();
+        for line in &lines {
+            let Some(state) = region.etag(&line.id, now) else {
+                continue;
+            };
+            let shown = before
+                .popups
+                .get(&line.id)
+                .filter(|shown| shown.is_as(state, extra));
+            let shown = match shown {
+                Some(shown) => Some(Arc::clone(shown)),
+                None => PopupLive::render(region, &line.id, state, now, extra).map(Arc::new),
+            };
+            popups.extend(shown.map(|shown| (line.id.clone(), shown)));
+        }
+        let unchanged = lines == before.lines
+            && popups.iter().all(|(id, shown)| {
+                before
+                    .popups
+                    .get(id)
+                    .is_some_and(|held| Arc::ptr_eq(held, shown))
+            });
+        if !unchanged {
+            self.sender.send_replace(Arc::new(Live { lines, popups }));
+        }
+    }
+}
+
+impl PopupLive {
+    fn render(
+        region: &Region,
+        popup: &str,
+        state: [u8; 16],
+        now: Now,
+        extra: &Rows,
+    ) -> Option<Self> {
+        let view = region.view(popup, now)?;
+        let mut snapshot = answer_v1::snapshot(&view);
+        snapshot.rows.extend(extra.clone());
+        Some(Self {
+            view,
+            snapshot,
+            state,
+        })
+    }
+
+    /// Whether it still shows all there is: the same memory and the same rows of the role's own.
+    fn is_as(&self, state: [u8; 16], extra: &Rows) -> bool {
+        self.state == state
+            && extra
+                .iter()
+                .all(|(key, row)| self.snapshot.rows.get(key) == Some(row))
+    }
+}
