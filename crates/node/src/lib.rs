@@ -295,11 +295,15 @@ impl Node {
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
         let counted = Arc::clone(&readers);
+        let ready = shown.clone();
         let common = Common::new(
             RoleName::Edge,
             rig.as_str(),
             move || counters.render(&shown.borrow(), counted.open()),
-            || Ok(()),
+            move || match ready.borrow().states.contains(&"cannot_store") {
+                true => Err(String::from("the journal cannot take records")),
+                false => Ok(()),
+            },
         );
         let live = self.live_state(live, readers, ambient);
         self.serve(

@@ -66,6 +66,8 @@ pub(crate) enum News {
     Epoch(Epoch, EpochId),
     /// Records became durable, in order.
     Durable(Vec<(Epoch, Seq, std::sync::Arc<Record>)>),
+    /// The disk takes records again, or does not.
+    Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
 }
@@ -135,7 +137,7 @@ pub(crate) fn spawn_journal(
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (orders, queue) = sync_channel(WAITING_REQUESTS_MAX);
     let thread = std::thread::Builder::new().name(String::from("journal")).spawn(move || {
-        let mut thread = JournalThread { journal, ambient, news, sealed_ms: 0 };
+        let mut thread = JournalThread { journal, ambient, news, sealed_ms: 0, can_store: true };
         thread.run(&queue);
     })?;
     Ok((JournalHandle { orders }, thread))
@@ -146,6 +148,7 @@ struct JournalThread {
     ambient: Ambient,
     news: mpsc::Sender<News>,
     sealed_ms: u64,
+    can_store: bool,
 }
 
 type Waiting = (usize, oneshot::Sender<Result<Vec<Fate>, Refusal>>);
@@ -200,6 +203,7 @@ impl JournalThread {
         }
         match self.journal.append(drafts, self.ambient.stamp()) {
             Ok(commit) => {
+                self.storing(true);
                 let mut fates = commit.verdicts.iter().map(fate_of);
                 for (count, answer) in waiting {
                     let own: Vec<Fate> = fates.by_ref().take(count).collect();
@@ -210,10 +214,18 @@ impl JournalThread {
             }
             Err(fault) => {
                 tracing::error!(%fault, "events could not be made durable");
+                self.storing(false);
                 for (_, answer) in waiting {
                     drop(answer.send(Err(Refusal::NotDurable)));
                 }
             }
+        }
+    }
+
+    fn storing(&mut self, can: bool) {
+        if self.can_store != can {
+            self.can_store = can;
+            self.send(News::Storing(can));
         }
     }
 
