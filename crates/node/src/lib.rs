@@ -295,11 +295,15 @@ impl Node {
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
         let counted = Arc::clone(&readers);
+        let ready = shown.clone();
         let common = Common::new(
             RoleName::Edge,
             rig.as_str(),
             move || counters.render(&shown.borrow(), counted.open()),
-            || Ok(()),
+            move || match ready.borrow().states.contains(&"cannot_store") {
+                true => Err(String::from("the journal cannot take records")),
+                false => Ok(()),
+            },
         );
         let live = self.live_state(live, readers, ambient);
         self.serve(
@@ -405,12 +409,15 @@ fn open_journal(
         config.ledger.is_some(),
         config.regions.len(),
     );
-    refold(&mut journal, &mut edge, ambient);
+    refold(&mut journal, &mut edge, ambient).map_err(|source| StartFault::Data {
+        path: data.to_path_buf(),
+        source,
+    })?;
     Ok((journal, edge))
 }
 
 /// Feeds every epoch of the journal to the edge, oldest first.
-fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
+fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> std::io::Result<()> {
     let acked = journal.acked().to_vec();
     for info in journal.epochs() {
         let now = ambient.now();
@@ -430,7 +437,7 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
         );
         let mut from = Seq(1);
         while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES);
+            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
             let Some(last) = items.last().map(ReadItem::last_seq) else {
                 break;
             };
@@ -461,4 +468,5 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
             now,
         );
     }
+    Ok(())
 }

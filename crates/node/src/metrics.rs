@@ -128,7 +128,7 @@ impl EdgeMetrics {
                 ("kind", peer.kind),
                 ("peer", peer.name.as_str()),
             ];
-            family.sample(&labels, u8::from(peer.down_ms.is_none()));
+            family.sample(&labels, u8::from(peer.down_since_ms.is_none()));
         }
         readers_gauge(&mut text, readers);
         text.finish()

@@ -58,15 +58,32 @@ pub(crate) async fn run(args: DemoArgs, format: Format) -> anyhow::Result<Exit> 
     };
     let stage = Stage::set(&args, &plan, &day).await?;
     stage.announce(format);
-    let tally = stage.play(&plan, &day, args.speed, format).await?;
+    let outcome = tokio::select! {
+        // First, so that the Ctrl-C it waits for at the end is its own.
+        biased;
+        outcome = show(&stage, &plan, &day, &args, format) => outcome,
+        stopped = stop_signal() => stopped.map(|()| Exit::Failed),
+    };
+    stage.strike().await;
+    outcome
+}
+
+/// The day from opening to the closed books, and the pages after it.
+async fn show(
+    stage: &Stage,
+    plan: &Plan,
+    day: &Day,
+    args: &DemoArgs,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    let tally = stage.play(plan, day, args.speed, format).await?;
     let drained = stage.drain().await?;
-    let verdict = verdict::judge(&stage, plan.popup.as_str(), &tally, drained).await?;
+    let verdict = verdict::judge(stage, plan.popup.as_str(), &tally, drained).await?;
     verdict.print(format)?;
     if !args.exit {
         print::note("The pages stay up until Ctrl-C.");
         stop_signal().await?;
     }
-    stage.strike().await;
     Ok(if verdict.closed { Exit::Done } else { Exit::No })
 }
 
