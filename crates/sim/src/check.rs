@@ -23,19 +23,19 @@ use crate::world::World;
 
 /// A law that did not hold, or a defect that shows no law's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Which law; `None` for anything else that must not be.
-    pub law: Option<Law>,
+    pub(crate) law: Option<Law>,
     /// What was found, in words.
-    pub sentence: String,
+    pub(crate) sentence: String,
     /// At which step; filled in by the world.
-    pub step: u64,
+    pub(crate) step: u64,
 }
 
 impl Finding {
     /// A law's own sentence.
     #[must_use]
-    pub fn of(law: Law, sentence: String) -> Self {
+    pub(crate) fn of(law: Law, sentence: String) -> Self {
         Self {
             law: Some(law),
             sentence,
@@ -45,7 +45,7 @@ impl Finding {
 
     /// Anything else that must not be.
     #[must_use]
-    pub fn defect(sentence: String) -> Self {
+    pub(crate) fn defect(sentence: String) -> Self {
         Self {
             law: None,
             sentence,
@@ -55,7 +55,7 @@ impl Finding {
 
     /// What the books could not do.
     #[must_use]
-    pub fn books(fault: BooksFault) -> Self {
+    pub(crate) fn books(fault: BooksFault) -> Self {
         match fault {
             BooksFault::Law(sentence) => Self::of(Law::L6, sentence),
             other => Self::defect(format!("the books failed: {other} ({other:?})")),
@@ -64,7 +64,7 @@ impl Finding {
 }
 
 /// What a check answers.
-pub type Checked = Result<(), Finding>;
+pub(crate) type Checked = Result<(), Finding>;
 
 fn by(law: Law, held: Held) -> Checked {
     held.map_err(|sentence| Finding::of(law, sentence))
@@ -72,7 +72,7 @@ fn by(law: Law, held: Held) -> Checked {
 
 /// What the step checks remember, so that they need not look at everything again.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     digests: BTreeMap<CellKey, (u64, Digest)>,
     batches_seen: usize,
 }
@@ -171,7 +171,7 @@ impl World {
 
     /// L3: the same batches in another order, some of them twice, end in the same place.
     fn another_order(&self, dice: &mut Dice) -> Checked {
-        let mut ledger = LedgerSide::new(None)?;
+        let mut ledger = LedgerSide::new(self.saboteur)?;
         for index in shuffled(self.ledger.batches.len(), dice) {
             let taken = ledger.accept(self.ledger.batches[index].clone(), self.now_ms)?;
             if taken.is_err() {
@@ -345,7 +345,9 @@ fn same_cells(rig: &mut Rig) -> Checked {
     let Some(live) = &mut rig.live else {
         return Ok(());
     };
-    for EpochRead { info, frames, .. } in reread(&mut live.journal) {
+    let read = reread(&mut live.journal)
+        .map_err(|error| Finding::defect(format!("a journal that works is not read: {error}")))?;
+    for EpochRead { info, frames, .. } in read {
         let mut fold = EpochFold::new(rig.id.clone(), info.epoch, info.epoch_id);
         for (seq, payload) in frames {
             if let Ok(record) = record::decode(&payload) {
@@ -488,7 +490,7 @@ fn explain(
 
 /// How many planted values stand in some bytes. Digits count with single spaces or dashes between.
 #[must_use]
-pub fn forbidden(bytes: &[u8], planted: &Planted) -> usize {
+pub(crate) fn forbidden(bytes: &[u8], planted: &Planted) -> usize {
     let mut hits = 0;
     let mut run = String::new();
     let mut gap = 0;
@@ -529,7 +531,7 @@ fn cards_in(run: &str, planted: &Planted) -> usize {
 
 /// The bytes of a disk that hold a payload: (name, offset).
 #[must_use]
-pub fn find_on_disk(disk: &FaultFs, payload: &[u8]) -> Option<(String, usize)> {
+pub(crate) fn find_on_disk(disk: &FaultFs, payload: &[u8]) -> Option<(String, usize)> {
     disk.names().into_iter().find_map(|name| {
         let bytes = disk.bytes(&name)?;
         let at = bytes

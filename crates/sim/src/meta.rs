@@ -6,7 +6,7 @@ use crate::world::{self, Ended};
 /// Runs a seed twice. The second day is compared with the first by the hash of everything it put
 /// out and by its steps.
 #[must_use]
-pub fn twice(seed: u64) -> Option<Finding> {
+pub(crate) fn twice(seed: u64) -> Option<Finding> {
     let (one, other) = (world::day(seed, None, None), world::day(seed, None, None));
     compare(&one, &other)
 }

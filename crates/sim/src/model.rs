@@ -12,7 +12,7 @@ use popwatch_core::record;
 
 /// Which way money went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub(crate) enum Direction {
     /// To the stall.
     Captured,
     /// Back to the buyer.
@@ -21,19 +21,19 @@ pub enum Direction {
 
 /// What an event does to the money of the day.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worth {
+pub(crate) struct Worth {
     /// Which way.
-    pub direction: Direction,
+    pub(crate) direction: Direction,
     /// In which currency.
-    pub currency: Currency,
+    pub(crate) currency: Currency,
     /// Minor units, positive.
-    pub minor: i64,
+    pub(crate) minor: i64,
 }
 
 impl Worth {
     /// An amount in one of the currencies the scripts use.
     #[must_use]
-    pub fn new(direction: Direction, currency: &str, minor: i64) -> Self {
+    pub(crate) fn new(direction: Direction, currency: &str, minor: i64) -> Self {
         let currency = Currency::new(currency).expect("scripts use ISO 4217 codes");
         Self {
             direction,
@@ -44,44 +44,44 @@ impl Worth {
 }
 
 /// Where a record stands: (rig's number in the world, epoch, seq).
-pub type Place = (usize, u32, u64);
+pub(crate) type Place = (usize, u32, u64);
 
 /// An event that a till was told is safe.
 #[derive(Debug, Clone)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// CloudEvents `source` and `id`.
-    pub key: (String, String),
+    pub(crate) key: (String, String),
     /// The popup.
-    pub popup: String,
+    pub(crate) popup: String,
     /// Where it stands.
-    pub place: Place,
+    pub(crate) place: Place,
     /// Its journaled payload.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// What it is worth.
-    pub worth: Option<Worth>,
+    pub(crate) worth: Option<Worth>,
 }
 
 impl Fact {
     /// Its place among facts of one identity that cannot all be right.
     fn order(&self) -> (i64, Place) {
-        let moment = record::decode(&self.payload).map_or(i64::MAX, |it| occurred_ms(&it.stamp));
+        let moment = record::decode(&self.payload).map_or(i64::MAX, |it| occurred_ms(&it));
         (moment, self.place)
     }
 }
 
 /// Sums by popup and currency.
-pub type Sums = BTreeMap<String, BTreeMap<Currency, CurrencyTotals>>;
+pub(crate) type Sums = BTreeMap<String, BTreeMap<Currency, CurrencyTotals>>;
 
 /// The facts, in the order they were acknowledged.
 #[derive(Debug, Clone, Default)]
-pub struct Model {
+pub(crate) struct Model {
     facts: Vec<Fact>,
     at: BTreeMap<Place, usize>,
 }
 
 impl Model {
     /// Adds a fact unless one stands at its place already.
-    pub fn acked(&mut self, fact: Fact) {
+    pub(crate) fn acked(&mut self, fact: Fact) {
         if !self.at.contains_key(&fact.place) {
             self.at.insert(fact.place, self.facts.len());
             self.facts.push(fact);
@@ -90,19 +90,19 @@ impl Model {
 
     /// The facts.
     #[must_use]
-    pub fn facts(&self) -> &[Fact] {
+    pub(crate) fn facts(&self) -> &[Fact] {
         &self.facts
     }
 
     /// What the tills' own cells must sum to: every acknowledged record once.
     #[must_use]
-    pub fn told_to_rigs(&self) -> Sums {
+    pub(crate) fn told_to_rigs(&self) -> Sums {
         sum(self.facts.iter())
     }
 
     /// What the books must sum to: every event once, and of one told with two contents the first.
     #[must_use]
-    pub fn in_the_books(&self) -> Sums {
+    pub(crate) fn in_the_books(&self) -> Sums {
         let mut first: BTreeMap<&(String, String), &Fact> = BTreeMap::new();
         for fact in &self.facts {
             let held = first.entry(&fact.key).or_insert(fact);

@@ -11,7 +11,7 @@ use popwatch_store::fs::faulty::Dice;
 
 /// A rig's peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Peer {
+pub(crate) enum Peer {
     /// The region.
     Region,
     /// The ledger.
@@ -19,24 +19,24 @@ pub enum Peer {
 }
 
 /// One of a rig's two connections.
-pub type Line = (usize, Peer);
+pub(crate) type Line = (usize, Peer);
 
 /// How a line behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// Bodies and answers lost, of a million.
-    pub loss_ppm: u64,
+    pub(crate) loss_ppm: u64,
     /// Bodies delivered twice, of a million.
-    pub repeat_ppm: u64,
+    pub(crate) repeat_ppm: u64,
     /// Shortest way, ms.
-    pub delay_ms: u64,
+    pub(crate) delay_ms: u64,
     /// Added at random, ms: this is what reorders.
-    pub jitter_ms: u64,
+    pub(crate) jitter_ms: u64,
 }
 
 impl Weather {
     /// Nothing is lost, little is late.
-    pub const FAIR: Self = Self {
+    pub(crate) const FAIR: Self = Self {
         loss_ppm: 0,
         repeat_ppm: 0,
         delay_ms: 5,
@@ -46,7 +46,7 @@ impl Weather {
 
 /// Something on its way.
 #[derive(Debug, Clone)]
-pub enum Parcel {
+pub(crate) enum Parcel {
     /// A body for a peer.
     Body(Line, u64, Vec<u8>),
     /// What the peer answered.
@@ -57,7 +57,7 @@ pub enum Parcel {
 
 /// All lines of all rigs.
 #[derive(Debug)]
-pub struct Net {
+pub(crate) struct Net {
     dice: Dice,
     weather: BTreeMap<Line, Weather>,
     cut_until: BTreeMap<Line, u64>,
@@ -70,7 +70,7 @@ pub struct Net {
 impl Net {
     /// Fair weather everywhere; askers give up after `answer_ms`.
     #[must_use]
-    pub fn new(seed: u64, answer_ms: u64) -> Self {
+    pub(crate) fn new(seed: u64, answer_ms: u64) -> Self {
         Self {
             dice: Dice(seed),
             weather: BTreeMap::new(),
@@ -83,42 +83,42 @@ impl Net {
     }
 
     /// Changes how a line behaves.
-    pub fn weather(&mut self, line: Line, weather: Weather) {
+    pub(crate) fn weather(&mut self, line: Line, weather: Weather) {
         self.weather.insert(line, weather);
     }
 
     /// Cuts a line until a moment, ms.
-    pub fn cut(&mut self, line: Line, until_ms: u64) {
+    pub(crate) fn cut(&mut self, line: Line, until_ms: u64) {
         self.cut_until.insert(line, until_ms);
     }
 
     /// Whether a line is cut.
     #[must_use]
-    pub fn is_cut(&self, line: Line, now_ms: u64) -> bool {
+    pub(crate) fn is_cut(&self, line: Line, now_ms: u64) -> bool {
         self.cut_until
             .get(&line)
             .is_some_and(|until| *until > now_ms)
     }
 
     /// Fair weather everywhere, nothing cut.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.weather.clear();
         self.cut_until.clear();
     }
 
     /// The rig's process ended: it waits for nothing any more.
-    pub fn forget(&mut self, rig: usize) {
+    pub(crate) fn forget(&mut self, rig: usize) {
         self.waiting.retain(|line, _| line.0 != rig);
     }
 
     /// Exchanges under way on a line.
     #[must_use]
-    pub fn under_way(&self, line: Line) -> usize {
+    pub(crate) fn under_way(&self, line: Line) -> usize {
         usize::from(self.waiting.contains_key(&line))
     }
 
     /// Starts an exchange.
-    pub fn ask(&mut self, line: Line, body: Vec<u8>, now_ms: u64) {
+    pub(crate) fn ask(&mut self, line: Line, body: Vec<u8>, now_ms: u64) {
         self.sent += 1;
         let exchange = self.sent;
         self.waiting.insert(line, exchange);
@@ -130,7 +130,7 @@ impl Net {
     }
 
     /// Sends an answer back.
-    pub fn answer(
+    pub(crate) fn answer(
         &mut self,
         line: Line,
         exchange: u64,
@@ -141,7 +141,7 @@ impl Net {
     }
 
     /// Whether the asker still waits for this exchange; it then waits no more.
-    pub fn concludes(&mut self, line: Line, exchange: u64) -> bool {
+    pub(crate) fn concludes(&mut self, line: Line, exchange: u64) -> bool {
         let waits = self.waiting.get(&line) == Some(&exchange);
         if waits {
             self.waiting.remove(&line);
@@ -151,12 +151,12 @@ impl Net {
 
     /// When the next parcel arrives, ms.
     #[must_use]
-    pub fn next_at(&self) -> Option<u64> {
+    pub(crate) fn next_at(&self) -> Option<u64> {
         self.on_the_way.keys().next().map(|(at, _)| *at)
     }
 
     /// Takes the next parcel that has arrived.
-    pub fn arrived(&mut self, now_ms: u64) -> Option<Parcel> {
+    pub(crate) fn arrived(&mut self, now_ms: u64) -> Option<Parcel> {
         let first = self.on_the_way.first_entry()?;
         (first.key().0 <= now_ms).then(|| first.remove())
     }

@@ -18,7 +18,7 @@ use crate::saboteur::Saboteur;
 
 /// A clock that is right.
 #[must_use]
-pub fn true_now(world_ms: u64) -> Now {
+pub(crate) fn true_now(world_ms: u64) -> Now {
     let wall = WALL_MS + i64::try_from(world_ms).unwrap_or(0);
     Now {
         wall: WallMs(wall),
@@ -27,11 +27,11 @@ pub fn true_now(world_ms: u64) -> Now {
 }
 
 /// A region and all that ever came to one.
-pub struct RegionSide {
+pub(crate) struct RegionSide {
     /// The memory.
-    pub region: Region,
+    pub(crate) region: Region,
     /// Every batch, in the order taken.
-    pub batches: Vec<CellBatch>,
+    pub(crate) batches: Vec<CellBatch>,
     saboteur: Option<Saboteur>,
     seed: u64,
     lives: u64,
@@ -40,7 +40,7 @@ pub struct RegionSide {
 impl RegionSide {
     /// An empty memory.
     #[must_use]
-    pub fn new(seed: u64, saboteur: Option<Saboteur>) -> Self {
+    pub(crate) fn new(seed: u64, saboteur: Option<Saboteur>) -> Self {
         let region = Region::new(region_id(seed, 0));
         Self {
             region,
@@ -52,13 +52,13 @@ impl RegionSide {
     }
 
     /// The memory is lost.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.lives += 1;
         self.region = Region::new(region_id(self.seed, self.lives));
     }
 
     /// Takes a batch.
-    pub fn accept(&mut self, mut batch: CellBatch, world_ms: u64) -> CellAck {
+    pub(crate) fn accept(&mut self, mut batch: CellBatch, world_ms: u64) -> CellAck {
         if self.saboteur == Some(Saboteur::AddingMerge) {
             for bytes in &mut batch.cells {
                 self.add_older(bytes);
@@ -96,13 +96,13 @@ fn region_id(seed: u64, life: u64) -> RegionId {
 }
 
 /// A ledger and all that ever came to it.
-pub struct LedgerSide {
+pub(crate) struct LedgerSide {
     /// The books.
-    pub books: Books,
+    pub(crate) books: Books,
     /// Every batch with items that was taken, in order.
-    pub batches: Vec<RecordBatch>,
+    pub(crate) batches: Vec<RecordBatch>,
     /// Whether something came since the books were last looked at.
-    pub changed: bool,
+    pub(crate) changed: bool,
     saboteur: Option<Saboteur>,
     away_until_ms: u64,
     busy: bool,
@@ -112,18 +112,18 @@ pub struct LedgerSide {
 
 /// Everything in a book that must not depend on the way facts came.
 #[derive(Debug, Clone, PartialEq)]
-pub struct BookState {
+pub(crate) struct BookState {
     /// The accounts.
-    pub view: BooksView,
+    pub(crate) view: BooksView,
     /// Every break, and how the book would close.
-    pub reconciliation: Reconciliation,
+    pub(crate) reconciliation: Reconciliation,
     /// The sums.
-    pub totals: BTreeMap<Currency, CurrencyTotals>,
+    pub(crate) totals: BTreeMap<Currency, CurrencyTotals>,
 }
 
 impl LedgerSide {
     /// Empty books.
-    pub fn new(saboteur: Option<Saboteur>) -> Result<Self, Finding> {
+    pub(crate) fn new(saboteur: Option<Saboteur>) -> Result<Self, Finding> {
         Ok(Self {
             books: Books::open_memory().map_err(Finding::books)?,
             batches: Vec::new(),
@@ -137,12 +137,12 @@ impl LedgerSide {
     }
 
     /// Out of reach until a moment, or asking to wait.
-    pub fn away(&mut self, until_ms: u64, busy: bool) {
+    pub(crate) fn away(&mut self, until_ms: u64, busy: bool) {
         (self.away_until_ms, self.busy) = (until_ms, busy);
     }
 
     /// Takes a batch as the node's handler does.
-    pub fn accept(
+    pub(crate) fn accept(
         &mut self,
         batch: RecordBatch,
         world_ms: u64,
@@ -182,7 +182,7 @@ impl LedgerSide {
     }
 
     /// The book of a popup as it is answered.
-    pub fn view(&self, popup: &PopupId) -> Result<BooksView, Finding> {
+    pub(crate) fn view(&self, popup: &PopupId) -> Result<BooksView, Finding> {
         let mut view = self.books.books(popup).map_err(Finding::books)?;
         if self.saboteur == Some(Saboteur::LostPosting) {
             let lost = view
@@ -195,7 +195,7 @@ impl LedgerSide {
     }
 
     /// Captured and refunded by currency, as they are answered.
-    pub fn totals(&self, view: &BooksView) -> BTreeMap<Currency, CurrencyTotals> {
+    pub(crate) fn totals(&self, view: &BooksView) -> BTreeMap<Currency, CurrencyTotals> {
         let mut totals = view.totals.clone();
         if self.saboteur == Some(Saboteur::MixedSum) {
             let sum = totals.values().map(|totals| totals.captured).sum();
@@ -211,7 +211,7 @@ impl LedgerSide {
     }
 
     /// All there is to compare about a popup.
-    pub fn state(&self, popup: &PopupId) -> Result<BookState, Finding> {
+    pub(crate) fn state(&self, popup: &PopupId) -> Result<BookState, Finding> {
         let view = self.view(popup)?;
         let as_of = WallMs(WALL_MS);
         let reconciliation = self

@@ -2,6 +2,7 @@
 //! them, and the till that talks to it. Driven the way the node drives them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use popwatch_core::code::Code;
@@ -27,40 +28,40 @@ use crate::check::Finding;
 use crate::till::{Till, Told};
 
 /// When the world begins by a clock that is right, ms since 1970.
-pub const WALL_MS: i64 = 1_778_922_000_000;
+pub(crate) const WALL_MS: i64 = 1_778_922_000_000;
 /// Segments are small, so that a day fills several.
 const SEGMENT_BYTES: u64 = 64 << 10;
 /// Seconds between two seals while records come in.
 const SEAL_EVERY_MS: u64 = 60_000;
 
 /// One rig.
-pub struct Rig {
+pub(crate) struct Rig {
     /// Its number in the world.
-    pub no: usize,
+    pub(crate) no: usize,
     /// Its name.
-    pub id: RigId,
+    pub(crate) id: RigId,
     /// Its disk.
-    pub disk: FaultFs,
+    pub(crate) disk: FaultFs,
     /// Whether the script made the disk fail; while it does, a refusal is no breach.
-    pub disk_fails: bool,
+    pub(crate) disk_fails: bool,
     /// Its process, while it runs.
-    pub live: Option<Live>,
+    pub(crate) live: Option<Live>,
     /// How wrong its wall clock is, ms.
-    pub clock_off_ms: i64,
+    pub(crate) clock_off_ms: i64,
     /// Its till.
-    pub till: Till,
+    pub(crate) till: Till,
     /// What the till was not answered for yet.
-    pub outbox: Vec<Told>,
+    pub(crate) outbox: Vec<Told>,
     /// What it was answered for lately, to be sent once more.
-    pub answered: Vec<Told>,
+    pub(crate) answered: Vec<Told>,
     /// Seqs as they became known, by epoch.
-    pub told: BTreeMap<u32, Vec<u64>>,
+    pub(crate) told: BTreeMap<u32, Vec<u64>>,
     /// Closed ranges named as lost or void, by epoch.
-    pub lost: BTreeMap<u32, Vec<(u64, u64)>>,
+    pub(crate) lost: BTreeMap<u32, Vec<(u64, u64)>>,
     /// A start has happened and no event was committed since.
-    pub just_started: bool,
+    pub(crate) just_started: bool,
     /// The journal failed a call and may hold durable records it has not told of yet.
-    pub lags: bool,
+    pub(crate) lags: bool,
     seed: u64,
     booted_at_ms: u64,
     boots: u64,
@@ -69,30 +70,30 @@ pub struct Rig {
 }
 
 /// A running process.
-pub struct Live {
+pub(crate) struct Live {
     /// The journal.
-    pub journal: Journal<FaultFs>,
+    pub(crate) journal: Journal<FaultFs>,
     /// The edge's machine.
-    pub edge: Edge,
+    pub(crate) edge: Edge,
     /// The door.
-    pub door: Door,
+    pub(crate) door: Door,
     /// The next seal, ms of the world.
-    pub seal_at_ms: u64,
+    pub(crate) seal_at_ms: u64,
 }
 
 /// One epoch as it was read back at a start.
-pub struct EpochRead {
+pub(crate) struct EpochRead {
     /// Which.
-    pub info: EpochInfo,
+    pub(crate) info: EpochInfo,
     /// Payloads by seq.
-    pub frames: Vec<(u64, Vec<u8>)>,
+    pub(crate) frames: Vec<(u64, Vec<u8>)>,
     /// Closed ranges that are lost or void.
-    pub lost: Vec<(u64, u64)>,
+    pub(crate) lost: Vec<(u64, u64)>,
 }
 
 /// What the till hears of one event.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It is safe: epoch, seq and the journaled payload.
     Safe(u32, u64, Vec<u8>),
     /// It will never be taken.
@@ -102,19 +103,19 @@ pub enum Outcome {
 }
 
 /// The answer to one call.
-pub struct Heard {
+pub(crate) struct Heard {
     /// One per event, in order.
-    pub outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<Outcome>,
     /// The body of the answer.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// What became durable.
-    pub committed: Vec<Committed>,
+    pub(crate) committed: Vec<Committed>,
 }
 
 impl Rig {
     /// A rig with an empty disk, switched off.
     #[must_use]
-    pub fn new(no: usize, seed: u64, till: Till, popups: Vec<PopupPolicy>) -> Self {
+    pub(crate) fn new(no: usize, seed: u64, till: Till, popups: Vec<PopupPolicy>) -> Self {
         let name = format!("till-{}", no + 1);
         Self {
             no,
@@ -140,7 +141,7 @@ impl Rig {
 
     /// Its clocks.
     #[must_use]
-    pub fn now(&self, world_ms: u64) -> Now {
+    pub(crate) fn now(&self, world_ms: u64) -> Now {
         let wall = WALL_MS + i64::try_from(world_ms).unwrap_or(0) + self.clock_off_ms;
         Now {
             wall: WallMs(wall),
@@ -150,7 +151,7 @@ impl Rig {
 
     /// When the machine's deadline falls, ms of the world.
     #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let live = self.live.as_ref()?;
         let edge = live
             .edge
@@ -161,7 +162,7 @@ impl Rig {
 
     /// What a record admitted now is stamped with.
     #[must_use]
-    pub fn stamp(&self, world_ms: u64) -> Stamp {
+    pub(crate) fn stamp(&self, world_ms: u64) -> Stamp {
         let now = self.now(world_ms);
         let mono_ns = now.mono.0 * 1_000_000;
         Stamp {
@@ -173,7 +174,7 @@ impl Rig {
     }
 
     /// Power is cut: the process and what was not synced are gone.
-    pub fn lose_power(&mut self, world_ms: u64) {
+    pub(crate) fn lose_power(&mut self, world_ms: u64) {
         self.live = None;
         self.disk.crash();
         self.booted_at_ms = world_ms;
@@ -181,18 +182,21 @@ impl Rig {
     }
 
     /// The process is killed; the machine goes on.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.live = None;
         self.disk.kill();
     }
 
     /// Starts the process: recovers the journal, folds it anew. Answers what was read back.
-    pub fn start(&mut self, world_ms: u64) -> Result<Vec<EpochRead>, OpenError> {
+    pub(crate) fn start(&mut self, world_ms: u64) -> Result<Vec<EpochRead>, OpenError> {
         self.lives += 1;
         let opening = self.opening(world_ms);
         let (mut journal, recovery) = Journal::open(self.disk.clone(), opening)?;
         drop(recovery);
-        let read = reread(&mut journal);
+        let read = reread(&mut journal).map_err(|source| OpenError::Unavailable {
+            what: "read back",
+            source,
+        })?;
         let now = self.now(world_ms);
         let mut edge = Edge::new(&self.id, journal.journal_id(), true, 1);
         refold(&read, &journal, &mut edge, now);
@@ -249,7 +253,7 @@ impl Rig {
     }
 
     /// Ends the process cleanly. Answers what became durable by it; `None` when the disk refused.
-    pub fn stop(&mut self, world_ms: u64) -> Option<Vec<Committed>> {
+    pub(crate) fn stop(&mut self, world_ms: u64) -> Option<Vec<Committed>> {
         let stamp = self.stamp(world_ms);
         let mut live = self.live.take()?;
         let stopped = live.journal.stop(stamp).ok().map(|commit| commit.records);
@@ -259,7 +263,7 @@ impl Rig {
     }
 
     /// States everything so far in the journal, when a minute has passed.
-    pub fn seal_if_due(&mut self, world_ms: u64) -> Vec<Committed> {
+    pub(crate) fn seal_if_due(&mut self, world_ms: u64) -> Vec<Committed> {
         let stamp = self.stamp(world_ms);
         let Some(live) = self
             .live
@@ -276,27 +280,30 @@ impl Rig {
     }
 
     /// The journal is read for the records lane.
-    pub fn load(&mut self, want: Want, now: Now) {
+    pub(crate) fn load(&mut self, want: Want, now: Now) {
         let Some(live) = &mut self.live else { return };
-        let parts = live.journal.batch(
+        let read = live.journal.batch(
             want.epoch,
             want.cursor,
             want.from,
             want.items_max,
             want.bytes_max,
         );
-        let stretch = Stretch {
-            first_seq: parts.first_seq,
-            last_seq: parts.last_seq,
-            items: parts.items,
-            chain_before: parts.chain_before,
-            chain_after: parts.chain_after,
+        let stretch = match read {
+            Ok(parts) => Stretch {
+                first_seq: parts.first_seq,
+                last_seq: parts.last_seq,
+                items: parts.items,
+                chain_before: parts.chain_before,
+                chain_after: parts.chain_after,
+            },
+            Err(_) => Stretch::nothing_at(want.from),
         };
         live.edge.handle(Input::Loaded(want, stretch), now);
     }
 
     /// What the ledger acknowledged is kept with the next seal.
-    pub fn remember_acked(&mut self) {
+    pub(crate) fn remember_acked(&mut self) {
         let Some(live) = &mut self.live else { return };
         let Some(records) = live.edge.records() else {
             return;
@@ -312,7 +319,12 @@ impl Rig {
     }
 
     /// A call of the till: `told` in one body, of the form that `form` chooses.
-    pub fn call(&mut self, told: &[Told], form: u64, world_ms: u64) -> Result<Heard, Finding> {
+    pub(crate) fn call(
+        &mut self,
+        told: &[Told],
+        form: u64,
+        world_ms: u64,
+    ) -> Result<Heard, Finding> {
         let (stamp, id) = (self.stamp(world_ms), self.id.clone());
         let live = self.live.as_mut().expect("only a running rig is called");
         let (media, body) = body(told, form);
@@ -421,13 +433,13 @@ impl Live {
                 Ok((safe, Answered::accepted(id, at.seq.0)))
             }
             Verdict::Duplicate(at) => {
-                let items = self.journal.read(at.epoch, at.seq, 1);
+                let items = self.journal.read(at.epoch, at.seq, 1).unwrap_or_default();
                 let payload = items
                     .into_iter()
                     .next()
                     .and_then(|item| payload(item, at.seq.0));
                 let held = payload.as_deref().map(record::decode);
-                let same = matches!(&held, Some(Ok(held)) if held.event == event.event
+                let same = matches!(&held, Some(Ok(held)) if held.content == event.content && held.event.type_number() == event.event.type_number()
                     && held.source == event.source && held.id == event.id);
                 if !same {
                     return Err(Finding::of(
@@ -444,7 +456,7 @@ impl Live {
     }
 
     /// Hands records that became durable to the edge, in order.
-    pub fn tell(&mut self, committed: Vec<Committed>, now: Now) {
+    pub(crate) fn tell(&mut self, committed: Vec<Committed>, now: Now) {
         for one in committed {
             if let Event::System(SystemEvent::RigStarted(started)) = &one.record.event
                 && let Some(epoch_id) = EpochId::from_slice(&started.epoch_id)
@@ -496,7 +508,7 @@ fn body(told: &[Told], form: u64) -> (&'static str, String) {
 }
 
 /// Everything in a journal, epoch by epoch.
-pub fn reread(journal: &mut Journal<FaultFs>) -> Vec<EpochRead> {
+pub(crate) fn reread(journal: &mut Journal<FaultFs>) -> io::Result<Vec<EpochRead>> {
     let mut all = Vec::new();
     for info in journal.epochs() {
         let mut read = EpochRead {
@@ -506,7 +518,7 @@ pub fn reread(journal: &mut Journal<FaultFs>) -> Vec<EpochRead> {
         };
         let mut from = Seq(1);
         while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, 64 << 10);
+            let items = journal.read(info.epoch, from, 64 << 10)?;
             let Some(last) = items.last().map(ReadItem::last_seq) else {
                 break;
             };
@@ -524,7 +536,7 @@ pub fn reread(journal: &mut Journal<FaultFs>) -> Vec<EpochRead> {
         }
         all.push(read);
     }
-    all
+    Ok(all)
 }
 
 fn seqs(epoch: &EpochRead) -> Vec<u64> {
@@ -566,7 +578,7 @@ fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: 
 
 /// A popup's policy as an organiser announces it.
 #[must_use]
-pub fn announced(popup: &str, days: i64) -> PopupPolicy {
+pub(crate) fn announced(popup: &str, days: i64) -> PopupPolicy {
     debug_assert!(PopupId::new(popup).is_ok(), "scripts use good names");
     PopupPolicy {
         popup: popup.into(),

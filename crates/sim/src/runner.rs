@@ -8,26 +8,26 @@ use crate::world::{self, Counts};
 
 /// A day that went wrong.
 #[derive(Debug, Clone)]
-pub struct Failed {
+pub(crate) struct Failed {
     /// Its seed.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// What was found.
-    pub finding: Finding,
+    pub(crate) finding: Finding,
 }
 
 /// What many days came to.
 #[derive(Debug, Clone, Default)]
-pub struct Days {
+pub(crate) struct Days {
     /// How many.
-    pub seeds: u64,
+    pub(crate) seeds: u64,
     /// What happened in them.
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     /// Those that went wrong, by seed.
-    pub failed: Vec<Failed>,
+    pub(crate) failed: Vec<Failed>,
 }
 
 /// Runs the days of some seeds. `each` hears how many are done.
-pub fn run(seeds: &[u64], threads: usize, each: &(dyn Fn(usize) + Sync)) -> Days {
+pub(crate) fn run(seeds: &[u64], threads: usize, each: &(dyn Fn(usize) + Sync)) -> Days {
     let next = AtomicUsize::new(0);
     let days = Mutex::new(Days::default());
     let work = || {
@@ -59,7 +59,7 @@ pub fn run(seeds: &[u64], threads: usize, each: &(dyn Fn(usize) + Sync)) -> Days
 
 /// User and system time of this process so far, seconds; `None` where the system does not tell.
 #[must_use]
-pub fn cpu_seconds() -> Option<f64> {
+pub(crate) fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
@@ -70,7 +70,7 @@ pub fn cpu_seconds() -> Option<f64> {
 
 /// A base for fresh seeds: from the system's entropy where there is some.
 #[must_use]
-pub fn fresh_base() -> u64 {
+pub(crate) fn fresh_base() -> u64 {
     use std::io::Read;
     let mut bytes = [0; 4];
     let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));

@@ -13,7 +13,7 @@ const DAYS: u64 = 24;
 
 /// Who breaks what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Saboteur {
+pub(crate) enum Saboteur {
     /// A disk that forgets a write although it was synced.
     ForgetfulDisk,
     /// A journal that gives a number out again after its tail was cut.
@@ -38,7 +38,7 @@ pub enum Saboteur {
 
 impl Saboteur {
     /// All of them, by their law.
-    pub const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ForgetfulDisk,
         Self::ReusedSeq,
         Self::BlindLedger,
@@ -53,7 +53,7 @@ impl Saboteur {
 
     /// The law it breaks.
     #[must_use]
-    pub const fn law(self) -> Law {
+    pub(crate) const fn law(self) -> Law {
         match self {
             Self::ForgetfulDisk => Law::L1,
             Self::ReusedSeq => Law::L2,
@@ -70,7 +70,7 @@ impl Saboteur {
 
     /// What it is, in words.
     #[must_use]
-    pub const fn describe(self) -> &'static str {
+    pub(crate) const fn describe(self) -> &'static str {
         match self {
             Self::ForgetfulDisk => "a disk that forgets a synced write",
             Self::ReusedSeq => "a seq given out again after a cut",
@@ -88,19 +88,19 @@ impl Saboteur {
 
 /// How one saboteur fared.
 #[derive(Debug, Clone)]
-pub struct Caught {
+pub(crate) struct Caught {
     /// Who.
-    pub who: Saboteur,
+    pub(crate) who: Saboteur,
     /// Days it had, the last one the day it was noticed on.
-    pub days: u64,
+    pub(crate) days: u64,
     /// What was found; `None` when nobody noticed. Another law than its own is no notice.
-    pub finding: Option<Finding>,
+    pub(crate) finding: Option<Finding>,
 }
 
 impl Caught {
     /// Whether it was noticed for what it is.
     #[must_use]
-    pub fn is_noticed(&self) -> bool {
+    pub(crate) fn is_noticed(&self) -> bool {
         self.finding
             .as_ref()
             .is_some_and(|finding| finding.law == Some(self.who.law()))
@@ -109,7 +109,7 @@ impl Caught {
 
 /// Lets a saboteur loose on days from `base` on until one of them is found out.
 #[must_use]
-pub fn run(who: Saboteur, base: u64) -> Caught {
+pub(crate) fn run(who: Saboteur, base: u64) -> Caught {
     for day in 0..DAYS {
         let outcome = world::day(base.wrapping_add(day), None, Some(who));
         if let Some(finding) = outcome.finding {

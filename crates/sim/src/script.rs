@@ -6,7 +6,7 @@ use crate::net::{Line, Peer, Weather};
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     /// A till makes a few events and calls its rig.
     Sell { rig: usize, events: u64 },
     /// A till sends something again that it was answered for.
@@ -49,22 +49,22 @@ pub enum Step {
 
 /// What a day is made of.
 #[derive(Debug, Clone)]
-pub struct Day {
+pub(crate) struct Day {
     /// Rigs that take part.
-    pub rigs: usize,
+    pub(crate) rigs: usize,
     /// Currencies they take.
-    pub currencies: Vec<&'static str>,
+    pub(crate) currencies: Vec<&'static str>,
     /// Popups they sell for.
-    pub popups: Vec<String>,
+    pub(crate) popups: Vec<String>,
     /// Whether the popups were announced to the rigs, or begin with their first sale.
-    pub announced: bool,
+    pub(crate) announced: bool,
     /// When an asker gives up, ms.
-    pub answer_ms: u64,
+    pub(crate) answer_ms: u64,
 }
 
 /// The steps of a day.
 #[derive(Debug, Clone)]
-pub struct Script {
+pub(crate) struct Script {
     dice: Dice,
     day: Day,
     left: u64,
@@ -73,7 +73,7 @@ pub struct Script {
 impl Script {
     /// The day of a seed.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let rigs = 1 + dice.index(3);
         let mut currencies = vec!["GBP", "EUR", "JPY"];
@@ -95,17 +95,17 @@ impl Script {
 
     /// What the day is made of.
     #[must_use]
-    pub fn day(&self) -> &Day {
+    pub(crate) fn day(&self) -> &Day {
         &self.day
     }
 
     /// A seed for a part of the world.
-    pub fn seed(&mut self) -> u64 {
-        self.dice.next()
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.dice.roll()
     }
 
     /// The next step; `None` when the day is over.
-    pub fn next(&mut self) -> Option<Step> {
+    pub(crate) fn next(&mut self) -> Option<Step> {
         self.left = self.left.checked_sub(1)?;
         let rig = self.dice.index(self.day.rigs);
         Some(match self.dice.below(100) {

@@ -19,7 +19,7 @@ const CARDS: [&str; 6] = [
     "6011 1111 1111 1117",
 ];
 /// Domain of planted e-mail addresses: its name is searched for in everything that is kept.
-pub const PLANTED_DOMAIN: &str = "planted.example";
+pub(crate) const PLANTED_DOMAIN: &str = "planted.example";
 const SKUS: [&str; 7] = [
     "mug",
     "cap",
@@ -34,31 +34,31 @@ const METHODS: [&str; 3] = ["card", "cash", "wallet"];
 
 /// One event as a till sends it.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub(crate) struct Told {
     /// CloudEvents `source`.
-    pub source: String,
+    pub(crate) source: String,
     /// CloudEvents `id`.
-    pub id: String,
+    pub(crate) id: String,
     /// The popup it names.
-    pub popup: String,
+    pub(crate) popup: String,
     /// How important it is.
-    pub class: Class,
+    pub(crate) class: Class,
     /// The whole event as JSON.
-    pub body: String,
+    pub(crate) body: String,
     /// What it does to the money of the day.
-    pub worth: Option<Worth>,
+    pub(crate) worth: Option<Worth>,
 }
 
 /// What was typed where it does not belong.
 #[derive(Debug, Clone, Default)]
-pub struct Planted {
+pub(crate) struct Planted {
     /// Card numbers, digits only.
-    pub cards: Vec<String>,
+    pub(crate) cards: Vec<String>,
 }
 
 /// One till.
 #[derive(Debug, Clone)]
-pub struct Till {
+pub(crate) struct Till {
     name: String,
     dice: Dice,
     count: u64,
@@ -98,7 +98,12 @@ impl Draft {
 impl Till {
     /// A till that has sold nothing yet.
     #[must_use]
-    pub fn new(name: &str, seed: u64, currencies: Vec<&'static str>, popups: Vec<String>) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        seed: u64,
+        currencies: Vec<&'static str>,
+        popups: Vec<String>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             dice: Dice(seed),
@@ -111,7 +116,7 @@ impl Till {
     }
 
     /// The next thing that happens at this till, `wall_ms` by its clock.
-    pub fn next(&mut self, wall_ms: i64, planted: &mut Planted) -> Told {
+    pub(crate) fn next(&mut self, wall_ms: i64, planted: &mut Planted) -> Told {
         let popup = self.popups[self.dice.index(self.popups.len())].clone();
         let mut draft = match self.dice.below(100) {
             0..40 => self.sale(&popup),
@@ -133,7 +138,7 @@ impl Till {
     }
 
     /// The same id with another content, or `None` when that would not show.
-    pub fn edited(&mut self, told: &Told) -> Option<Told> {
+    pub(crate) fn edited(&mut self, told: &Told) -> Option<Told> {
         let mut event: Map<String, Json> = serde_json::from_str(&told.body).ok()?;
         let Some(Json::Object(data)) = event.get_mut("data") else {
             return None;

@@ -48,20 +48,20 @@ const MOMENTS_MAX: u64 = 400_000;
 
 /// What happened in a day, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Steps of the script.
-    pub steps: u64,
+    pub(crate) steps: u64,
     /// Events that a till was told are safe.
-    pub acked: u64,
+    pub(crate) acked: u64,
     /// Power cuts and kills.
-    pub crashes: u64,
+    pub(crate) crashes: u64,
     /// Bodies that reached a peer.
-    pub deliveries: u64,
+    pub(crate) deliveries: u64,
 }
 
 impl Counts {
     /// Adds another day's.
-    pub fn add(&mut self, day: Self) {
+    pub(crate) fn add(&mut self, day: Self) {
         self.steps += day.steps;
         self.acked += day.acked;
         self.crashes += day.crashes;
@@ -71,21 +71,21 @@ impl Counts {
 
 /// How a day went.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Its seed.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// What happened.
-    pub counts: Counts,
+    pub(crate) counts: Counts,
     /// The first thing that must not be, if any.
-    pub finding: Option<Finding>,
+    pub(crate) finding: Option<Finding>,
     /// Hash of every byte the day put out.
-    pub digest: [u8; 32],
+    pub(crate) digest: [u8; 32],
     /// The steps, in words.
-    pub steps: Vec<String>,
+    pub(crate) steps: Vec<String>,
 }
 
 /// The world.
-pub struct World {
+pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) now_ms: u64,
     pub(crate) day: Day,
@@ -96,7 +96,7 @@ pub struct World {
     pub(crate) planted: Planted,
     pub(crate) memory: Memory,
     net: Net,
-    saboteur: Option<Saboteur>,
+    pub(crate) saboteur: Option<Saboteur>,
     kept: BTreeMap<Line, usize>,
     armed: BTreeMap<usize, u64>,
     retry_at: BTreeMap<usize, u64>,
@@ -108,7 +108,7 @@ pub struct World {
 
 /// Runs the day of a seed, up to a step if one is given.
 #[must_use]
-pub fn day(seed: u64, until: Option<u64>, saboteur: Option<Saboteur>) -> Ended {
+pub(crate) fn day(seed: u64, until: Option<u64>, saboteur: Option<Saboteur>) -> Ended {
     let mut script = Script::new(seed);
     let mut world = match World::new(seed, &mut script, saboteur) {
         Ok(world) => world,
@@ -438,7 +438,7 @@ impl World {
         if self.saboteur == Some(Saboteur::DeafDetector) {
             self.write_past_the_detectors(rig, &told);
         }
-        let heard = self.rigs[rig].call(&told, self.lost_answers.next(), self.now_ms)?;
+        let heard = self.rigs[rig].call(&told, self.lost_answers.roll(), self.now_ms)?;
         self.look("an answer", &heard.body)?;
         self.output.update(&heard.body);
         self.sells_on(rig, &told, &heard, &held_back)?;
