@@ -97,7 +97,7 @@ pub(crate) enum Outcome {
     /// It is safe: epoch, seq and the journaled payload.
     Safe(u32, u64, Vec<u8>),
     /// It will never be taken.
-    Refused(Code),
+    Refused,
     /// The disk did not take it; send it again.
     Later,
 }
@@ -365,7 +365,7 @@ impl Rig {
             .collect();
         let Ok(commit) = live.journal.append(drafts, stamp) else {
             let outcomes = waiting.iter().map(|waits| match waits {
-                Some((_, problem)) => Outcome::Refused(problem.code),
+                Some(_) => Outcome::Refused,
                 None => Outcome::Later,
             });
             let outcomes = outcomes.collect();
@@ -384,10 +384,7 @@ impl Rig {
         let mut results = Vec::new();
         for waits in waiting {
             let (outcome, answered) = match waits {
-                Some((id, problem)) => (
-                    Outcome::Refused(problem.code),
-                    Answered::rejected(id, &problem),
-                ),
+                Some((id, problem)) => (Outcome::Refused, Answered::rejected(id, &problem)),
                 None => {
                     let (verdict, event) = verdicts.next().ok_or_else(|| {
                         Finding::defect("the journal gave too few verdicts".into())
@@ -433,7 +430,10 @@ impl Live {
                 Ok((safe, Answered::accepted(id, at.seq.0)))
             }
             Verdict::Duplicate(at) => {
-                let items = self.journal.read(at.epoch, at.seq, 1).unwrap_or_default();
+                // The disk died under the look at it: no answer leaves this rig.
+                let Ok(items) = self.journal.read(at.epoch, at.seq, 1) else {
+                    return Ok((Outcome::Later, Answered::duplicate(id, None, at.seq.0)));
+                };
                 let payload = items
                     .into_iter()
                     .next()
@@ -479,10 +479,7 @@ impl Live {
 
 fn refused(id: String, code: Code) -> (Outcome, Answered) {
     let problem = EventProblem::whole(code, "not kept");
-    (
-        Outcome::Refused(code),
-        Answered::rejected(Some(id), &problem),
-    )
+    (Outcome::Refused, Answered::rejected(Some(id), &problem))
 }
 
 fn payload(item: ReadItem, at: u64) -> Option<Vec<u8>> {

@@ -456,7 +456,7 @@ impl World {
             match outcome {
                 Outcome::Later => refused.push(told.class),
                 Outcome::Safe(..) => taken.push(told.class),
-                Outcome::Refused(_) => {}
+                Outcome::Refused => {}
             }
         }
         if !refused.is_empty() && !self.rigs[rig].disk_fails {
@@ -521,7 +521,7 @@ impl World {
         for (told, outcome) in told.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Later => again.push(told),
-                Outcome::Safe(..) | Outcome::Refused(_) if is_lost => again.push(told),
+                Outcome::Safe(..) | Outcome::Refused if is_lost => again.push(told),
                 Outcome::Safe(epoch, seq, payload) => {
                     self.counts.acked += 1;
                     self.model.acked(Fact {
@@ -533,7 +533,7 @@ impl World {
                     });
                     self.rigs[rig].answered.push(told);
                 }
-                Outcome::Refused(_) => {}
+                Outcome::Refused => {}
             }
         }
         let rig = &mut self.rigs[rig];
