@@ -100,6 +100,8 @@ pub(crate) enum Outcome {
     Refused,
     /// The disk did not take it; send it again.
     Later,
+    /// The rig died over its answer.
+    Unheard,
 }
 
 /// The answer to one call.
@@ -395,6 +397,13 @@ impl Rig {
             heard.outcomes.push(outcome);
             results.push(answered);
         }
+        if heard
+            .outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Outcome::Unheard))
+        {
+            heard.outcomes.fill(Outcome::Unheard);
+        }
         let head = live.journal.head().into_inner();
         let answer = Answer {
             rig: String::from(&id),
@@ -432,7 +441,7 @@ impl Live {
             Verdict::Duplicate(at) => {
                 // The disk died under the look at it: no answer leaves this rig.
                 let Ok(items) = self.journal.read(at.epoch, at.seq, 1) else {
-                    return Ok((Outcome::Later, Answered::duplicate(id, None, at.seq.0)));
+                    return Ok((Outcome::Unheard, Answered::duplicate(id, None, at.seq.0)));
                 };
                 let payload = items
                     .into_iter()

@@ -456,7 +456,7 @@ impl World {
             match outcome {
                 Outcome::Later => refused.push(told.class),
                 Outcome::Safe(..) => taken.push(told.class),
-                Outcome::Refused => {}
+                Outcome::Refused | Outcome::Unheard => {}
             }
         }
         if !refused.is_empty() && !self.rigs[rig].disk_fails {
@@ -520,7 +520,7 @@ impl World {
         let mut again = Vec::new();
         for (told, outcome) in told.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Later => again.push(told),
+                Outcome::Later | Outcome::Unheard => again.push(told),
                 Outcome::Safe(..) | Outcome::Refused if is_lost => again.push(told),
                 Outcome::Safe(epoch, seq, payload) => {
                     self.counts.acked += 1;
