@@ -233,6 +233,9 @@ impl Report {
             println!("events acked {:>10}", counts.acked);
             println!("crashes      {:>10}", counts.crashes);
             println!("deliveries   {:>10}", counts.deliveries);
+            println!("put off      {:>10}", counts.put_off);
+            println!("epochs       {:>10}", counts.epochs);
+            println!("segments     {:>10}", counts.segments);
             if let Some(spent) = spent {
                 println!("CPU seconds  {spent:>10.1}");
                 println!("steps/CPU-s  {:>10.0}", per_second(counts.steps, *spent));
@@ -276,7 +279,8 @@ impl Report {
             });
             let counts = days.counts;
             json!({ "seeds": days.seeds, "steps": counts.steps, "events_acked": counts.acked,
-                "crashes": counts.crashes, "deliveries": counts.deliveries, "cpu_seconds": spent,
+                "crashes": counts.crashes, "deliveries": counts.deliveries,
+                "put_off": counts.put_off, "epochs": counts.epochs, "segments": counts.segments, "cpu_seconds": spent,
                 "steps_per_cpu_second": spent.map(|spent| per_second(counts.steps, spent)),
                 "failed": failed.collect::<Vec<_>>() })
         });

@@ -29,8 +29,6 @@ use crate::till::{Till, Told};
 
 /// When the world begins by a clock that is right, ms since 1970.
 pub(crate) const WALL_MS: i64 = 1_778_922_000_000;
-/// Segments are small, so that a day fills several.
-const SEGMENT_BYTES: u64 = 64 << 10;
 /// Seconds between two seals while records come in.
 const SEAL_EVERY_MS: u64 = 60_000;
 
@@ -44,6 +42,8 @@ pub(crate) struct Rig {
     pub(crate) disk: FaultFs,
     /// Whether the script made the disk fail; while it does, a refusal is no breach.
     pub(crate) disk_fails: bool,
+    /// The call of the disk that will fail once, by its number.
+    pub(crate) hiccup_at: u64,
     /// Its process, while it runs.
     pub(crate) live: Option<Live>,
     /// How wrong its wall clock is, ms.
@@ -67,6 +67,7 @@ pub(crate) struct Rig {
     boots: u64,
     lives: u64,
     popups: Vec<PopupPolicy>,
+    segment_bytes: u64,
 }
 
 /// A running process.
@@ -117,7 +118,13 @@ pub(crate) struct Heard {
 impl Rig {
     /// A rig with an empty disk, switched off.
     #[must_use]
-    pub(crate) fn new(no: usize, seed: u64, till: Till, popups: Vec<PopupPolicy>) -> Self {
+    pub(crate) fn new(
+        no: usize,
+        seed: u64,
+        till: Till,
+        popups: Vec<PopupPolicy>,
+        segment_bytes: u64,
+    ) -> Self {
         let name = format!("till-{}", no + 1);
         Self {
             no,
@@ -138,7 +145,14 @@ impl Rig {
             boots: 1,
             lives: 0,
             popups,
+            segment_bytes,
+            hiccup_at: 0,
         }
+    }
+
+    /// Whether the next calls of the disk may fail by the script's will.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.disk_fails || self.hiccup_at >= self.disk.ops()
     }
 
     /// Its clocks.
@@ -250,7 +264,7 @@ impl Rig {
             version: "sim".into(),
             stamp: self.stamp(world_ms),
             popups: self.popups.clone(),
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: self.segment_bytes,
         }
     }
 

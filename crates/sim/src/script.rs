@@ -1,6 +1,6 @@
 //! A seed to a day at the market: what people, networks, disks and clocks do, step by step.
 
-use popwatch_store::fs::faulty::Dice;
+use popwatch_store::fs::faulty::{Dice, Fault};
 
 use crate::net::{Line, Peer, Weather};
 
@@ -41,6 +41,12 @@ pub(crate) enum Step {
     BadDisk { rig: usize, ppm: u32 },
     /// A disk has so many bytes left.
     FullDisk { rig: usize, bytes: u64 },
+    /// One call of a disk, `after` calls from now, fails once: a read, a write, a sync.
+    BadCall {
+        rig: usize,
+        after: u64,
+        fault: Fault,
+    },
     /// A disk is well again.
     GoodDisk { rig: usize },
     /// Time passes.
@@ -60,6 +66,8 @@ pub(crate) struct Day {
     pub(crate) announced: bool,
     /// When an asker gives up, ms.
     pub(crate) answer_ms: u64,
+    /// Bytes of a segment file: small, so that a day fills several.
+    pub(crate) segment_bytes: u64,
 }
 
 /// The steps of a day.
@@ -82,6 +90,7 @@ impl Script {
         popups.truncate(1 + dice.index(2));
         let announced = dice.below(3) > 0;
         let answer_ms = [2_000, 8_000, 30_000][dice.index(3)];
+        let segment_bytes = [16 << 10, 24 << 10, 64 << 10][dice.index(3)];
         let left = 40 + dice.below(60);
         let day = Day {
             rigs,
@@ -89,6 +98,7 @@ impl Script {
             popups,
             announced,
             answer_ms,
+            segment_bytes,
         };
         Self { dice, day, left }
     }
@@ -109,14 +119,18 @@ impl Script {
         self.left = self.left.checked_sub(1)?;
         let rig = self.dice.index(self.day.rigs);
         Some(match self.dice.below(100) {
-            0..36 => Step::Sell {
+            0..33 => Step::Sell {
                 rig,
                 events: 1 + self.dice.below(6),
             },
-            36..60 => self.wait(),
-            60..64 => Step::Resend { rig },
-            64..66 => Step::Edit { rig },
-            66..69 => {
+            33..35 => Step::Sell {
+                rig,
+                events: 10 + self.dice.below(30),
+            },
+            35..57 => self.wait(),
+            57..61 => Step::Resend { rig },
+            61..63 => Step::Edit { rig },
+            63..66 => {
                 let to = self.dice.index(self.day.rigs);
                 Step::Elsewhere {
                     from: rig,
@@ -124,50 +138,58 @@ impl Script {
                     edited: self.dice.below(4) == 0,
                 }
             }
-            69..73 => Step::PowerCut {
+            66..69 => Step::PowerCut {
                 rig,
                 after: self.dice.below(7),
             },
-            73..75 => Step::Kill {
+            69..71 => Step::Kill {
                 rig,
                 after: self.dice.below(7),
             },
-            75..76 => Step::Stop { rig },
-            76..82 => {
+            71..72 => Step::Stop { rig },
+            72..81 => {
                 let cut = self.dice.below(5) == 0;
                 Step::Start {
                     rig,
                     cut_after: cut.then(|| self.dice.below(30)),
                 }
             }
-            82..84 => Step::Clock {
+            81..83 => Step::Clock {
                 rig,
                 off_ms: self.clock(),
             },
-            84..87 => Step::Cut {
+            83..86 => Step::Cut {
                 line: self.line(rig),
                 ms: 500 + self.dice.below(60_000),
             },
-            87..90 => Step::Turn {
+            86..89 => Step::Turn {
                 line: self.line(rig),
                 weather: self.weather(),
             },
-            90..91 => Step::ForgetRegion,
-            91..93 => {
+            89..90 => Step::ForgetRegion,
+            90..92 => {
                 let ms = 500 + self.dice.below(40_000);
                 Step::LedgerAway {
                     ms,
                     busy: self.dice.below(2) == 0,
                 }
             }
-            93..96 => Step::BadDisk {
+            92..94 => Step::BadDisk {
                 rig,
                 ppm: [20_000, 200_000, 700_000][self.dice.index(3)],
             },
-            96..97 => Step::FullDisk {
+            94..95 => Step::FullDisk {
                 rig,
                 bytes: self.dice.below(90_000),
             },
+            95..97 => {
+                let fault = [Fault::Io, Fault::Full, Fault::Short][self.dice.index(3)];
+                Step::BadCall {
+                    rig,
+                    after: self.dice.below(12),
+                    fault,
+                }
+            }
             _ => Step::GoodDisk { rig },
         })
     }

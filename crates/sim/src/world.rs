@@ -57,6 +57,12 @@ pub(crate) struct Counts {
     pub(crate) crashes: u64,
     /// Bodies that reached a peer.
     pub(crate) deliveries: u64,
+    /// Events that a disk did not take at once.
+    pub(crate) put_off: u64,
+    /// Lives of journals.
+    pub(crate) epochs: u64,
+    /// Segment files at the end of the day.
+    pub(crate) segments: u64,
 }
 
 impl Counts {
@@ -66,6 +72,9 @@ impl Counts {
         self.acked += day.acked;
         self.crashes += day.crashes;
         self.deliveries += day.deliveries;
+        self.put_off += day.put_off;
+        self.epochs += day.epochs;
+        self.segments += day.segments;
     }
 }
 
@@ -174,7 +183,7 @@ impl World {
                 day.currencies.clone(),
                 day.popups.clone(),
             );
-            Rig::new(no, script.seed(), till, policies.clone())
+            Rig::new(no, script.seed(), till, policies.clone(), day.segment_bytes)
         });
         Ok(Self {
             seed,
@@ -265,6 +274,12 @@ impl World {
             }
             Step::FullDisk { rig, bytes } => {
                 self.fill_disk(rig, bytes);
+                Ok(())
+            }
+            Step::BadCall { rig, after, fault } => {
+                let at = self.rigs[rig].disk.ops() + after;
+                self.rigs[rig].disk.fail_at(at, fault);
+                self.rigs[rig].hiccup_at = at.max(self.rigs[rig].hiccup_at);
                 Ok(())
             }
             Step::GoodDisk { rig } => {
@@ -390,11 +405,11 @@ impl World {
         if self.rigs[rig].live.is_some() {
             return Ok(());
         }
-        let now_ms = self.now_ms;
+        let (now_ms, may_fail) = (self.now_ms, self.rigs[rig].may_fail());
         self.memory.forget();
         match self.rigs[rig].start(now_ms) {
             Ok(read) => self.check_start(rig, &read),
-            Err(_) if self.rigs[rig].disk_fails => {
+            Err(_) if may_fail => {
                 self.rigs[rig].kill();
                 Ok(())
             }
@@ -423,6 +438,9 @@ impl World {
     fn heal_disk(&mut self, rig: usize) {
         self.rigs[rig].disk.fail_rate(0);
         self.rigs[rig].disk.capacity(u64::MAX);
+        while self.rigs[rig].hiccup_at >= self.rigs[rig].disk.ops() {
+            drop(self.rigs[rig].disk.free_bytes());
+        }
         self.rigs[rig].disk_fails = false;
     }
 
@@ -438,10 +456,11 @@ impl World {
         if self.saboteur == Some(Saboteur::DeafDetector) {
             self.write_past_the_detectors(rig, &told);
         }
+        let may_fail = self.rigs[rig].may_fail();
         let heard = self.rigs[rig].call(&told, self.lost_answers.roll(), self.now_ms)?;
         self.look("an answer", &heard.body)?;
         self.output.update(&heard.body);
-        self.sells_on(rig, &told, &heard, &held_back)?;
+        self.sells_on(&told, &heard, &held_back, may_fail)?;
         self.rigs[rig].outbox.splice(0..0, held_back);
         let is_lost = self.lost_answers.below(12) == 0;
         self.hear(rig, told, &heard.outcomes, is_lost);
@@ -450,7 +469,13 @@ impl World {
     }
 
     /// L10: a disk that works takes everything; one that does not never takes chat and leaves money.
-    fn sells_on(&self, rig: usize, told: &[Told], heard: &Heard, held_back: &[Told]) -> Checked {
+    fn sells_on(
+        &self,
+        told: &[Told],
+        heard: &Heard,
+        held_back: &[Told],
+        may_fail: bool,
+    ) -> Checked {
         let (mut refused, mut taken) = (Vec::new(), Vec::new());
         for (told, outcome) in told.iter().zip(&heard.outcomes) {
             match outcome {
@@ -459,11 +484,8 @@ impl World {
                 Outcome::Refused | Outcome::Unheard => {}
             }
         }
-        if !refused.is_empty() && !self.rigs[rig].disk_fails {
-            let sentence = format!(
-                "L10: {} refused events although its disk works",
-                self.rigs[rig].id
-            );
+        if !refused.is_empty() && !may_fail {
+            let sentence = "L10: events were refused although the disk works".to_owned();
             return Err(Finding::of(Law::L10, sentence));
         }
         refused.extend(held_back.iter().map(|told| told.class));
@@ -520,7 +542,10 @@ impl World {
         let mut again = Vec::new();
         for (told, outcome) in told.into_iter().zip(outcomes) {
             match outcome {
-                Outcome::Later | Outcome::Unheard => again.push(told),
+                Outcome::Later | Outcome::Unheard => {
+                    self.counts.put_off += 1;
+                    again.push(told);
+                }
                 Outcome::Safe(..) | Outcome::Refused if is_lost => again.push(told),
                 Outcome::Safe(epoch, seq, payload) => {
                     self.counts.acked += 1;
@@ -782,6 +807,10 @@ impl World {
             self.start(rig)?;
         }
         for rig in &self.rigs {
+            if let Some(live) = &rig.live {
+                self.counts.epochs += live.journal.epochs().len() as u64;
+                self.counts.segments += live.journal.segments() as u64;
+            }
             for name in rig.disk.names() {
                 self.output.update(name.as_bytes());
                 self.output
