@@ -39,7 +39,10 @@ pub(crate) struct Busy;
 
 impl BooksHandle {
     /// Hands a batch over and waits for its commit.
-    pub(crate) async fn accept(&self, batch: RecordBatch) -> Result<Result<RecordAck, BooksFault>, Busy> {
+    pub(crate) async fn accept(
+        &self,
+        batch: RecordBatch,
+    ) -> Result<Result<RecordAck, BooksFault>, Busy> {
         let (answer, ack) = oneshot::channel();
         self.order(Order::Accept(batch, answer))?;
         ack.await.map_err(|_| Busy)

@@ -412,7 +412,10 @@ fn open_journal(
         config.ledger.is_some(),
         config.regions.len(),
     );
-    refold(&mut journal, &mut edge, ambient);
+    refold(&mut journal, &mut edge, ambient).map_err(|source| StartFault::Data {
+        path: data.to_path_buf(),
+        source,
+    })?;
     Ok((journal, edge))
 }
 
@@ -425,7 +428,7 @@ fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
 }
 
 /// Feeds every epoch of the journal to the edge, oldest first.
-fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
+fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> std::io::Result<()> {
     let acked = journal.acked().to_vec();
     for info in journal.epochs() {
         let now = ambient.now();
@@ -445,7 +448,7 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
         );
         let mut from = Seq(1);
         while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES);
+            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
             let Some(last) = items.last().map(ReadItem::last_seq) else {
                 break;
             };
@@ -476,4 +479,5 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
             now,
         );
     }
+    Ok(())
 }

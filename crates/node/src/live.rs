@@ -53,8 +53,15 @@ impl Publisher {
             let Some(state) = region.etag(&line.id, now) else {
                 continue;
             };
-            let state = if extra.is_empty() { state } else { joined(state, own) };
-            let shown = before.popups.get(&line.id).filter(|shown| shown.state == state);
+            let state = if extra.is_empty() {
+                state
+            } else {
+                joined(state, own)
+            };
+            let shown = before
+                .popups
+                .get(&line.id)
+                .filter(|shown| shown.state == state);
             let shown = match shown {
                 Some(shown) => Some(Arc::clone(shown)),
                 None => PopupLive::render(region, &line.id, state, now, extra).map(Arc::new),
@@ -101,6 +108,10 @@ fn hash_of(rows: &Rows) -> [u8; 32] {
 
 fn joined(state: [u8; 16], own: [u8; 32]) -> [u8; 16] {
     let mut both = [0; 16];
-    blake3::Hasher::new().update(&state).update(&own).finalize_xof().fill(&mut both);
+    blake3::Hasher::new()
+        .update(&state)
+        .update(&own)
+        .finalize_xof()
+        .fill(&mut both);
     both
 }

@@ -145,7 +145,7 @@ impl Edge {
             Input::Storing(can) => self.can_store = can,
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
-                    records.loaded(want, stretch);
+                    records.loaded(want, stretch, now.mono);
                 }
             }
             Input::Ledger(answer) => {

@@ -97,7 +97,11 @@ impl EdgeStatus {
             Peer {
                 kind: peer.kind,
                 name: name.to_owned(),
-                state: if down_since_ms.is_some() { "down" } else { "ok" },
+                state: if down_since_ms.is_some() {
+                    "down"
+                } else {
+                    "ok"
+                },
                 down_since_ms,
             }
         });

@@ -147,7 +147,7 @@ impl World {
             let batch = match ask {
                 Ask::Load(want) => {
                     let stretch = self.load(want);
-                    self.lane.loaded(want, stretch);
+                    self.lane.loaded(want, stretch, self.now);
                     continue;
                 }
                 Ask::Send(batch) => batch,
@@ -270,7 +270,7 @@ fn an_answer_beyond_the_head_or_for_another_epoch_moves_nothing() {
         panic!("work waits")
     };
     let stretch = world.load(want);
-    world.lane.loaded(want, stretch);
+    world.lane.loaded(want, stretch, world.now);
     let Some(Ask::Send(batch)) = world.lane.poll(world.now) else {
         panic!("a batch is ready")
     };
