@@ -91,8 +91,14 @@ pub enum StartFault {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process has the data directory.
+    #[error("PW0206: another process uses {}; stop it, or give this one its own data directory", .path.display())]
+    Locked {
+        /// Which.
+        path: PathBuf,
+    },
     /// The journal.
-    #[error("the journal in {} did not open: {source}", .path.display())]
+    #[error("the journal in {} did not open", .path.display())]
     Journal {
         /// Where.
         path: PathBuf,
@@ -100,7 +106,7 @@ pub enum StartFault {
         source: OpenError,
     },
     /// The books.
-    #[error("the books in {} did not open: {source}", .path.display())]
+    #[error("the books in {} did not open", .path.display())]
     Books {
         /// Where.
         path: PathBuf,
@@ -400,10 +406,7 @@ fn open_journal(
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
     let (mut journal, recovery) =
-        Journal::open(fs, opening).map_err(|source| StartFault::Journal {
-            path: data.to_path_buf(),
-            source,
-        })?;
+        Journal::open(fs, opening).map_err(|fault| did_not_open(data, fault))?;
     for gap in &recovery.gaps {
         tracing::error!(
             epoch = gap.epoch,
@@ -424,6 +427,14 @@ fn open_journal(
         source,
     })?;
     Ok((journal, edge))
+}
+
+fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
+    let path = data.to_path_buf();
+    match fault {
+        OpenError::Locked => StartFault::Locked { path },
+        source @ OpenError::Unavailable { .. } => StartFault::Journal { path, source },
+    }
 }
 
 /// Feeds every epoch of the journal to the edge, oldest first.
