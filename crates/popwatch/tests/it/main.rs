@@ -1,5 +1,7 @@
 //! The binary from outside: exit statuses, what goes where, and a day replayed over HTTP.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
