@@ -45,13 +45,16 @@ function head(popup, now, age, freshness) {
   const list = state.popups || [];
   return h("header", { key: "top", class: "top" }, h("div", { class: "wrap bar-top" },
     h("div", { class: "who" },
-      h("h1", null, h("bdi", null, state.popup ? f.clip(state.popup, 60) : "popwatch")),
+      h("h1", null, list.length > 1 ? picker(list) : h("bdi", null, state.popup ? f.clip(state.popup, 60) : "popwatch")),
       h("p", { class: "quiet" }, role === "edge" && rig ? [h("bdi", null, f.rigName(rig)), popup ? " · " : ""] : null, popup && popupClock(popup, now))),
-    list.length > 1 && h("label", { class: "pick" }, h("span", { class: "vh" }, "Popup"),
-      h("select", { value: state.popup || "", onchange: (e) => { location.hash = `popup=${encodeURIComponent(e.target.value)}`; } },
-        list.map((p) => h("option", { key: p.id, value: p.id }, f.clip(p.id, 40))))),
     pill(age, freshness),
     h("button", { type: "button", class: "theme", "aria-label": `Theme: ${ui.theme || "as the device"}`, title: "Light, dark or as the device", onclick: nextTheme }, ui.theme === "dark" ? "☾" : ui.theme === "light" ? "☀" : "◐")));
+}
+
+/** With several popups the name itself is the choice. */
+function picker(list) {
+  return h("select", { "aria-label": "Popup", value: state.popup || "", onchange: (e) => { location.hash = `popup=${encodeURIComponent(e.target.value)}`; } },
+    list.map((p) => h("option", { key: p.id, value: p.id }, f.clip(p.id, 40))));
 }
 
 /** "1:42 of 3:00 h". A replay runs in the past: then the watermark tells where in the day it is. */

@@ -9,7 +9,7 @@ const BIN_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 240];
 const BAR_PX_MIN = 5;
 const OUTSIDE_MS = 3_600_000; // a minute further than this outside the window is a wrong clock: table only
 const QUANTILE = 0.95;
-const BREAK_ABOVE = 1.5;
+const BREAK_ABOVE = 2.2;
 
 /** Minute rows of one currency, gathered into as many bars as the width can show. Integer sums only. */
 export function gather(minutes, currency, popup, width) {
@@ -44,13 +44,13 @@ function niceStep(rough, unit) {
   return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * ten * unit;
 }
 
-/** How far an axis reaches: past the largest value, or past what 95 % of the bars need when the largest is far beyond. */
+/** How far an axis reaches: to the largest value that is not far beyond what 95 % of the bars need. */
 function reach(values, unit) {
   const v = values.filter((x) => x > 0).sort((a, b) => a - b);
   if (!v.length) return 0;
-  const most = v[Math.floor(QUANTILE * (v.length - 1))] * 1.15;
-  const top = v[v.length - 1] > most * BREAK_ABOVE ? most : v[v.length - 1];
-  return Math.max(top, unit);
+  const far = v[Math.floor(QUANTILE * (v.length - 1))] * BREAK_ABOVE;
+  const tallest = v.filter((x) => x <= far).pop();
+  return Math.max(tallest < v[v.length - 1] ? tallest * 1.25 : tallest, unit);
 }
 
 const TIME_STEPS = [5, 10, 15, 30, 60, 120, 240, 480];
@@ -86,7 +86,7 @@ export function draw(g, currency, width, height, provisionalFrom, label) {
       const top = Math.min(b.gross, up);
       paths[later ? "soft" : "solid"] += box(bx(i), y(top), w, Math.max(1, top * scale));
       if (b.gross > up) {
-        paths.breaks += zigzag(bx(i), pad.top + 12, w);
+        paths.breaks += slash(bx(i), pad.top + 12, w);
         labels.push({ i, value: b.gross, y: pad.top - 9 });
       }
     }
@@ -94,7 +94,7 @@ export function draw(g, currency, width, height, provisionalFrom, label) {
       const low = Math.min(b.refund, down);
       paths.refund += box(bx(i), zero + 1, w, Math.max(1, low * scale - 1));
       if (b.refund > down) {
-        paths.breaks += zigzag(bx(i), zero + down * scale - 12, w);
+        paths.breaks += slash(bx(i), zero + down * scale - 12, w);
         labels.push({ i, value: -b.refund, y: zero + down * scale + 14 });
       }
       if (b.net <= up && b.net >= -down) paths.net += `M${n(bx(i) - 1)} ${n(y(b.net))}h${n(w + 2)}`;
@@ -159,4 +159,4 @@ export function readout(b, per, currency) {
 const clamp = (v, lo, hi) => Math.max(lo, Math.min(hi, v));
 const n = (v) => Math.round(v * 10) / 10;
 const box = (x, y, w, hgt) => `M${n(x)} ${n(y)}h${n(w)}v${n(hgt)}h${n(-w)}z`;
-const zigzag = (x, y, w) => `M${n(x - 2)} ${n(y + 3)}l${n((w + 4) / 2)} -4l${n((w + 4) / 2)} 4`;
+const slash = (x, y, w) => `M${n(x - 3)} ${n(y + 3)}l${n(w + 6)} -6`;

@@ -35,7 +35,7 @@ function format(minor, currency, display, digits, parts) {
     const f = once(`m${currency}${display}${digits ?? x}`, () => new Intl.NumberFormat(undefined, {
       style: "currency", currency, currencyDisplay: display, minimumFractionDigits: digits ?? x, maximumFractionDigits: digits ?? x,
     }));
-    return parts ? f.formatToParts(text) : f.format(text);
+    return parts ? f.formatToParts(text) : f.format(text).replace("-", "\u2212");
   } catch {
     return parts ? [{ type: "currency", value: currency + " " }, { type: "integer", value: text }] : `${currency} ${text}`;
   }

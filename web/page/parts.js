@@ -58,7 +58,7 @@ function stage(s) {
   const of = (v) => `${(Math.max(0, Math.min(1, s.durable > 0 ? v / s.durable : 0)) * 100).toFixed(2)}%`;
   return h("div", { class: "stage", key: s.currency },
     h("div", { class: "meter thin", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: of(s.replicated) } })),
-    h("p", { class: "quiet" }, `${f.money(s.durable, s.currency)} safe on tills · ${f.money(s.replicated, s.currency)} in the books' hands · ${f.money(s.reconciled, s.currency)} settled`));
+    h("p", { class: "quiet" }, `${f.money(s.durable, s.currency)} safe on tills · ${f.money(s.replicated, s.currency)} held by the ledger · ${f.money(s.reconciled, s.currency)} settled`));
 }
 
 /** Checkout times with their sample size and band; too few checkouts say so instead of a P95. */
@@ -83,7 +83,7 @@ export function checkout(now, stamp) {
 
 function tokens(t) {
   if (!t || !(t.issued || t.redeemed)) return null;
-  return h("p", { class: "quiet" }, `${f.count(t.redeemed)} of ${f.plural(t.issued, "token", "tokens")} redeemed.`);
+  return h("p", { class: "quiet gap-above" }, `${f.count(t.redeemed)} of ${f.plural(t.issued, "token", "tokens")} redeemed.`);
 }
 
 const NAMED = { losses: ["loss", "losses"], unmatched: ["unmatched", "unmatched"], duplicates: ["duplicate", "duplicates"], refunds_unknown: ["refund of an unknown sale", "refunds of unknown sales"], other: ["other", "other"] };
@@ -132,12 +132,12 @@ export function till(e, now, stamp) {
     worth.length > 0 && h("p", { class: "chip hatch" }, h("span", null, "Safe here, not in the total yet"), worth.map((m) => h("b", { "data-testid": `unsent-${m.currency}`, "data-minor": m.minor }, f.money(m.minor, m.currency)))),
     h("ul", { class: "peers" }, (e.peers || []).map((p) => h("li", { key: p.kind + p.name, class: p.state === "ok" ? "lv0" : "lv2" },
       h("span", { class: "state" }, h("span", { "aria-hidden": "true" }, p.state === "ok" ? "● " : "▲ "), p.state === "ok" ? "Reached" : "Not reached"),
-      h("span", null, p.kind === "ledger" ? "Books" : "Live total", " · ", h("bdi", null, f.clip(p.name, 40))),
+      h("span", null, p.kind === "ledger" ? "Ledger" : "Live total", " · ", h("bdi", null, f.clip(p.name, 40))),
       h("span", { class: "quiet" }, p.last_ok_ms ? `${f.age(now - p.last_ok_ms)} ago` : "never")))),
     h("dl", { class: "facts" },
       fact("Safe up to", h("span", { "data-testid": "durable-seq", "data-value": e.durable_seq }, f.count(e.durable_seq))),
-      fact("In the books' hands", h("span", { "data-testid": "trunk-seq", "data-value": e.trunk_seq }, f.count(e.trunk_seq || 0))),
-      fact("In bulk", h("span", { "data-testid": "bulk-seq", "data-value": e.bulk_seq }, f.count(e.bulk_seq || 0))),
+      fact("Held by the ledger", h("span", { "data-testid": "trunk-seq", "data-value": e.trunk_seq }, f.count(e.trunk_seq || 0))),
+      fact("Its bulk part", h("span", { "data-testid": "bulk-seq", "data-value": e.bulk_seq }, f.count(e.bulk_seq || 0))),
       fact("Journal life", f.count(e.epoch)),
       e.clock_u_ms != null && fact("Clock", f.plusMinus(e.clock_u_ms)),
       e.battery != null && fact("Battery", `${f.count(e.battery)} %`),

@@ -41,7 +41,7 @@ export function edgeLines(edge, now) {
     out.push(line(2, "selling_offline", `${since} ${rest}`));
   } else if (down.length) {
     for (const p of down) {
-      const name = p.kind === "ledger" ? "The books" : "The live total";
+      const name = p.kind === "ledger" ? "The ledger" : "The live total";
       out.push(line(2, "peer_" + p.kind, `${name} cannot be reached${p.last_ok_ms ? ` since ${hmNear(p.last_ok_ms, now)}` : ""}. Sales are safe on this till.`));
     }
   }

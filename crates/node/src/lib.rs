@@ -22,15 +22,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RegionId, Seq};
-use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX, REGIONS_MAX};
+use popwatch_core::id::{JournalId, RegionId, RigId, Seq};
+use popwatch_core::invariant::seqs_dense;
+use popwatch_core::lane::FRAME_HEADER_BYTES;
+use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input};
+use popwatch_core::time::Now;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::os::OsFs;
-use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, ReadItem};
+use popwatch_store::journal::{EpochInfo, Fresh, Journal, OpenError, Opening, ReadItem, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -42,7 +46,7 @@ use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
-use crate::peer::Link;
+use crate::peer::{Link, PeerHandle, Reply};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::Door;
@@ -91,8 +95,14 @@ pub enum StartFault {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process has the data directory.
+    #[error("PW0206: another process uses {}; stop it, or give this one its own data directory", .path.display())]
+    Locked {
+        /// Which.
+        path: PathBuf,
+    },
     /// The journal.
-    #[error("the journal in {} did not open: {source}", .path.display())]
+    #[error("the journal in {} did not open", .path.display())]
     Journal {
         /// Where.
         path: PathBuf,
@@ -100,7 +110,7 @@ pub enum StartFault {
         source: OpenError,
     },
     /// The books.
-    #[error("the books in {} did not open: {source}", .path.display())]
+    #[error("the books in {} did not open", .path.display())]
     Books {
         /// Where.
         path: PathBuf,
@@ -231,12 +241,7 @@ impl Node {
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
         let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
-        if config.regions.len() > REGIONS_MAX {
-            return Err(StartFault::Config(ConfigFault::Value {
-                field: String::from("edge.regions"),
-                problem: format!("has more than {REGIONS_MAX} entries"),
-            }));
-        }
+        config.check_regions()?;
         let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
@@ -250,34 +255,18 @@ impl Node {
             })?;
         self.journal = Some((handle.clone(), thread));
 
-        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let mut connect = |link, url: &str, path| {
-            let (peer, task) = peer::link(link, url, path, rig.as_str(), replies.clone());
-            self.tasks.spawn(until(self.shutdown.subscribe(), task));
-            peer
-        };
-        let ledger = config
-            .ledger
-            .as_ref()
-            .map(|url| connect(Link::Ledger, url, "/v1/records"));
-        let regions = config
-            .regions
-            .iter()
-            .enumerate()
-            .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
-            .collect();
-        let (asks, asked) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let orders = http::RegionLane::new(asks);
+        let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
+        let (ledger, regions, replies) = self.link_peers(config, &rig);
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
             news: heard,
             ledger,
             regions,
-            replies: answered,
-            orders: asked,
+            replies,
+            orders,
             ambient: ambient.clone(),
             publisher,
             status,
@@ -294,25 +283,37 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let counted = Arc::clone(&readers);
-        let ready = shown.clone();
-        let common = Common::new(
-            RoleName::Edge,
-            rig.as_str(),
-            move || counters.render(&shown.borrow(), counted.open()),
-            move || match ready.borrow().states.contains(&"cannot_store") {
-                true => Err(String::from("the journal cannot take records")),
-                false => Ok(()),
-            },
-        );
+        let common = edge_common(&rig, counters, shown, &readers);
         let live = self.live_state(live, readers, ambient);
-        self.serve(
-            listener,
-            http::edge_router(common, state, orders, live),
-            address,
-        );
+        let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
+        self.serve(listener, router, address);
         self.edge = Some(address);
         Ok(())
+    }
+
+    /// Starts a link to each configured peer; what they answer comes out of the last part.
+    fn link_peers(
+        &mut self,
+        config: &EdgeConfig,
+        rig: &RigId,
+    ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
+        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let mut connect = |link, url: &str, path| {
+            let (peer, task) = peer::link(link, url, path, rig.as_str(), replies.clone());
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+            peer
+        };
+        let ledger = config
+            .ledger
+            .as_ref()
+            .map(|url| connect(Link::Ledger, url, "/v1/records"));
+        let regions = config
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
+            .collect();
+        (ledger, regions, answered)
     }
 
     fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
@@ -333,6 +334,25 @@ impl Node {
             }
         });
     }
+}
+
+/// What an edge serves as every role does.
+fn edge_common(
+    rig: &RigId,
+    counters: Arc<EdgeMetrics>,
+    status: watch::Receiver<Arc<EdgeStatus>>,
+    readers: &Arc<Readers>,
+) -> Common {
+    let (readers, ready) = (Arc::clone(readers), status.clone());
+    Common::new(
+        RoleName::Edge,
+        rig.as_str(),
+        move || counters.render(&status.borrow(), readers.open()),
+        move || match ready.borrow().states.contains(&"cannot_store") {
+            true => Err(String::from("the journal cannot take records")),
+            false => Ok(()),
+        },
+    )
 }
 
 /// Runs a task until it ends or the node stops.
@@ -390,19 +410,8 @@ fn open_journal(
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
     let (mut journal, recovery) =
-        Journal::open(fs, opening).map_err(|source| StartFault::Journal {
-            path: data.to_path_buf(),
-            source,
-        })?;
-    for gap in &recovery.gaps {
-        tracing::error!(
-            epoch = gap.epoch,
-            first = gap.first,
-            last = gap.last,
-            cause = gap.cause,
-            "records are lost to damage"
-        );
-    }
+        Journal::open(fs, opening).map_err(|fault| did_not_open(data, fault))?;
+    report(&recovery);
     let mut edge = Edge::new(
         &rig,
         journal.journal_id(),
@@ -414,6 +423,43 @@ fn open_journal(
         source,
     })?;
     Ok((journal, edge))
+}
+
+fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
+    let path = data.to_path_buf();
+    match fault {
+        OpenError::Locked => StartFault::Locked { path },
+        source @ OpenError::Unavailable { .. } => StartFault::Journal { path, source },
+    }
+}
+
+/// Says in the log what a start found.
+fn report(recovery: &Recovery) {
+    for gap in &recovery.gaps {
+        let code = match gap.cause.as_str() {
+            "missing_file" => Code::SegmentMissing,
+            _media => Code::RecordDamaged,
+        };
+        tracing::error!(
+            %code,
+            epoch = gap.epoch,
+            first = gap.first,
+            last = gap.last,
+            "records are lost to damage; the books will know which"
+        );
+    }
+    for torn in &recovery.torn {
+        let (code, file) = (Code::TailTorn, torn.file.as_str());
+        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut; nothing acknowledged was in it");
+    }
+    for file in &recovery.quarantined {
+        let code = Code::JournalForeign;
+        tracing::warn!(%code, file, "a file that is not this journal's was put aside");
+    }
+    if recovery.newer_format {
+        let code = Code::FormatNewer;
+        tracing::error!(%code, "parts of the journal need a newer popwatch; they are left untouched");
+    }
 }
 
 /// Feeds every epoch of the journal to the edge, oldest first.
@@ -435,38 +481,56 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> st
             },
             now,
         );
-        let mut from = Seq(1);
-        while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
-            let Some(last) = items.last().map(ReadItem::last_seq) else {
-                break;
-            };
-            from = last.next();
-            for item in items {
-                if let ReadItem::Frame { seq, frame, .. } = item
-                    && let Some(Ok(record)) = frame
-                        .get(popwatch_core::lane::FRAME_HEADER_BYTES..)
-                        .map(popwatch_core::record::decode)
-                {
-                    let record = Arc::new(record);
-                    edge.handle(
-                        Input::Durable {
-                            epoch: info.epoch,
-                            seq,
-                            record,
-                        },
-                        now,
-                    );
-                }
-            }
+        let (frames, gaps) = refold_epoch(journal, edge, info, now)?;
+        let present = frames.iter().flat_map(|(first, last)| *first..=*last);
+        if let Err(sentence) = seqs_dense(info.last_seq.0, present, &gaps)
+            && !info.void
+        {
+            tracing::error!(law = "L2", epoch = info.epoch.0, sentence, "the journal breaks a law");
         }
-        edge.handle(
-            Input::Ended {
-                epoch: info.epoch,
-                last: info.last_seq,
-            },
-            now,
-        );
+        let last = info.last_seq;
+        edge.handle(Input::Ended { epoch: info.epoch, last }, now);
     }
     Ok(())
+}
+
+/// Closed ranges of seqs.
+type Ranges = Vec<(u64, u64)>;
+
+/// Feeds one epoch; answers which seqs were read and which are named as lost.
+fn refold_epoch(
+    journal: &mut Journal<OsFs>,
+    edge: &mut Edge,
+    info: EpochInfo,
+    now: Now,
+) -> std::io::Result<(Ranges, Ranges)> {
+    let (mut frames, mut gaps) = (Ranges::new(), Ranges::new());
+    let mut from = Seq(1);
+    while from <= info.last_seq {
+        let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
+        let Some(last) = items.last().map(ReadItem::last_seq) else {
+            break;
+        };
+        from = last.next();
+        for item in items {
+            let (seq, frame) = match item {
+                ReadItem::Frame { seq, frame, .. } => (seq, frame),
+                ReadItem::Gap(gap) => {
+                    gaps.push((gap.first, gap.last));
+                    continue;
+                }
+                ReadItem::Void { .. } => continue,
+            };
+            match frames.last_mut() {
+                Some((_, last)) if *last + 1 == seq.0 => *last = seq.0,
+                Some(_) | None => frames.push((seq.0, seq.0)),
+            }
+            let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+            if let Ok(record) = popwatch_core::record::decode(payload) {
+                let (epoch, record) = (info.epoch, Arc::new(record));
+                edge.handle(Input::Durable { epoch, seq, record }, now);
+            }
+        }
+    }
+    Ok((frames, gaps))
 }

@@ -17,6 +17,7 @@ use popwatch_core::view::Board;
 use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, Tick};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::shared::{ProblemAnswer, problem};
 use crate::driver::LiveReader;
@@ -235,7 +236,7 @@ pub(super) async fn stream(
         shutdown: state.shutdown.clone(),
         ambient: state.ambient.clone(),
         shown: None,
-        tick_at: tokio::time::Instant::now() + TICK,
+        ticks: ticks(),
         _reader: reader,
     };
     Ok(Sse::new(events(feed)).into_response())
@@ -248,8 +249,16 @@ struct Feed {
     shutdown: watch::Receiver<bool>,
     ambient: crate::ambient::Ambient,
     shown: Option<Arc<PopupLive>>,
-    tick_at: tokio::time::Instant,
+    ticks: Interval,
     _reader: Reader,
+}
+
+/// A tick every [`TICK`], the first one period from now.
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
 }
 
 fn events(feed: Feed) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -276,10 +285,7 @@ impl Feed {
             tokio::select! {
                 _ = self.shutdown.changed() => return None,
                 changed = self.live.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep_until(self.tick_at) => {
-                    self.tick_at = tokio::time::Instant::now() + TICK;
-                    return self.tick();
-                }
+                _ = self.ticks.tick() => return self.tick(),
             }
         }
     }

@@ -130,6 +130,14 @@ enum Data {
 }
 
 impl Data {
+    fn of(args: &DemoArgs) -> Self {
+        let own = || std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id()));
+        match &args.data {
+            Some(path) => Self::Given(path.clone()),
+            None => Self::Own(own()),
+        }
+    }
+
     fn path(&self) -> &Path {
         match self {
             Self::Given(path) | Self::Own(path) => path,
@@ -141,12 +149,7 @@ impl Stage {
     async fn set(args: &DemoArgs, plan: &Plan, day: &Day) -> anyhow::Result<Self> {
         let begin = plan.starts.0 - ShelfPlan::of(day).minutes_ms();
         let (ambient, clock) = Ambient::scripted(begin);
-        let data = match &args.data {
-            Some(path) => Data::Given(path.clone()),
-            None => Data::Own(
-                std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id())),
-            ),
-        };
+        let data = Data::of(args);
         let port = |number: u16| {
             let number = if args.ports == Ports::Any { 0 } else { number };
             SocketAddr::from(([127, 0, 0, 1], number))
@@ -185,15 +188,9 @@ impl Stage {
                 regions: vec![format!("http://{}", relays[0].address())],
                 pseudonym_key: Some(key.clone()),
             };
-            let popup = popup_config(plan);
-            let node = Node::start(
-                config(data.path(), &rig, |c| {
-                    c.edge = Some(edge);
-                    c.popups = vec![popup];
-                }),
-                &ambient,
-            )
-            .await?;
+            let mut config = config(data.path(), &rig, |c| c.edge = Some(edge));
+            config.popups = vec![popup_config(plan)];
+            let node = Node::start(config, &ambient).await?;
             let address = node.edge.context("the edge listens")?;
             nodes.push(node);
             edges.push(Edge {

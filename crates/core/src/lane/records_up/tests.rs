@@ -37,7 +37,7 @@ fn record(class: Class) -> Record {
                 ("method", text("card")),
             ],
         ),
-        _ => (
+        Class::System | Class::Stock | Class::Journey | Class::Ambient => (
             EventType::ProductViewed,
             vec![("viewer", text("v")), ("sku", text("s"))],
         ),
@@ -87,7 +87,12 @@ impl World {
     fn load(&self, want: Want) -> Stretch {
         let mut items = Vec::new();
         let mut last = want.from.0 - 1;
-        for (at, class) in self.journal.iter().enumerate().skip(last as usize) {
+        for (at, class) in self
+            .journal
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(last).unwrap())
+        {
             if items.len() == want.items_max {
                 break;
             }
