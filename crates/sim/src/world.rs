@@ -26,7 +26,7 @@ use popwatch_store::journal::Committed;
 use popwatch_wire::lanes::{self, LaneBody};
 use prost::Message;
 
-use crate::check::{Checked, Finding, Memory, find_on_disk};
+use crate::check::{Checked, Finding, Memory, find_on_disk, same_cells};
 use crate::model::{Fact, Model};
 use crate::net::{Line, Net, Parcel, Peer};
 use crate::peers::{LedgerSide, RegionSide};
@@ -243,6 +243,7 @@ impl World {
             Step::PowerCut { rig, after } => self.crash(rig, after, true),
             Step::Kill { rig, after } => self.crash(rig, after, false),
             Step::Stop { rig } => {
+                self.check_folds(rig)?;
                 self.stop(rig);
                 Ok(())
             }
@@ -333,6 +334,7 @@ impl World {
     }
 
     fn crash(&mut self, rig: usize, after: u64, power: bool) -> Checked {
+        self.check_folds(rig)?;
         if self.rigs[rig].live.is_some() {
             let was = self.cut_power_at(rig, after);
             let sold = self.sell(rig, 3);
@@ -349,6 +351,18 @@ impl World {
         disk.fail_at(at, Fault::PowerCut);
         self.armed.insert(rig, at);
         std::mem::replace(&mut self.rigs[rig].disk_fails, true)
+    }
+
+    /// The cells of a process about to end: its next life folds anew and could not tell.
+    fn check_folds(&mut self, rig: usize) -> Checked {
+        let (may_fail, lags) = (self.rigs[rig].may_fail(), self.rigs[rig].lags);
+        match same_cells(&mut self.rigs[rig]) {
+            Err(finding) if lags || (may_fail && finding.law.is_none()) => {
+                drop(finding);
+                Ok(())
+            }
+            checked => checked,
+        }
     }
 
     fn end_process(&mut self, rig: usize, power: bool) -> Checked {
@@ -610,8 +624,7 @@ impl World {
             for rig in 0..self.rigs.len() {
                 let sealed = self.rigs[rig].seal_if_due(self.now_ms);
                 if !sealed.is_empty() {
-                    let lags = self.rigs[rig].lags;
-                    self.commit(rig, sealed, !lags);
+                    self.commit(rig, sealed, true);
                 }
                 moved |= self.poll(rig)?;
             }
