@@ -59,9 +59,10 @@ function picker(list) {
 
 /** "1:42 of 3:00 h". A replay runs in the past: then the watermark tells where in the day it is. */
 function popupClock(popup, now) {
+  if (popup.starts_ms == null || popup.ends_ms == null) return "no set hours";
   const whole = popup.ends_ms - popup.starts_ms;
   const within = (t) => t >= popup.starts_ms && t <= popup.ends_ms;
-  const mark = state.asof ? state.asof.watermark_ms : 0;
+  const mark = (state.asof && state.asof.watermark_ms) || 0;
   const at = within(now) ? now : within(mark) ? mark : now;
   if (at < popup.starts_ms) return `starts in ${f.span(popup.starts_ms - at)} h`;
   if (at > popup.ends_ms) return `closed at ${f.hmNear(popup.ends_ms, now)} after ${f.span(whole)} h`;
@@ -169,7 +170,7 @@ function revenue(popup, stamp) {
   const width = Math.max(240, ui.width || 320);
   const height = width < 520 ? 210 : 270;
   const g = memo("gather", [state.minutes, ui.currency, width, popup && popup.starts_ms, popup && popup.ends_ms], () => ({ tag: "", value: chart.gather(minutes, ui.currency, popup, width - 60) })).value;
-  const mark = state.asof.watermark_ms;
+  const mark = state.asof.watermark_ms ?? -Infinity;
   const last = Math.max(0, g.bins.length - 1);
   const at = ui.cursor == null ? null : Math.max(0, Math.min(last, Math.round((ui.cursor - g.bins[0].at) / (g.per * 60_000))));
   const svg = g.bins.length ? memo("svg", [g, width, mark, at, f.hm(0)], () => chart.draw(g, ui.currency, width, height, mark, at)) : h("p", { class: "quiet empty" }, "All minutes lie outside the popup's window; see the table.");
