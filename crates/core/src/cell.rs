@@ -8,6 +8,8 @@
 //! idempotent, commutative and associative, whatever route a cell came by.
 #![deny(clippy::float_arithmetic)]
 
+mod decode;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message;
@@ -300,8 +302,8 @@ pub enum HistKind {
 /// A histogram of durations: base-2 exponential, scale 5 (see [`crate::sketch`]).
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct HistRow {
-    /// See [`HistKind`].
-    #[prost(enumeration = "HistKind", tag = "1")]
+    /// See [`HistKind`]. A plain number on the wire, so that the first kind is written too.
+    #[prost(int32, tag = "1")]
     pub kind: i32,
     /// Values.
     #[prost(uint64, tag = "2")]
@@ -537,6 +539,37 @@ impl Cell {
     pub fn digest(&self) -> Digest {
         digest_of(&self.encode_canonical())
     }
+}
+
+/// What a cell is compared by: its version, then its digest.
+pub type Edition = (u64, Digest);
+
+/// Which of two cells of one key stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// They are the same.
+    Same,
+    /// The one held stays.
+    Keep,
+    /// The one that came replaces it.
+    Take,
+}
+
+/// Joins two cells of one key by their editions: the greater one stays. A total order, so joins are
+/// idempotent, commutative and associative.
+#[must_use]
+pub fn join(held: &Edition, came: &Edition) -> Join {
+    match came.cmp(held) {
+        core::cmp::Ordering::Equal => Join::Same,
+        core::cmp::Ordering::Less => Join::Keep,
+        core::cmp::Ordering::Greater => Join::Take,
+    }
+}
+
+/// Whether two editions of one key contradict each other: one version with two contents (PW3005).
+#[must_use]
+pub fn forked(held: &Edition, came: &Edition) -> bool {
+    held.0 == came.0 && held.1 != came.1
 }
 
 /// The digest of canonical bytes.

@@ -8,11 +8,16 @@
 //! routes. All ids of 16 bytes and hashes travel as raw bytes; money as minor units beside ISO 4217
 //! codes.
 
+pub mod cells_up;
+pub mod records_up;
+pub mod retry;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use prost::{Message, Oneof};
 
 use crate::event::system::TotalsRow;
+use crate::id::Seq;
 
 /// Version of both lanes' messages, sent in `Popwatch-Protocol` and in each batch.
 pub const PROTOCOL: u32 = 1;
@@ -44,10 +49,10 @@ pub struct RecordBatch {
     /// The stretch; empty in a hello, which only asks where the ledger stands.
     #[prost(message, repeated, tag = "8")]
     pub items: Vec<Item>,
-    /// The cursor's chain before the first item, 32 bytes.
+    /// The cursor's chain before the first item, 32 bytes; empty between a gap and the next seal.
     #[prost(bytes = "vec", tag = "9")]
     pub chain_before: Vec<u8>,
-    /// The cursor's chain after the last item, 32 bytes.
+    /// The cursor's chain after the last item, likewise.
     #[prost(bytes = "vec", tag = "10")]
     pub chain_after: Vec<u8>,
     /// What is known at the rig beyond what is sent.
@@ -59,6 +64,55 @@ pub struct RecordBatch {
     /// Boot of that clock, 16 bytes.
     #[prost(bytes = "vec", tag = "13")]
     pub boot_id: Vec<u8>,
+}
+
+/// Bytes of a frame's header, before its payload.
+pub const FRAME_HEADER_BYTES: usize = 32;
+
+/// What the journal reads for one batch: a contiguous stretch of one epoch for one cursor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    /// Seq of the first item.
+    pub first_seq: Seq,
+    /// Seq of the last item; before `first_seq` when nothing is there.
+    pub last_seq: Seq,
+    /// The items.
+    pub items: Vec<Item>,
+    /// The cursor's chain before the first item; `None` between a gap and the next seal.
+    pub chain_before: Option<[u8; 32]>,
+    /// The cursor's chain after the last item, likewise.
+    pub chain_after: Option<[u8; 32]>,
+}
+
+impl Stretch {
+    /// Nothing could be read from `from` on.
+    #[must_use]
+    pub fn nothing_at(from: Seq) -> Self {
+        Self {
+            first_seq: from,
+            last_seq: Seq::NONE,
+            items: Vec::new(),
+            chain_before: None,
+            chain_after: None,
+        }
+    }
+}
+
+/// Why an exchange with a peer failed, as far as a lane cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerFault {
+    /// No connection, no answer in time, or 5xx.
+    Unreachable,
+    /// The peer asks to wait this long, ms (429, 503 with `Retry-After`).
+    Busy(u64),
+    /// The batch is too large for it (413).
+    TooLarge,
+    /// It does not accept this rig (401, 403).
+    NotAdmitted,
+    /// Another journal uses this rig's name and epoch (409); the next epoch is at least this.
+    Forked(u32),
+    /// Any other refusal, or an answer that makes no sense.
+    Refused,
 }
 
 /// One or more seqs of a batch.

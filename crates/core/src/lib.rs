@@ -28,8 +28,20 @@ pub mod limits;
 pub mod event;
 pub mod record;
 
+pub mod anchor;
+pub mod sketch;
+
 pub mod cell;
+pub mod fold;
+
+pub mod view;
+
+pub mod region;
 
 pub mod lane;
+
+pub mod ledger;
+
+pub mod role;
 
 pub mod invariant;

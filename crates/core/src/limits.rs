@@ -20,6 +20,8 @@ pub const EVENT_STAGES_MAX: usize = 32;
 pub const EVENT_ID_BYTES_MAX: usize = 256;
 /// A reference that travels to a provider, bytes. Beyond: rejected PW0103.
 pub const REFERENCE_BYTES_MAX: usize = 96;
+/// Any other string of an event, bytes. Beyond: rejected PW0109.
+pub const STRING_BYTES_MAX: usize = 1_024;
 /// A chat message, bytes. Beyond: cut at a character boundary, counted.
 pub const CHAT_BYTES_MAX: usize = 4_096;
 /// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
@@ -61,6 +63,28 @@ pub const POPUPS_OPEN_MAX: usize = 16;
 pub const FOLD_CHECKOUTS_MAX: usize = 4_096;
 /// Orders, payments and tokens a fold remembers, each. Beyond: the oldest is forgotten.
 pub const FOLD_TABLE_MAX: usize = 16_384;
+/// Popups one epoch's fold tells apart. Beyond: not folded, counted.
+pub const FOLD_POPUPS_MAX: usize = 256;
+/// Sold lines a fold remembers, to correct a count by what was sold after it in its minute.
+pub const FOLD_RECENT_LINES_MAX: usize = 4_096;
+/// Creators told apart in one remembered sale. Beyond: the last share takes the rest.
+pub const FOLD_SALE_SHARES_MAX: usize = 32;
+/// Providers told apart under one payment id. Beyond: a repeat.
+pub const FOLD_PAYMENT_PROVIDERS_MAX: usize = 8;
+/// Names of rigs a fold learns from allocations. Beyond: a place outside the popup.
+pub const FOLD_RIGS_MAX: usize = 256;
+/// Before its popup's start an event is still folded, ms. Beyond: the books only, counted.
+pub const WINDOW_BEFORE_MS: i64 = 12 * 3_600_000;
+/// After its popup's end an event is still folded, ms. Beyond: the books only, counted.
+pub const WINDOW_AFTER_MS: i64 = 48 * 3_600_000;
+/// How far an event's own time may lie ahead of its admission, ms. Beyond: the time of admission counts.
+pub const EVENT_AHEAD_MS_MAX: i64 = 5_000;
+/// A clock that may be wrong by more is suspect, ms.
+pub const CLOCK_SUSPECT_MS: u64 = 2_000;
+/// How fast the uncertainty of a clock grows, parts per million.
+pub const CLOCK_DRIFT_PPM: u64 = 50;
+/// A checkout that takes longer is late where policy says nothing, ms.
+pub const CHECKOUT_LIMIT_MS: u32 = 60_000;
 /// Currencies in one cell.
 pub const CELL_CURRENCIES_MAX: usize = 32;
 /// SKUs in one cell.
@@ -73,10 +97,13 @@ pub const CELL_MEMBERS_MAX: usize = 64;
 pub const CELL_STREAMS_MAX: usize = 16;
 /// Flash drops in one cell.
 pub const CELL_DROPS_MAX: usize = 32;
+/// Payment methods told apart per currency in one cell.
+pub const CELL_METHODS_MAX: usize = 16;
+/// Keys and typical numbers of the named rows of one cell, bytes: a new name that would pass it
+/// goes to the row `other`, so that names alone cannot fill [`CELL_BYTES_MAX`].
+pub const CELL_NAMES_BYTES_MAX: usize = 72 << 10;
 /// Start minutes told apart in one cell's checkouts.
 pub const CELL_STARTS_MAX: usize = 32;
-/// Viewer hashes in one cell.
-pub const CELL_SUBJECTS_MAX: usize = 512;
 /// Token hashes in one cell.
 pub const CELL_TOKENS_MAX: usize = 1_024;
 /// One encoded cell, bytes.
@@ -84,19 +111,33 @@ pub const CELL_BYTES_MAX: usize = 128 << 10;
 
 // Region.
 
-/// Rigs of one popup at a region. Beyond: PW1121.
+/// Rigs of one popup at a region. Beyond: PW3121.
 pub const REGION_RIGS_MAX: usize = 256;
-/// Epochs of one rig at a region. Beyond: PW1121.
+/// Epochs of one rig at a region. Beyond: PW3121.
 pub const REGION_EPOCHS_MAX: usize = 64;
-/// Popups at a region. Beyond: PW1121.
+/// Rigs of all popups at a region. Beyond: PW3121.
+pub const REGION_RIGS_TOTAL_MAX: usize = 4_096;
+/// Minutes of one popup at a region. Beyond: PW3121, the rig keeps all and coverage shows it.
+pub const REGION_MINUTES_MAX: usize = 24_000;
+/// Currencies of one popup at a region. Beyond: counted in `other`, the amount only in the books.
+pub const REGION_CURRENCIES_MAX: usize = 64;
+/// SKUs of one popup at a region. Beyond: the row `other`.
+pub const REGION_SKUS_MAX: usize = 16_384;
+/// Creators of one popup at a region. Beyond: the row `other`.
+pub const REGION_CREATORS_MAX: usize = 1_024;
+/// SKUs of one summary, those most at risk. Beyond: only in `/inventory`.
+pub const SUMMARY_SKUS_MAX: usize = 200;
+/// Rows of each currency's leaderboard in a summary.
+pub const SUMMARY_BOARD_ROWS: usize = 10;
+/// Popups at a region. Beyond: PW3121.
 pub const REGION_POPUPS_MAX: usize = 256;
-/// Cells of all popups at a region, bytes. Beyond: 507 PW1122.
+/// Cells of all popups at a region, bytes. Beyond: 507 PW3121.
 pub const REGION_BYTES_MAX: usize = 256 << 20;
-/// Live readers of one region. Beyond: 503 PW1133.
+/// Live readers of one region. Beyond: 503 PW3133.
 pub const REGION_READERS_MAX: usize = 20_000;
-/// Live readers of one edge. Beyond: 503 PW1133.
+/// Live readers of one edge. Beyond: 503 PW3133.
 pub const EDGE_READERS_MAX: usize = 64;
-/// Rows of a leaderboard. Beyond: 400 PW1135.
+/// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 
 // Lanes.
@@ -121,6 +162,10 @@ pub const RETRY_MS_MAX: u64 = 30_000;
 pub const CELLS_DELAY_MS: u64 = 100;
 /// Between two beacons when nothing else is sent, ms.
 pub const BEACON_MS: u64 = 5_000;
+/// Currencies a beacon names, largest first.
+pub const BEACON_MONEY_ROWS_MAX: usize = 6;
+/// States a beacon names. Beyond: the beacon is ignored, counted.
+pub const BEACON_STATES_MAX: usize = 16;
 /// A rig unheard for this long is silent, ms: three beacons.
 pub const SILENT_MS: u64 = 15_000;
 /// Regions one rig feeds.
@@ -128,16 +173,32 @@ pub const REGIONS_MAX: usize = 4;
 
 // Ledger.
 
-/// Rows of one page of a ledger list. Beyond: a cursor.
-pub const LEDGER_PAGE_ROWS_MAX: usize = 1_000;
+/// Separate stretches of one epoch the ledger holds per cursor. Beyond: 503 PW0333, the rig fills
+/// the holes first.
+pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Command line and clients.
+
+/// One sales file, bytes. Beyond: PW1102.
+pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
+/// Events a command puts in one request.
+pub const SEND_EVENTS_MAX: usize = 100;
+/// Bytes of events a command puts in one request; one larger event goes alone.
+pub const SEND_BYTES_MAX: usize = 256 << 10;
+/// Body of a peer's answer, bytes. Beyond: the answer is refused.
+pub const ANSWER_BYTES_MAX: usize = 8 << 20;
+
 const _: () = assert!(EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(SEND_EVENTS_MAX <= REQUEST_EVENTS_MAX);
+const _: () = assert!(SEND_BYTES_MAX + EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
+const _: () = assert!(BATCH_WIRE_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);
 const _: () = assert!((COMMIT_BYTES_MAX + FOOTER_BYTES_MAX) as u64 <= SEGMENT_BYTES);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
+const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);

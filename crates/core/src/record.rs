@@ -185,9 +185,10 @@ pub enum RecordFault {
 /// [`tail`] can be appended.
 #[must_use]
 pub fn encode(record: &Record) -> Vec<u8> {
-    let body = match &record.event {
-        Event::System(event) => event.encode(),
-        client => body::encode(client),
+    let body = if let Event::System(event) = &record.event {
+        event.encode()
+    } else {
+        body::encode(&record.event)
     };
     Payload {
         kind: record.event.type_number(),

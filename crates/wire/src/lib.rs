@@ -1,1 +1,19 @@
-//! placeholder
+//! Bytes to values and back at every border.
+//!
+//! [`door`] is the one way in: decode, check, redact, encode, second look. Everything here is pure:
+//! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
+//! allocates, and no error repeats a value it read.
+
+pub mod answer_v1;
+pub mod cloudevents;
+pub mod door;
+pub mod event_v1;
+pub mod exposition;
+mod inflate;
+pub mod json;
+pub mod lanes;
+pub mod problem;
+pub mod routes;
+pub mod sales_file;
+pub mod schema;
+pub mod verdict;

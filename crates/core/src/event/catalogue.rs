@@ -346,18 +346,20 @@ impl Event {
     /// The type's name without `popwatch.`.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::System(event) => event.name(),
-            client => client.client_type().map_or("", EventType::name),
+        if let Self::System(event) = self {
+            event.name()
+        } else {
+            self.client_type().map_or("", EventType::name)
         }
     }
 
     /// The type's number in the journal.
     #[must_use]
     pub fn type_number(&self) -> u32 {
-        match self {
-            Self::System(event) => event.number(),
-            client => client.client_type().map_or(0, EventType::number),
+        if let Self::System(event) = self {
+            event.number()
+        } else {
+            self.client_type().map_or(0, EventType::number)
         }
     }
 }

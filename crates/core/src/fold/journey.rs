@@ -1,0 +1,237 @@
+//! Checkouts, tokens, orders on their way, streams, flash drops, the host.
+//!
+//! A checkout has one outcome, its first closing. A closing without a known start, a redemption
+//! without a known issue and the like are folded as far as they go and counted `unmatched`.
+
+use alloc::string::String;
+
+use super::At;
+use super::slot::Slot;
+use super::tables::{Started, Tables};
+use crate::cell::HistKind;
+use crate::event::{
+    AudienceSampled, ChatMessage, CheckoutAbandoned, CheckoutCompleted, CheckoutStarted,
+    DropClosed, DropOpened, FulfilmentStep, OrderFulfilled, Reason, RigSampled, TokenIssued,
+    TokenRedeemed, TokenVoided,
+};
+use crate::id::{CheckoutId, CreatorId, MemberId, TokenId};
+
+pub(super) fn started(slot: &mut Slot, tables: &mut Tables, at: &At, data: &CheckoutStarted) {
+    if tables.closed.get(&data.checkout).is_some() {
+        return slot.duplicate(at);
+    }
+    let start = Started {
+        minute: at.minute,
+        mono_ns: at.mono_ns,
+    };
+    match tables.open.insert(&data.checkout, start) {
+        None => slot.duplicate(at),
+        Some(forgotten) => {
+            slot.checkout(at).started += 1;
+            if forgotten {
+                slot.unmatched(at);
+            }
+        }
+    }
+}
+
+pub(super) fn completed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &CheckoutCompleted) {
+    let Some(start) = close(slot, tables, at, &data.checkout) else {
+        return;
+    };
+    let order = tables.orders.get(&data.order);
+    let checkout = slot.checkout(at);
+    checkout.ok += 1;
+    checkout.recovered += u64::from(order.is_some_and(|order| order.failed));
+    let told_us = data.duration_ms.map(|ms| u64::from(ms.0) * 1_000);
+    let seen_us = start.map(|start| at.mono_ns.saturating_sub(start.mono_ns) / 1_000);
+    let took_us = told_us.or(seen_us);
+    if let Some(us) = took_us {
+        let kind = match order.is_some_and(|order| order.offline) {
+            true => HistKind::CheckoutOffline,
+            false => HistKind::CheckoutOnline,
+        };
+        slot.duration(at, kind, us);
+    }
+    if let Some(start) = start {
+        let limit_us = u64::from(at.checkout_limit_ms) * 1_000;
+        let row = slot.start_row(at, start.minute);
+        row.closed += 1;
+        row.in_time += u64::from(took_us.is_some_and(|us| us <= limit_us));
+    }
+}
+
+pub(super) fn abandoned(slot: &mut Slot, tables: &mut Tables, at: &At, data: &CheckoutAbandoned) {
+    let Some(start) = close(slot, tables, at, &data.checkout) else {
+        return;
+    };
+    let fault = u64::from(data.reason == Some(Reason::Technical));
+    let checkout = slot.checkout(at);
+    checkout.fault += fault;
+    checkout.left += 1 - fault;
+    if let Some(start) = start {
+        let row = slot.start_row(at, start.minute);
+        row.closed += 1;
+        row.fault += fault;
+        row.left += 1 - fault;
+    }
+}
+
+/// Ends a checkout: its start if that is known, `None` when it had ended before.
+fn close(
+    slot: &mut Slot,
+    tables: &mut Tables,
+    at: &At,
+    checkout: &CheckoutId,
+) -> Option<Option<Started>> {
+    if tables.closed.insert(checkout, ()).is_none() {
+        slot.unmatched(at);
+        return None;
+    }
+    let start = tables.open.remove(checkout);
+    if start.is_none() {
+        slot.checkout(at).unseen += 1;
+        slot.unmatched(at);
+    }
+    Some(start)
+}
+
+pub(super) fn fulfilled(slot: &mut Slot, tables: &mut Tables, at: &At, data: &OrderFulfilled) {
+    let order = tables.orders.entry(&data.order);
+    let bit = 1 << (data.step as u8);
+    if order.steps & bit != 0 {
+        return slot.duplicate(at);
+    }
+    order.steps |= bit;
+    let member = data.coop_member.as_ref().map_or("", MemberId::as_str);
+    slot.fulfil(at, member, data.step.text()).orders += 1;
+    match order.paid_mono_ns {
+        None => slot.unmatched(at),
+        Some(paid_ns) if data.step == FulfilmentStep::HandedOver => {
+            let us = at.mono_ns.saturating_sub(paid_ns) / 1_000;
+            slot.duration(at, HistKind::Fulfilment, us);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Kinds of a token's touches; the numbers are the cell's.
+const ISSUED: u32 = 1;
+const REDEEMED: u32 = 2;
+const VOIDED: u32 = 3;
+
+pub(super) fn token_issued(slot: &mut Slot, tables: &mut Tables, at: &At, data: &TokenIssued) {
+    let token = tables.tokens.entry(&data.token);
+    if core::mem::replace(&mut token.issued, true) {
+        return slot.duplicate(at);
+    }
+    token.creator.clone_from(&data.creator);
+    token.expires_ms = data.expires.map(|moment| moment.0);
+    slot.tokens(at).issued += 1;
+    slot.token_touch(at, hash(&data.token), ISSUED);
+}
+
+pub(super) fn token_redeemed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &TokenRedeemed) {
+    let token = tables.tokens.entry(&data.token);
+    if token.creator.is_none() {
+        token.creator.clone_from(&data.creator);
+    }
+    let issued = token.issued;
+    let expires_ms = token.expires_ms.or(data.expires.map(|moment| moment.0));
+    let ended = token.voided || expires_ms.is_some_and(|end| at.time.0 > end);
+    if core::mem::replace(&mut token.redeemed, true) {
+        slot.tokens(at).duplicate += 1;
+        return slot.duplicate(at);
+    }
+    let tokens = slot.tokens(at);
+    tokens.redeemed += 1;
+    tokens.expired += u64::from(ended);
+    if !issued {
+        tokens.provisional += 1;
+        slot.unmatched(at);
+    }
+    slot.token_touch(at, hash(&data.token), REDEEMED);
+}
+
+pub(super) fn token_voided(slot: &mut Slot, tables: &mut Tables, at: &At, data: &TokenVoided) {
+    let token = tables.tokens.entry(&data.token);
+    if core::mem::replace(&mut token.voided, true) {
+        return slot.duplicate(at);
+    }
+    slot.tokens(at).voided += 1;
+    slot.token_touch(at, hash(&data.token), VOIDED);
+}
+
+/// First 8 bytes of the BLAKE3 of a token's id, big-endian.
+fn hash(token: &TokenId) -> u64 {
+    let mut first = [0; 8];
+    blake3::Hasher::new()
+        .update(token.as_str().as_bytes())
+        .finalize_xof()
+        .fill(&mut first);
+    u64::from_be_bytes(first)
+}
+
+pub(super) fn chat(slot: &mut Slot, at: &At, data: &ChatMessage) {
+    slot.stream(at, data.stream.as_str()).messages += 1;
+}
+
+pub(super) fn audience(slot: &mut Slot, at: &At, data: &AudienceSampled) {
+    let viewers = u64::try_from(data.viewers.0).unwrap_or(0);
+    let row = slot.stream(at, data.stream.as_str());
+    row.samples += 1;
+    row.viewers_sum = row.viewers_sum.saturating_add(viewers);
+    row.viewers_max = row.viewers_max.max(viewers);
+    row.viewers_last = viewers;
+}
+
+/// The first opening in a cell stands.
+pub(super) fn drop_opened(slot: &mut Slot, at: &At, data: &DropOpened) {
+    let Some(row) = slot.drop_row(at, data.drop.as_str()) else {
+        return;
+    };
+    if row.opened_ms != 0 {
+        return slot.duplicate(at);
+    }
+    row.opened_ms = at.time.0;
+    row.creator = data.creator.as_ref().map_or_else(String::new, creator_text);
+    row.sku = String::from(&data.sku);
+    row.qty = data.qty.map_or(0, |qty| qty.0);
+    row.price = data.price.map_or(0, |price| price.0);
+}
+
+/// The first closing in a cell stands. Its `qty` says how many were left, which has no row.
+pub(super) fn drop_closed(slot: &mut Slot, at: &At, data: &DropClosed) {
+    let Some(row) = slot.drop_row(at, data.drop.as_str()) else {
+        return;
+    };
+    if row.closed_ms != 0 {
+        return slot.duplicate(at);
+    }
+    row.closed_ms = at.time.0;
+    if row.opened_ms == 0 {
+        row.creator = data.creator.as_ref().map_or_else(String::new, creator_text);
+        row.sku = String::from(&data.sku);
+        row.price = data.price.map_or(0, |price| price.0);
+    }
+}
+
+fn creator_text(creator: &CreatorId) -> String {
+    String::from(creator)
+}
+
+pub(super) fn sampled(slot: &mut Slot, at: &At, data: &RigSampled) {
+    if let Some(battery) = data.battery {
+        let least = &mut slot.host(at).battery_min;
+        *least = Some(least.map_or(battery.0, |least| least.min(battery.0)));
+    }
+    if let Some(disk) = data.disk_free {
+        let least = &mut slot.host(at).disk_min;
+        *least = Some(least.map_or(disk.0, |least| least.min(disk.0)));
+    }
+}
+
+const _: () = assert!(
+    FulfilmentStep::ALL.len() <= 8,
+    "a step is one bit of a byte"
+);

@@ -1,0 +1,362 @@
+//! What the fold remembers of what came before: bounded, the oldest forgotten first.
+
+use alloc::boxed::Box;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::At;
+use super::shares::Share;
+use crate::id::{CheckoutId, OrderId, PaymentId, PaymentMethod, ProviderName, RefundId, Sku};
+use crate::id::{CreatorId, StockPlace, TokenId};
+use crate::limits;
+use crate::money::Currency;
+use crate::time::Minute;
+
+/// The tables of one epoch.
+#[derive(Debug, Clone)]
+pub(super) struct Tables {
+    /// Checkouts that started and have not ended.
+    pub(super) open: Fifo<CheckoutId, Started>,
+    /// Checkouts that ended.
+    pub(super) closed: Fifo<CheckoutId, ()>,
+    pub(super) orders: Fifo<OrderId, Order>,
+    pub(super) payments: Fifo<PaymentId, Payment>,
+    pub(super) refunds: Fifo<RefundId, ()>,
+    pub(super) tokens: Fifo<TokenId, Token>,
+    /// Places that are rigs of the popup: this one and those that stock was allocated to.
+    rigs: BTreeSet<String>,
+    recent: VecDeque<RecentLine>,
+}
+
+/// A checkout that started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Started {
+    pub(super) minute: Minute,
+    pub(super) mono_ns: u64,
+}
+
+/// What is known of an order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Order {
+    /// Steady clock at its first capture, ns.
+    pub(super) paid_mono_ns: Option<u64>,
+    /// A payment of it was taken offline.
+    pub(super) offline: bool,
+    /// A payment of it failed.
+    pub(super) failed: bool,
+    /// What its first technical failure put at risk.
+    pub(super) at_risk: Option<(Currency, i64)>,
+    /// That amount was captured later.
+    pub(super) recovered: bool,
+    /// Steps it reached, one bit each.
+    pub(super) steps: u8,
+}
+
+/// What is known of a payment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Payment {
+    provider: Option<ProviderName>,
+    states: u8,
+    more: Vec<(Option<ProviderName>, u8)>,
+    /// How it was captured first. Boxed, so that the table's nodes stay small.
+    pub(super) sale: Option<Box<Sale>>,
+}
+
+/// States of a payment that count once per provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PaymentState {
+    Authorized = 1,
+    Captured = 2,
+    Failed = 4,
+}
+
+/// What a refund needs to know of its sale.
+#[derive(Debug, Clone)]
+pub(super) struct Sale {
+    pub(super) currency: Currency,
+    pub(super) method: PaymentMethod,
+    pub(super) offline: bool,
+    pub(super) shares: Vec<Share>,
+}
+
+/// What is known of a token.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Token {
+    pub(super) creator: Option<CreatorId>,
+    pub(super) expires_ms: Option<i64>,
+    pub(super) issued: bool,
+    pub(super) redeemed: bool,
+    pub(super) voided: bool,
+}
+
+/// Net units of one SKU that one record sold.
+#[derive(Debug, Clone)]
+struct RecentLine {
+    popup_no: usize,
+    minute: Minute,
+    sku: Sku,
+    /// (corrected ms, seq): the order of one rig's moments.
+    moment: (i64, u64),
+    net: i64,
+}
+
+impl Tables {
+    pub(super) fn new(rig: &str) -> Self {
+        Self {
+            open: Fifo::new(limits::FOLD_CHECKOUTS_MAX),
+            closed: Fifo::new(limits::FOLD_TABLE_MAX),
+            orders: Fifo::new(limits::FOLD_TABLE_MAX),
+            payments: Fifo::new(limits::FOLD_TABLE_MAX),
+            refunds: Fifo::new(limits::FOLD_TABLE_MAX),
+            tokens: Fifo::new(limits::FOLD_TABLE_MAX),
+            rigs: BTreeSet::from([String::from(rig)]),
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Learns that a place is a rig.
+    pub(super) fn learn_rig(&mut self, place: &StockPlace) {
+        if self.rigs.len() < limits::FOLD_RIGS_MAX && !self.rigs.contains(place.as_str()) {
+            self.rigs.insert(String::from(place));
+        }
+    }
+
+    /// Whether a place is a rig as far as this epoch tells.
+    pub(super) fn is_rig(&self, place: &StockPlace) -> bool {
+        self.rigs.contains(place.as_str())
+    }
+
+    /// Remembers that `net` units of a SKU left (or, negative, came back).
+    pub(super) fn sold(&mut self, at: &At, sku: &Sku, net: i64) {
+        if self.recent.len() >= limits::FOLD_RECENT_LINES_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(RecentLine {
+            popup_no: at.popup_no,
+            minute: at.minute,
+            sku: sku.clone(),
+            moment: (at.time.0, at.seq.0),
+            net,
+        });
+    }
+
+    /// Net units of a SKU sold after `at` in its minute, as far as remembered.
+    pub(super) fn sold_after(&self, at: &At, sku: &Sku) -> i64 {
+        let moment = (at.time.0, at.seq.0);
+        self.recent
+            .iter()
+            .filter(|line| (line.popup_no, line.minute) == (at.popup_no, at.minute))
+            .filter(|line| line.moment > moment && line.sku == *sku)
+            .fold(0, |sum, line| line.net.saturating_add(sum))
+    }
+}
+
+impl Payment {
+    /// Notes that a provider reported a state; `false` when it had done so before.
+    pub(super) fn first(&mut self, provider: Option<&ProviderName>, state: PaymentState) -> bool {
+        let bit = state as u8;
+        if self.states == 0 {
+            self.provider = provider.cloned();
+        }
+        let known = if self.provider.as_ref() == provider {
+            Some(&mut self.states)
+        } else {
+            let mut more = self.more.iter_mut();
+            more.find(|(name, _)| name.as_ref() == provider)
+                .map(|(_, states)| states)
+        };
+        if let Some(states) = known {
+            let first = *states & bit == 0;
+            *states |= bit;
+            return first;
+        }
+        let fits = self.more.len() + 1 < limits::FOLD_PAYMENT_PROVIDERS_MAX;
+        if fits {
+            self.more.push((provider.cloned(), bit));
+        }
+        fits
+    }
+}
+
+/// An identity that a table can be keyed by.
+pub(super) trait Id: Ord + Clone {
+    fn text(&self) -> &str;
+}
+
+macro_rules! ids {
+    ($($name:ident),*) => {$(
+        impl Id for $name {
+            fn text(&self) -> &str {
+                self.as_str()
+            }
+        }
+    )*};
+}
+
+ids!(CheckoutId, OrderId, PaymentId, RefundId, TokenId);
+
+/// A key that compares by a hash first: ids of one shop share long beginnings. Equal hashes fall
+/// back to the id itself, so a collision costs time and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<K> {
+    hash: u64,
+    id: K,
+}
+
+impl<K: Id> Key<K> {
+    fn new(id: &K) -> Self {
+        Self {
+            hash: spread(id.text().as_bytes()),
+            id: id.clone(),
+        }
+    }
+}
+
+/// Multiply and fold, eight bytes at a time. Not for secrets: it only spreads keys.
+fn spread(bytes: &[u8]) -> u64 {
+    const ODD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut hash = ODD ^ u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let chunks = bytes.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    for word in chunks {
+        hash = (hash ^ word).wrapping_mul(ODD);
+        hash ^= hash >> 32;
+    }
+    hash
+}
+
+/// A map that forgets the entry put in first once it holds `max`.
+#[derive(Debug, Clone)]
+pub(super) struct Fifo<K, V> {
+    map: BTreeMap<Key<K>, (u64, V)>,
+    /// Keys in the order they were put in; one whose stamp is not the map's was removed since.
+    order: VecDeque<(u64, Key<K>)>,
+    stamp: u64,
+    max: usize,
+}
+
+impl<K: Id, V> Fifo<K, V> {
+    fn new(max: usize) -> Self {
+        Self {
+            map: BTreeMap::new(),
+            order: VecDeque::new(),
+            stamp: 0,
+            max,
+        }
+    }
+
+    pub(super) fn get(&self, id: &K) -> Option<&V> {
+        self.map.get(&Key::new(id)).map(|(_, value)| value)
+    }
+
+    /// Puts in a new entry. Answers whether an older one was forgotten for it, `None` when the
+    /// id is already there and nothing changed.
+    pub(super) fn insert(&mut self, id: &K, value: V) -> Option<bool> {
+        let key = Key::new(id);
+        if self.map.contains_key(&key) {
+            return None;
+        }
+        let full = self.map.len() >= self.max;
+        if full {
+            self.forget_oldest();
+        }
+        self.stamp += 1;
+        self.order.push_back((self.stamp, key.clone()));
+        self.map.insert(key, (self.stamp, value));
+        Some(full)
+    }
+
+    /// The entry, put in with its default if it is not there. A full table makes room before it
+    /// looks: one search less for each record.
+    pub(super) fn entry(&mut self, id: &K) -> &mut V
+    where
+        V: Default,
+    {
+        let key = Key::new(id);
+        if self.map.len() >= self.max {
+            self.forget_oldest();
+        }
+        let (stamp, order) = (&mut self.stamp, &mut self.order);
+        let entry = self.map.entry(key).or_insert_with_key(|key| {
+            *stamp += 1;
+            order.push_back((*stamp, key.clone()));
+            (*stamp, V::default())
+        });
+        &mut entry.1
+    }
+
+    /// Takes an entry out. Its place in the order goes with the next clearing, which comes before
+    /// the order is twice as long as the map may be.
+    pub(super) fn remove(&mut self, id: &K) -> Option<V> {
+        let (_, value) = self.map.remove(&Key::new(id))?;
+        if self.order.len() >= self.max.saturating_mul(2) {
+            let map = &self.map;
+            let lives =
+                |(stamp, key): &(u64, Key<K>)| map.get(key).is_some_and(|(at, _)| at == stamp);
+            self.order.retain(lives);
+        }
+        Some(value)
+    }
+
+    fn forget_oldest(&mut self) {
+        while let Some((stamp, key)) = self.order.pop_front() {
+            if let Entry::Occupied(entry) = self.map.entry(key)
+                && entry.get().0 == stamp
+            {
+                entry.remove();
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::vec::Vec;
+
+    fn order(n: u32) -> OrderId {
+        OrderId::new(&format!("o{n}")).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_first_and_what_was_removed_takes_no_place() {
+        let mut fifo = Fifo::new(3);
+        for n in 0..3 {
+            assert_eq!(fifo.insert(&order(n), n), Some(false));
+        }
+        assert_eq!(fifo.insert(&order(1), 9), None);
+        assert_eq!(fifo.remove(&order(0)), Some(0));
+        assert_eq!(fifo.insert(&order(3), 3), Some(false));
+        assert_eq!(fifo.insert(&order(4), 4), Some(true));
+        let left: Vec<_> = (0..5)
+            .filter_map(|n| fifo.get(&order(n)).copied())
+            .collect();
+        assert_eq!(left, [2, 3, 4]);
+        for n in 5..100 {
+            *fifo.entry(&order(n)) = n;
+            assert_eq!(fifo.remove(&order(n)), Some(n));
+            assert!(fifo.order.len() <= 6, "the order is cleared");
+        }
+    }
+
+    #[test]
+    fn a_payment_counts_once_per_provider_and_state() {
+        let [a, b] = ["a", "b"].map(|name| ProviderName::new(name).unwrap());
+        let mut payment = Payment::default();
+        let mut first = |provider, state| payment.first(provider, state);
+        assert!(first(Some(&a), PaymentState::Authorized));
+        assert!(first(Some(&a), PaymentState::Captured));
+        assert!(!first(Some(&a), PaymentState::Captured));
+        assert!(first(Some(&b), PaymentState::Captured));
+        assert!(first(None, PaymentState::Captured));
+        assert!(!first(Some(&b), PaymentState::Captured));
+        assert!(!first(None, PaymentState::Captured));
+    }
+}

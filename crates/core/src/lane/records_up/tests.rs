@@ -1,0 +1,322 @@
+//! The records lane against a journal that is a list and a ledger that is two numbers per epoch.
+
+use super::*;
+use crate::event::{Class, EventType, Value};
+use crate::id::{EventId, Source};
+use crate::lane::{Item, Skip, SkipWhy};
+use crate::record::{Content, Flags, Stamp};
+use alloc::vec;
+use proptest::prelude::*;
+
+const EPOCH_ID: EpochId = EpochId([7; 16]);
+
+/// A sale of 100 pence or a product view.
+fn record(class: Class) -> Record {
+    struct Data(Vec<(&'static str, Value)>);
+    impl crate::event::FieldSource for Data {
+        fn take(
+            &mut self,
+            field: &'static crate::event::Field,
+        ) -> Result<Option<Value>, crate::event::FieldFault> {
+            Ok(self
+                .0
+                .iter()
+                .find(|(name, _)| *name == field.name)
+                .map(|(_, value)| value.clone()))
+        }
+    }
+    let text = |text: &str| Value::Text(text.into());
+    let (of, data) = match class {
+        Class::Money => (
+            EventType::PaymentCaptured,
+            vec![
+                ("payment", text("p")),
+                ("order", text("o")),
+                ("amount", Value::Int(100)),
+                ("currency", text("GBP")),
+                ("method", text("card")),
+            ],
+        ),
+        Class::System | Class::Stock | Class::Journey | Class::Ambient => (
+            EventType::ProductViewed,
+            vec![("viewer", text("v")), ("sku", text("s"))],
+        ),
+    };
+    Record {
+        event: Event::read(of, &mut Data(data)).unwrap(),
+        popup: None,
+        source: Source::new("s").unwrap(),
+        id: EventId::new("i").unwrap(),
+        stamp: Stamp::default(),
+        content: Content::default(),
+        policy_version: 0,
+        flags: Flags::default(),
+        totals: Vec::new(),
+        origin: None,
+    }
+}
+
+/// The whole world around one lane.
+struct World {
+    lane: RecordsUp,
+    journal: Vec<Class>,
+    /// Seqs the ledger holds, by cursor, in the order they came.
+    held: BTreeMap<u32, Vec<u64>>,
+    now: MonoMs,
+}
+
+impl World {
+    fn new() -> Self {
+        let rig = RigId::new("till-1").unwrap();
+        let mut lane = RecordsUp::new(rig, JournalId([1; 16]));
+        lane.epoch(Epoch(1), EPOCH_ID, Seq::NONE, Seq::NONE);
+        Self {
+            lane,
+            journal: Vec::new(),
+            held: BTreeMap::new(),
+            now: MonoMs(0),
+        }
+    }
+
+    fn sell(&mut self, class: Class) {
+        self.journal.push(class);
+        self.lane
+            .durable(Epoch(1), Seq(self.journal.len() as u64), &record(class));
+    }
+
+    fn load(&self, want: Want) -> Stretch {
+        let mut items = Vec::new();
+        let mut last = want.from.0 - 1;
+        for (at, class) in self
+            .journal
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(last).unwrap())
+        {
+            if items.len() == want.items_max {
+                break;
+            }
+            last = at as u64 + 1;
+            let body = if class.cursor() == want.cursor {
+                let mut frame = vec![0; FRAME_HEADER_BYTES];
+                frame.extend(record::encode(&record(*class)));
+                ItemBody::Frame(frame)
+            } else {
+                let why = SkipWhy::OtherCursor.into();
+                ItemBody::Skip(Skip {
+                    count: 1,
+                    why,
+                    value: Vec::new(),
+                })
+            };
+            items.push(Item { body: Some(body) });
+        }
+        Stretch {
+            first_seq: want.from,
+            last_seq: Seq(last),
+            items,
+            chain_before: None,
+            chain_after: None,
+        }
+    }
+
+    /// The ledger takes a stretch that joins what it holds, and says where it stands.
+    fn ledger(&mut self, batch: &RecordBatch) -> RecordAck {
+        let held = self.held.entry(batch.cursor).or_default();
+        for (seq, _) in (batch.first_seq..).zip(&batch.items) {
+            if seq == held.len() as u64 + 1 {
+                held.push(seq);
+            }
+        }
+        let at = |cursor: u32| self.held.get(&cursor).map_or(0, Vec::len) as u64;
+        let (trunk_seq, bulk_seq) = (at(1), at(2));
+        let epoch_id = EPOCH_ID.0.to_vec();
+        RecordAck {
+            epoch: batch.epoch,
+            trunk_seq,
+            bulk_seq,
+            epochs: vec![EpochHeld {
+                epoch: 1,
+                epoch_id,
+                trunk_seq,
+                bulk_seq,
+            }],
+            ..RecordAck::default()
+        }
+    }
+
+    /// One exchange: asks the lane until it sends, and lets `fate` say what the network does.
+    fn step(&mut self, fate: Fate) {
+        self.now = self.now.after(40_000);
+        while let Some(ask) = self.lane.poll(self.now) {
+            let batch = match ask {
+                Ask::Load(want) => {
+                    let stretch = self.load(want);
+                    self.lane.loaded(want, stretch, self.now);
+                    continue;
+                }
+                Ask::Send(batch) => batch,
+            };
+            if !matches!(fate, Fate::LoseBatch) {
+                let ack = self.ledger(&batch);
+                if matches!(fate, Fate::Repeat) {
+                    self.ledger(&batch);
+                }
+                if !matches!(fate, Fate::LoseAnswer) {
+                    self.lane.acked(&ack, self.now);
+                    return;
+                }
+            }
+            self.lane.failed(PeerFault::Unreachable, self.now);
+            return;
+        }
+    }
+
+    fn unsent(&self) -> Tally {
+        let mut tally = Tally::default();
+        for (at, class) in self.journal.iter().enumerate() {
+            let (trunk, bulk) = self.lane.positions(Epoch(1));
+            let acked = if class.cursor() == Cursor::Trunk {
+                trunk
+            } else {
+                bulk
+            };
+            if at as u64 + 1 > acked.0 {
+                tally.add(&record(*class).event);
+            }
+        }
+        tally
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Deliver,
+    LoseBatch,
+    LoseAnswer,
+    Repeat,
+}
+
+const FATES: [Fate; 4] = [
+    Fate::Deliver,
+    Fate::LoseBatch,
+    Fate::LoseAnswer,
+    Fate::Repeat,
+];
+
+fn drain(world: &mut World) {
+    for _ in 0..200 {
+        if world.lane.is_drained() {
+            return;
+        }
+        world.step(Fate::Deliver);
+    }
+    panic!("the lane did not drain");
+}
+
+fn check_end(world: &World) {
+    let all: Vec<u64> = (1..=world.journal.len() as u64).collect();
+    for cursor in Cursor::ALL {
+        let held = world
+            .held
+            .get(&(cursor as u32))
+            .cloned()
+            .unwrap_or_default();
+        assert_eq!(held, all, "{cursor:?}");
+    }
+    assert_eq!(*world.lane.unsent(), Tally::default());
+}
+
+/// Every way the network can treat the first five exchanges ends in the same place.
+#[test]
+fn any_loss_or_repeat_of_the_first_messages_ends_the_same() {
+    for code in 0..4usize.pow(5) {
+        let mut world = World::new();
+        for class in [Class::Money, Class::Journey, Class::Money] {
+            world.sell(class);
+        }
+        for place in 0..5 {
+            world.step(FATES[code / 4usize.pow(place) % 4]);
+            assert_eq!(
+                *world.lane.unsent(),
+                world.unsent(),
+                "fates {code}, exchange {place}"
+            );
+        }
+        drain(&mut world);
+        check_end(&world);
+    }
+}
+
+#[test]
+fn chat_never_stands_before_a_sale() {
+    let mut world = World::new();
+    (0..100).for_each(|_| world.sell(Class::Ambient));
+    drain(&mut world);
+    (0..10_000).for_each(|_| world.sell(Class::Ambient));
+    world.sell(Class::Money);
+    world.step(Fate::Deliver);
+    world.step(Fate::Deliver);
+    world.step(Fate::Deliver);
+    assert_eq!(world.lane.unsent().sales, 0);
+    assert!(
+        world.lane.unsent().records > 1_000,
+        "the chat is still waiting"
+    );
+}
+
+#[test]
+fn an_answer_beyond_the_head_or_for_another_epoch_moves_nothing() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    let Some(Ask::Load(want)) = world.lane.poll(world.now) else {
+        panic!("work waits")
+    };
+    let stretch = world.load(want);
+    world.lane.loaded(want, stretch, world.now);
+    let Some(Ask::Send(batch)) = world.lane.poll(world.now) else {
+        panic!("a batch is ready")
+    };
+    let mut ack = world.ledger(&batch);
+    ack.trunk_seq = 99;
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.positions(Epoch(1)).0, Seq::NONE);
+    assert_eq!(world.lane.nonsense(), 1);
+    drain(&mut world);
+    check_end(&world);
+}
+
+#[test]
+fn a_ledger_that_forgot_is_filled_again() {
+    let mut world = World::new();
+    (0..5).for_each(|_| world.sell(Class::Money));
+    drain(&mut world);
+    for held in world.held.values_mut() {
+        held.truncate(2);
+    }
+    world.sell(Class::Money);
+    drain(&mut world);
+    check_end(&world);
+}
+
+proptest! {
+    /// Whatever happens between sales, what is unsent is exactly what the ledger did not
+    /// acknowledge, and in the end it holds each record once, in order.
+    #[test]
+    fn unsent_is_exact_and_all_arrives(
+        script in prop::collection::vec((0usize..4, 0usize..3), 1..60),
+    ) {
+        let mut world = World::new();
+        for (fate, sales) in script {
+            for turn in 0..sales {
+                world.sell(if turn == 0 { Class::Money } else { Class::Journey });
+            }
+            world.step(FATES[fate]);
+            prop_assert_eq!(world.lane.unsent(), &world.unsent());
+        }
+        drain(&mut world);
+        check_end(&world);
+    }
+}

@@ -1,0 +1,639 @@
+//! Posting rules: a fact and what is known around it to balanced entries and breaks.
+//!
+//! Pure: the same fact and context give the same entries, whenever they are asked for. When a later
+//! fact changes the context, the caller posts again and reverses what is no longer made.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::breaks::{Break, BreakClass};
+use super::entry::EntryFault;
+use super::{Account, Balanced, Chart, Commodity, Entry, Fact, FieldHash, Rule};
+use crate::event::{self, Event, Line};
+use crate::id::{PopupId, RigId, Sku, StockPlace};
+use crate::money::{Currency, Money};
+
+/// What the books know about stock beyond one fact.
+pub trait StockContext {
+    /// Whether the popup keeps stock of this SKU: somebody received or allocated it.
+    fn stocked(&self, popup: &PopupId, sku: &Sku) -> bool;
+    /// Whether items of this SKU were ever set aside for this rig.
+    fn granted(&self, popup: &PopupId, sku: &Sku, rig: &RigId) -> bool;
+}
+
+/// What one fact makes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Posted {
+    /// Entries, in the order of their rules.
+    pub entries: Vec<Balanced<Entry>>,
+    /// Differences found in the fact alone.
+    pub breaks: Vec<Break>,
+}
+
+type Legs = Vec<(Account, Commodity, i128)>;
+
+impl Posted {
+    fn add(&mut self, fact: &Fact, rule: Rule, legs: Legs) -> Result<(), EntryFault> {
+        let entry = Balanced::new(fact.id, rule, fact.occurred_ms, legs)?;
+        self.entries.extend(entry);
+        Ok(())
+    }
+}
+
+/// A sale taken apart: what was paid, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaleParts {
+    /// Tendered (G).
+    pub paid: i128,
+    /// Tax in it (X).
+    pub tax: i128,
+    /// Tip in it (P).
+    pub tip: i128,
+    /// Goods, before tax (N).
+    pub goods: i128,
+    /// Paid by a token (V).
+    pub token: i128,
+    /// What the lines claim beyond what was paid, 0 when they add up.
+    pub off: i128,
+}
+
+impl SaleParts {
+    /// Takes a capture apart. Where lines do not add up, the money tendered is the truth.
+    #[must_use]
+    pub fn of(sale: &event::PaymentCaptured) -> Self {
+        let amount = |value: Option<event::Minor>| value.map_or(0, |minor| i128::from(minor.0));
+        let paid = i128::from(sale.amount.0);
+        let (tax, tip) = (amount(sale.tax), amount(sale.tip));
+        let rest = paid - tax - tip;
+        let lines = sale.lines.as_deref().unwrap_or_default();
+        let claimed = sum_lines(lines);
+        let (goods, token, off) = match (lines.is_empty(), sale.token.is_some()) {
+            (true, _) => (rest, 0, 0),
+            (false, true) if claimed >= rest => (claimed, claimed - rest, 0),
+            (false, _) => (rest, 0, claimed - rest),
+        };
+        Self {
+            paid,
+            tax,
+            tip,
+            goods,
+            token,
+            off,
+        }
+    }
+}
+
+fn sum_lines(lines: &[Line]) -> i128 {
+    lines.iter().map(|line| i128::from(line.amount)).sum()
+}
+
+/// What a refund is posted against.
+#[derive(Debug, Clone)]
+pub struct RefundContext<'a> {
+    /// The sale it refunds, when the ledger knows it.
+    pub sale: Option<&'a Fact>,
+    /// Refunded of that sale by refunds before this one in canonical order, minor units.
+    pub before: i128,
+}
+
+/// Posts a fact. Refunds need their own context and come through [`refund`]; counts come through
+/// [`count`]. Facts whose rules belong to later stages of the books make nothing.
+pub fn post(fact: &Fact, stock: &dyn StockContext) -> Result<Posted, EntryFault> {
+    match &fact.event {
+        Event::PaymentCaptured(sale) => capture(fact, sale, stock),
+        Event::BooksAdjusted(manual) => manual_entry(fact, manual),
+        Event::InventoryReceived(of) => {
+            let to = place(of.to.as_ref());
+            stock_move(fact, Rule::StockIn, &of.sku, of.qty.0, to, world())
+        }
+        Event::InventoryAllocated(of) => {
+            let rig = fact.position.rig.as_str();
+            let to = of.to.as_ref().map_or(rig, StockPlace::as_str);
+            let (to, from) = (place_named(to), place(of.from.as_ref()));
+            stock_move(fact, Rule::StockIn, &of.sku, of.qty.0, to, from)
+        }
+        Event::InventoryMoved(of) => {
+            let (to, from) = (place(of.to.as_ref()), place(of.from.as_ref()));
+            stock_move(fact, Rule::StockIn, &of.sku, of.qty.0, to, from)
+        }
+        Event::InventoryAdjusted(of) => adjust(fact, of),
+        Event::CheckoutStarted(_)
+        | Event::CheckoutCompleted(_)
+        | Event::CheckoutAbandoned(_)
+        | Event::PaymentAuthorized(_)
+        | Event::PaymentFailed(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
+        | Event::InventoryCounted(_)
+        | Event::OrderFulfilled(_)
+        | Event::TokenIssued(_)
+        | Event::TokenRedeemed(_)
+        | Event::TokenVoided(_)
+        | Event::ChatMessage(_)
+        | Event::AudienceSampled(_)
+        | Event::ProductViewed(_)
+        | Event::CartAdded(_)
+        | Event::DropOpened(_)
+        | Event::DropClosed(_)
+        | Event::RigSampled(_)
+        | Event::System(_) => Ok(Posted::default()),
+    }
+}
+
+fn capture(
+    fact: &Fact,
+    sale: &event::PaymentCaptured,
+    stock: &dyn StockContext,
+) -> Result<Posted, EntryFault> {
+    let mut posted = Posted::default();
+    let parts = SaleParts::of(sale);
+    let money = || Commodity::Money(sale.currency);
+    let payee = sale.creator.as_ref().map_or("house", |who| who.as_str());
+    let (rule, tendered) = tender(fact, sale);
+    let legs = [
+        (tendered, money(), parts.paid),
+        (Account::plain(Chart::TokenClearing), money(), parts.token),
+        (Account::plain(Chart::Sales), money(), -parts.goods),
+        (Account::plain(Chart::Tax), money(), -parts.tax),
+        (Account::of(Chart::Tips, payee), money(), -parts.tip),
+    ];
+    posted.add(fact, rule, legs.into())?;
+    posted.breaks.extend(basket(fact, sale, &parts));
+
+    let rig = &fact.position.rig;
+    let mut legs = Legs::new();
+    for line in sale.lines.as_deref().unwrap_or_default() {
+        if !stock.stocked(&fact.popup, &line.sku) {
+            continue;
+        }
+        let from = match stock.granted(&fact.popup, &line.sku, rig) {
+            true => Account::of(Chart::StockRights, rig.as_str()),
+            false => Account::plain(Chart::StockPool),
+        };
+        push_move(
+            &mut legs,
+            &line.sku,
+            line.qty,
+            Account::plain(Chart::StockSold),
+            from,
+        );
+    }
+    posted.add(fact, Rule::SaleStock, legs)?;
+    Ok(posted)
+}
+
+/// Where the money of a sale stands until somebody confirms it.
+fn tender(fact: &Fact, sale: &event::PaymentCaptured) -> (Rule, Account) {
+    let rig = &fact.position.rig;
+    let provider = sale.provider.as_ref().map(|name| name.as_str());
+    if is_cash(sale) {
+        let till = Account::of(Chart::CashTill, rig.as_str());
+        (Rule::CapturedCash, till)
+    } else if sale.offline == Some(true) {
+        let stored = Account::at_provider(Chart::OfflineStored, rig, provider);
+        (Rule::CapturedOffline, stored)
+    } else {
+        let claim = Account::at_provider(Chart::EdgeCaptured, rig, provider);
+        (Rule::Captured, claim)
+    }
+}
+
+fn is_cash(sale: &event::PaymentCaptured) -> bool {
+    sale.method.as_str().eq_ignore_ascii_case("cash")
+}
+
+fn basket(fact: &Fact, sale: &event::PaymentCaptured, parts: &SaleParts) -> Option<Break> {
+    if parts.off == 0 {
+        return None;
+    }
+    let off = i64::try_from(parts.off).ok()?;
+    let keys = keys(fact, sale.payment.as_str());
+    let by = Money::new(off, sale.currency);
+    let (class, sentence) = match sale.token {
+        Some(_) => (
+            BreakClass::TokenValue,
+            format!(
+                "Order {} was paid beyond its lines although a token was used; the lines differ \
+                 by {by}.",
+                sale.order
+            ),
+        ),
+        None => (
+            BreakClass::Basket,
+            format!(
+                "Order {}: the lines, tax and tip differ from what was paid by {by}. The books \
+                 count what was paid.",
+                sale.order
+            ),
+        ),
+    };
+    let stands = Account::plain(Chart::Sales);
+    Some(
+        Break::new(class, keys, sentence)
+            .amounting(Commodity::Money(sale.currency), off, Some(stands))
+            .evident([position_text(fact)].into()),
+    )
+}
+
+/// Posts a refund against its sale, or all to returns while the sale is unknown.
+pub fn refund(
+    fact: &Fact,
+    asked: &event::PaymentRefunded,
+    context: &RefundContext<'_>,
+    stock: &dyn StockContext,
+) -> Result<Posted, EntryFault> {
+    let mut posted = Posted::default();
+    let amount = i128::from(asked.amount.0);
+    let money = || Commodity::Money(asked.currency);
+    let sale = context.sale.and_then(|sale| {
+        let Event::PaymentCaptured(data) = &sale.event else {
+            return None;
+        };
+        (data.currency == asked.currency).then_some((sale, data))
+    });
+    let (goods, tax, tip) = match sale {
+        Some((sale, data)) => refund_parts(sale, data, context.before, amount),
+        None => (amount, 0, 0),
+    };
+    let (payee, cash) = match sale {
+        Some((_, data)) => (data.creator.as_ref().map(|who| who.as_str()), is_cash(data)),
+        None => (None, false),
+    };
+    let owed = match cash {
+        true => Account::of(Chart::CashTill, fact.position.rig.as_str()),
+        false => Account::plain(Chart::RefundPayable),
+    };
+    let legs = [
+        (Account::plain(Chart::Returns), money(), goods),
+        (Account::plain(Chart::Tax), money(), tax),
+        (
+            Account::of(Chart::Tips, payee.unwrap_or("house")),
+            money(),
+            tip,
+        ),
+        (owed, money(), -amount),
+    ];
+    posted.add(fact, Rule::Refund, legs.into())?;
+
+    // Goods that came back are on the shelf again; they come from "sold" when the sale is known.
+    let mut legs = Legs::new();
+    for line in asked.lines.as_deref().unwrap_or_default() {
+        if stock.stocked(&fact.popup, &line.sku) {
+            let from = match context.sale {
+                Some(_) => Account::plain(Chart::StockSold),
+                None => world(),
+            };
+            let pool = Account::plain(Chart::StockPool);
+            push_move(&mut legs, &line.sku, line.qty, pool, from);
+        }
+    }
+    posted.add(fact, Rule::StockBack, legs)?;
+    Ok(posted)
+}
+
+/// How much of a refund falls on goods, tax and tip. Cumulative: the parts of all refunds so far
+/// are split, and what earlier ones took is taken off, so that the last refund meets the sale
+/// exactly. What goes beyond the sale falls on goods.
+fn refund_parts(
+    sale: &Fact,
+    data: &event::PaymentCaptured,
+    before: i128,
+    amount: i128,
+) -> (i128, i128, i128) {
+    let parts = SaleParts::of(data);
+    let wholes = [parts.goods - parts.token, parts.tax, parts.tip];
+    let split = |refunded: i128| split_largest_remainder(sale, refunded.min(parts.paid), wholes);
+    if parts.paid <= 0 || wholes.iter().any(|whole| *whole < 0) {
+        return (amount, 0, 0);
+    }
+    let (now, then) = (split(before + amount), split(before));
+    let (tax, tip) = (now[1] - then[1], now[2] - then[2]);
+    (amount - tax - tip, tax, tip)
+}
+
+/// `refunded` over the wholes in their proportion; Σ parts = `refunded`. Left-over units go to the
+/// largest remainders, ties by a hash of fact and part so that no part is favoured over a day.
+fn split_largest_remainder(sale: &Fact, refunded: i128, wholes: [i128; 3]) -> [i128; 3] {
+    let total: i128 = wholes.iter().sum();
+    let mut parts = wholes.map(|whole| refunded * whole / total);
+    let left = refunded - parts.iter().sum::<i128>();
+    let mut order: Vec<(i128, [u8; 8], usize)> = wholes
+        .iter()
+        .enumerate()
+        .map(|(at, whole)| {
+            let tie = FieldHash::new("popwatch.part.v1")
+                .field(&sale.id.0)
+                .field(&at.to_le_bytes())
+                .finish();
+            (-(refunded * whole % total), tie, at)
+        })
+        .collect();
+    order.sort_unstable();
+    for (_, _, at) in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
+        parts[at] += 1;
+    }
+    parts
+}
+
+fn manual_entry(fact: &Fact, manual: &event::BooksAdjusted) -> Result<Posted, EntryFault> {
+    let mut posted = Posted::default();
+    let (amount, money) = (manual.amount.0, Commodity::Money(manual.currency));
+    let clearing = Account::plain(Chart::ManualClearing);
+    let legs = [
+        (clearing.clone(), money.clone(), i128::from(amount)),
+        (
+            Account::plain(Chart::Manual),
+            money.clone(),
+            -i128::from(amount),
+        ),
+    ];
+    posted.add(fact, Rule::Manual, legs.into())?;
+    let sentence = format!(
+        "A manual entry of {} was booked on {}. It does not count as revenue.",
+        Money::new(amount, manual.currency),
+        fact.position.rig
+    );
+    posted.breaks.push(
+        Break::new(
+            BreakClass::Manual,
+            keys(fact, &fact.id.to_string()),
+            sentence,
+        )
+        .amounting(money, amount, Some(clearing))
+        .evident([position_text(fact)].into()),
+    );
+    Ok(posted)
+}
+
+fn adjust(fact: &Fact, of: &event::InventoryAdjusted) -> Result<Posted, EntryFault> {
+    let damaged = of
+        .reason
+        .as_ref()
+        .is_some_and(|reason| reason.as_str().eq_ignore_ascii_case("damaged"));
+    let qty = of.qty.0;
+    let other = match damaged && qty < 0 {
+        true => Chart::StockDamaged,
+        false => Chart::StockAdjust,
+    };
+    let shelf = match qty < 0 {
+        true => place(of.from.as_ref()),
+        false => place(of.to.as_ref()),
+    };
+    // A place that is not on the shelf cannot gain or lose by an adjustment.
+    let shelf = match shelf.of.is_on_hand() {
+        true => shelf,
+        false => Account::plain(Chart::StockPool),
+    };
+    stock_move(
+        fact,
+        Rule::StockAdjust,
+        &of.sku,
+        qty,
+        shelf,
+        Account::plain(other),
+    )
+}
+
+/// Posts the certain skew of a count, and names it.
+pub fn count(
+    fact: &Fact,
+    sku: &Sku,
+    expected: i64,
+    counted: i64,
+    certain: i64,
+) -> Result<Posted, EntryFault> {
+    if certain == 0 {
+        return Ok(Posted::default());
+    }
+    let adjust = Account::plain(Chart::StockAdjust);
+    let pool = Account::plain(Chart::StockPool);
+    let mut posted = stock_move(fact, Rule::StockAdjust, sku, certain, pool, adjust.clone())?;
+    let (size, word) = (
+        certain.unsigned_abs(),
+        if certain < 0 { "missing" } else { "too many" },
+    );
+    let items = if size == 1 { "item" } else { "items" };
+    let sentence = format!(
+        "{sku}: {counted} counted where {expected} should be; {size} {items} {word}, and no \
+         record says why."
+    );
+    let keys = keys(fact, &fact.id.to_string());
+    posted.breaks.push(
+        Break::new(BreakClass::Count, keys, sentence)
+            .amounting(Commodity::Units(sku.clone()), certain, Some(adjust))
+            .evident([position_text(fact)].into()),
+    );
+    Ok(posted)
+}
+
+/// The lost value of one currency on one rig: money that was taken, though nobody can say for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostValue {
+    /// Captured minus refunded that no held record explains, minor units.
+    pub amount: i64,
+    /// Of what.
+    pub currency: Currency,
+}
+
+/// Posts the value of a lost range (R50) and names it.
+pub fn gap_value(
+    fact: super::FactId,
+    popup: &PopupId,
+    rig: &RigId,
+    epoch: u32,
+    (first, last): (u64, u64),
+    lost: &LostValue,
+    occurred_ms: i64,
+) -> Result<Posted, EntryFault> {
+    let money = Commodity::Money(lost.currency);
+    let keys = [
+        popup.to_string(),
+        rig.to_string(),
+        epoch.to_string(),
+        first.to_string(),
+        last.to_string(),
+        lost.currency.to_string(),
+    ];
+    let records = last - first + 1;
+    let sentence = format!(
+        "{rig} lost {records} {} ({first} to {last} of its run {epoch}); they were worth {}.",
+        if records == 1 { "record" } else { "records" },
+        Money::new(lost.amount, lost.currency)
+    );
+    let named = Break::new(BreakClass::GapValue, keys.into(), sentence)
+        .suspended(money.clone(), lost.amount)
+        .evident([format!("{rig}/{epoch}/{first}-{last}")].into());
+    let suspense = named.held_in.clone().expect("a suspended break has one");
+    let claim = Account::at_provider(Chart::EdgeCaptured, rig, Some("gap"));
+    let legs = [
+        (claim, money.clone(), i128::from(lost.amount)),
+        (suspense, money, -i128::from(lost.amount)),
+    ];
+    let entry = Balanced::new(fact, Rule::GapValue, occurred_ms, legs)?;
+    Ok(Posted {
+        entries: entry.into_iter().collect(),
+        breaks: [named].into(),
+    })
+}
+
+/// A refund of a sale nobody knows (E-ORPHAN).
+#[must_use]
+pub fn orphan(fact: &Fact, asked: &event::PaymentRefunded) -> Break {
+    let amount = asked.amount.0;
+    let sentence = format!(
+        "Refund {} of {} names a sale that is not in these books.",
+        asked.refund,
+        Money::new(amount, asked.currency)
+    );
+    Break::new(
+        BreakClass::Orphan,
+        keys(fact, asked.refund.as_str()),
+        sentence,
+    )
+    .amounting(
+        Commodity::Money(asked.currency),
+        amount,
+        Some(Account::plain(Chart::Returns)),
+    )
+    .evident([position_text(fact)].into())
+}
+
+/// What a fact is worth to whoever compares two of them: captured or refunded money, `None` for
+/// facts without.
+#[must_use]
+pub fn worth(event: &Event) -> Option<Money> {
+    if let Event::PaymentCaptured(sale) = event {
+        Some(Money::new(sale.amount.0, sale.currency))
+    } else if let Event::PaymentRefunded(asked) = event {
+        Some(Money::new(asked.amount.0, asked.currency))
+    } else if let Event::BooksAdjusted(manual) = event {
+        Some(Money::new(manual.amount.0, manual.currency))
+    } else {
+        None
+    }
+}
+
+fn keys(fact: &Fact, id: &str) -> Vec<String> {
+    [fact.popup.to_string(), id.to_string()].into()
+}
+
+/// A position as evidence: `rig/epoch/seq`.
+#[must_use]
+pub fn position_text(fact: &Fact) -> String {
+    let at = &fact.position;
+    format!("{}/{}/{}", at.rig, at.epoch, at.seq)
+}
+
+fn world() -> Account {
+    Account::plain(Chart::StockWorld)
+}
+
+fn place(named: Option<&StockPlace>) -> Account {
+    place_named(named.map_or("pool", StockPlace::as_str))
+}
+
+/// The account of a place: pool, sold, damaged, returned, world, or a rig.
+fn place_named(name: &str) -> Account {
+    match name {
+        "pool" => Account::plain(Chart::StockPool),
+        "sold" => Account::plain(Chart::StockSold),
+        "handed_over" => Account::plain(Chart::StockHandedOver),
+        "returned" => Account::plain(Chart::StockReturned),
+        "damaged" => Account::plain(Chart::StockDamaged),
+        "world" => world(),
+        rig => Account::of(Chart::StockRights, rig),
+    }
+}
+
+/// The rig that a stock fact sets items aside for.
+#[must_use]
+pub fn grantee(fact: &Fact) -> Option<(Sku, String)> {
+    let (sku, to) = if let Event::InventoryReceived(of) = &fact.event {
+        (&of.sku, place(of.to.as_ref()))
+    } else if let Event::InventoryMoved(of) = &fact.event {
+        (&of.sku, place(of.to.as_ref()))
+    } else if let Event::InventoryAllocated(of) = &fact.event {
+        let rig = fact.position.rig.as_str();
+        let to = of.to.as_ref().map_or(rig, StockPlace::as_str);
+        (&of.sku, place_named(to))
+    } else {
+        return None;
+    };
+    (to.of == Chart::StockRights).then(|| (sku.clone(), to.part))
+}
+
+/// The SKU a fact makes stocked.
+#[must_use]
+pub fn supplied(fact: &Fact) -> Option<&Sku> {
+    if let Event::InventoryReceived(of) = &fact.event {
+        Some(&of.sku)
+    } else if let Event::InventoryAllocated(of) = &fact.event {
+        Some(&of.sku)
+    } else {
+        None
+    }
+}
+
+/// The SKUs whose stock depends on a fact, in order, each once.
+#[must_use]
+pub fn skus(fact: &Fact) -> Vec<Sku> {
+    let mut skus: Vec<Sku> = if let Event::PaymentCaptured(sale) = &fact.event {
+        line_skus(sale.lines.as_deref())
+    } else if let Event::PaymentRefunded(asked) = &fact.event {
+        line_skus(asked.lines.as_deref())
+    } else {
+        stock_sku(&fact.event).cloned().into_iter().collect()
+    };
+    skus.sort_unstable();
+    skus.dedup();
+    skus
+}
+
+fn stock_sku(event: &Event) -> Option<&Sku> {
+    if let Event::InventoryReceived(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryAllocated(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryMoved(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryAdjusted(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryCounted(of) = event {
+        Some(&of.sku)
+    } else {
+        None
+    }
+}
+
+fn line_skus(lines: Option<&[Line]>) -> Vec<Sku> {
+    lines
+        .unwrap_or_default()
+        .iter()
+        .map(|line| line.sku.clone())
+        .collect()
+}
+
+fn stock_move(
+    fact: &Fact,
+    rule: Rule,
+    sku: &Sku,
+    qty: i64,
+    to: Account,
+    from: Account,
+) -> Result<Posted, EntryFault> {
+    let mut legs = Legs::new();
+    push_move(&mut legs, sku, qty, to, from);
+    let mut posted = Posted::default();
+    posted.add(fact, rule, legs)?;
+    Ok(posted)
+}
+
+fn push_move(legs: &mut Legs, sku: &Sku, qty: i64, to: Account, from: Account) {
+    let units = || Commodity::Units(sku.clone());
+    legs.push((to, units(), i128::from(qty)));
+    legs.push((from, units(), -i128::from(qty)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,394 @@
+//! What a region holds of one popup: cells as their bytes, by rig, epoch, life and minute, and the
+//! running state of the view.
+#![deny(clippy::float_arithmetic)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use prost::Message;
+
+use super::replace_older;
+use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
+use crate::code::Code;
+use crate::event::system::PopupPolicy;
+use crate::id::EpochId;
+use crate::lane::{Beacon, Cut};
+use crate::limits;
+use crate::time::Now;
+use crate::view::{Live, Shift, Standing};
+
+/// A cell as it came.
+#[derive(Debug, Clone)]
+struct Held {
+    edition: Edition,
+    bytes: Vec<u8>,
+}
+
+/// One life of a rig's journal.
+#[derive(Debug, Clone, Default)]
+struct Life {
+    cells: BTreeMap<u32, Held>,
+    to_seq: u64,
+    clear_ms: Option<i64>,
+    /// A cell was refused since the cut last stood still: it must stand still once more.
+    tainted: bool,
+}
+
+/// One rig in one popup. Of the lives of an epoch the one with the smallest id counts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rig {
+    epochs: BTreeMap<u32, BTreeMap<EpochId, Life>>,
+    beacon: Option<Beacon>,
+    forked: bool,
+}
+
+/// One popup.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holding {
+    policy: Option<PopupPolicy>,
+    rigs: BTreeMap<String, Rig>,
+    minutes: BTreeMap<u32, usize>,
+    live: Live,
+    fingerprint: u128,
+    silent: BTreeSet<String>,
+    revision: u64,
+}
+
+/// What became of a cell. Bytes `grown` and `shrunk` are those of the memory.
+pub(super) enum Taken {
+    /// It is the newest of its key now.
+    Newest { grown: usize, shrunk: usize },
+    /// It is no newer than what is held.
+    Stale,
+    /// It has the version of the held one and other bytes; the greater digest stays.
+    Forked { grown: usize, shrunk: usize },
+}
+
+impl Rig {
+    /// What is known of this rig beyond its cells. `wide` is its beacon for all popups.
+    pub(super) fn standing<'a>(
+        &'a self,
+        name: &'a str,
+        wide: Option<&'a Beacon>,
+        heard: Now,
+        silent: bool,
+    ) -> Standing<'a> {
+        let newest = |beacon: &&Beacon| (beacon.epoch, beacon.number);
+        let own = self.beacon.as_ref();
+        let beacon = own.into_iter().chain(wide).max_by_key(newest);
+        let held = self.epochs.keys().next_back().copied();
+        let epoch = held.into_iter().chain(beacon.map(|said| said.epoch)).max();
+        let epoch = epoch.unwrap_or(0);
+        let counting = |lives: &'a BTreeMap<EpochId, Life>| lives.first_key_value();
+        let current = self.epochs.get(&epoch).and_then(counting);
+        let cut = self.epochs.values().rev().filter_map(counting);
+        let forked = self.forked || self.epochs.values().any(|lives| lives.len() > 1);
+        Standing {
+            rig: name,
+            epoch,
+            have_seq: current.map_or(0, |(_, life)| life.to_seq),
+            clear_ms: cut.into_iter().find_map(|(_, life)| life.clear_ms),
+            beacon,
+            backlog: own.or(wide),
+            heard,
+            silent,
+            forked,
+        }
+    }
+
+    fn lives(&self) -> usize {
+        self.epochs.values().map(BTreeMap::len).sum()
+    }
+}
+
+impl Holding {
+    pub(super) fn policy(&self) -> Option<&PopupPolicy> {
+        self.policy.as_ref()
+    }
+
+    pub(super) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    pub(super) fn rigs(&self) -> impl Iterator<Item = (&String, &Rig)> {
+        self.rigs.iter()
+    }
+
+    pub(super) fn has_rig(&self, rig: &str) -> bool {
+        self.rigs.contains_key(rig)
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn changed(&mut self) {
+        self.revision += 1;
+    }
+
+    /// The sum of the digests of all counting cells: equal sets of cells, equal sum.
+    pub(super) fn fingerprint(&self) -> [u8; 16] {
+        self.fingerprint.to_le_bytes()
+    }
+
+    /// The greater version is in force; of two policies with one version, the greater bytes.
+    pub(super) fn learn(&mut self, policy: &PopupPolicy) -> bool {
+        let rank = |of: &PopupPolicy| (of.version, of.encode_to_vec());
+        if self
+            .policy
+            .as_ref()
+            .is_some_and(|held| rank(held) >= rank(policy))
+        {
+            return false;
+        }
+        self.policy = Some(policy.clone());
+        true
+    }
+
+    /// Takes a beacon about this popup; false when it is no newer or passes a bound.
+    pub(super) fn hear(&mut self, beacon: &Beacon) -> bool {
+        if !self.has_rig(&beacon.rig) {
+            if self.rigs.len() >= limits::REGION_RIGS_MAX {
+                return false;
+            }
+            self.rigs.insert(beacon.rig.clone(), Rig::default());
+        }
+        let rig = self.rigs.get_mut(&beacon.rig);
+        rig.is_some_and(|rig| replace_older(&mut rig.beacon, beacon))
+    }
+
+    /// Makes room for a life; false when a bound is passed. A life whose id is smaller than the one
+    /// that counted takes its place.
+    pub(super) fn admit(&mut self, name: &str, epoch: u32, id: EpochId) -> bool {
+        let room = self.rigs.len() < limits::REGION_RIGS_MAX;
+        if !self.has_rig(name) && !room {
+            return false;
+        }
+        let rig = self.rigs.entry(String::from(name)).or_default();
+        let full = rig.lives() >= limits::REGION_EPOCHS_MAX;
+        let known = rig.epochs.get(&epoch);
+        if known.is_some_and(|lives| lives.contains_key(&id)) {
+            return true;
+        }
+        if full {
+            return false;
+        }
+        let lives = rig.epochs.entry(epoch).or_default();
+        let unseated = lives.first_key_value().filter(|(first, _)| id < **first);
+        if let Some((_, life)) = unseated {
+            for held in life.cells.values() {
+                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+            }
+        }
+        lives.insert(id, Life::default());
+        true
+    }
+
+    /// Keeps a cell of an admitted life when it is the greater by (version, digest), `room` bytes
+    /// permitting.
+    pub(super) fn take(
+        &mut self,
+        cell: &Cell,
+        bytes: &[u8],
+        id: EpochId,
+        room: usize,
+    ) -> Result<Taken, Code> {
+        let fits = self.minutes.len() < limits::REGION_MINUTES_MAX
+            || self.minutes.contains_key(&cell.minute);
+        let rig = self.rigs.get_mut(&cell.rig).ok_or(Code::Defect)?;
+        let lives = rig.epochs.get_mut(&cell.epoch).ok_or(Code::Defect)?;
+        let counts = lives
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == id);
+        let life = lives.get_mut(&id).ok_or(Code::Defect)?;
+        let digest = digest_of(bytes);
+        let held = life.cells.get(&cell.minute);
+        let edition = (cell.version, digest);
+        let forked = held.is_some_and(|held| cell::forked(&held.edition, &edition));
+        let newer = held.is_none_or(|held| cell::join(&held.edition, &edition) == Join::Take);
+        let news = forked && !rig.forked;
+        rig.forked |= forked;
+        if !newer {
+            return Ok(match (forked, news) {
+                (true, true) => Taken::Forked {
+                    grown: 0,
+                    shrunk: 0,
+                },
+                (true, false) | (false, _) => Taken::Stale,
+            });
+        }
+        let shrunk = held.map_or(0, |held| held.bytes.len());
+        if !fits || bytes.len() > room + shrunk {
+            return Err(Code::RegionFull);
+        }
+        let fresh = Held {
+            edition,
+            bytes: bytes.to_vec(),
+        };
+        if counts {
+            if let Some(held) = held {
+                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+            }
+            self.live.shift(Shift::Add, cell);
+            self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
+        }
+        if life.cells.insert(cell.minute, fresh).is_none() {
+            *self.minutes.entry(cell.minute).or_default() += 1;
+        }
+        let grown = bytes.len();
+        Ok(if forked {
+            Taken::Forked { grown, shrunk }
+        } else {
+            Taken::Newest { grown, shrunk }
+        })
+    }
+
+    /// Remembers that a cell of this life was refused.
+    pub(super) fn taint(&mut self, rig: &str, epoch: u32, id: EpochId) {
+        if let Some(life) = self.life_mut(rig, epoch, id) {
+            life.tainted = true;
+        }
+    }
+
+    /// Moves the cut when everything up to its start was received; whether anything changed.
+    pub(super) fn advance(&mut self, cut: &Cut, id: EpochId) -> bool {
+        let Some(life) = self.life_mut(&cut.rig, cut.epoch, id) else {
+            return false;
+        };
+        if cut.to_seq < cut.from_seq || cut.from_seq > life.to_seq || cut.to_seq < life.to_seq {
+            return false;
+        }
+        if life.tainted {
+            // The last batch of a set ends the taint: the rig sees where the cut stands and sends
+            // all from there again.
+            life.tainted = cut.to_seq == cut.from_seq;
+            return false;
+        }
+        let before = (life.to_seq, life.clear_ms);
+        life.to_seq = cut.to_seq;
+        // 0 is a sender that has not sent everything once yet.
+        life.clear_ms = life
+            .clear_ms
+            .max(Some(cut.clear_ms).filter(|clear_ms| *clear_ms > 0));
+        before != (life.to_seq, life.clear_ms)
+    }
+
+    /// (to_seq, clear_ms) of one life, zeros when there is none.
+    pub(super) fn cut(&self, rig: &str, epoch: u32, id: EpochId) -> (u64, i64) {
+        let lives = self.rigs.get(rig).and_then(|rig| rig.epochs.get(&epoch));
+        let life = lives.and_then(|lives| lives.get(&id));
+        life.map_or((0, 0), |life| (life.to_seq, life.clear_ms.unwrap_or(0)))
+    }
+
+    /// Takes note of who is silent; a change is a change of the view.
+    pub(super) fn watch_silence(&mut self, is_silent: impl Fn(&str) -> bool) {
+        let silent: BTreeSet<_> = self
+            .rigs
+            .keys()
+            .filter(|rig| is_silent(rig))
+            .cloned()
+            .collect();
+        if silent != self.silent {
+            self.silent = silent;
+            self.changed();
+        }
+    }
+
+    pub(super) fn digests(&self, popup: &str) -> BTreeMap<CellKey, (u64, Digest)> {
+        let key = |rig: &str, epoch: u32, minute: u32| CellKey {
+            popup: String::from(popup),
+            rig: String::from(rig),
+            epoch,
+            minute,
+        };
+        self.counting()
+            .map(|(rig, epoch, minute, held)| (key(rig, epoch, minute), held.edition))
+            .collect()
+    }
+
+    /// The state as it follows from the cells alone.
+    pub(super) fn cells(&self) -> Vec<Vec<u8>> {
+        self.counting()
+            .map(|(_, _, _, held)| held.bytes.clone())
+            .collect()
+    }
+
+    pub(super) fn recompute(&self) -> Live {
+        let mut live = Live::with_names(self.live.names().clone());
+        for (.., held) in self.counting() {
+            shift(&mut live, &mut 0, Shift::Add, held);
+        }
+        live
+    }
+
+    /// Replaces the running state when it differs from its recomputation; whether it did.
+    pub(super) fn repair(&mut self) -> bool {
+        let live = self.recompute();
+        let differs = live != self.live;
+        if differs {
+            self.live = live;
+            self.changed();
+        }
+        differs
+    }
+
+    pub(super) fn gauges(&self) -> Vec<(&'static str, usize, usize)> {
+        let lives = self.rigs.values().map(Rig::lives).max().unwrap_or(0);
+        let mut gauges = Vec::from(self.live.names().gauges());
+        gauges.extend([
+            ("rigs of a popup", self.rigs.len(), limits::REGION_RIGS_MAX),
+            ("epochs of a rig", lives, limits::REGION_EPOCHS_MAX),
+            (
+                "minutes of a popup",
+                self.minutes.len(),
+                limits::REGION_MINUTES_MAX,
+            ),
+        ]);
+        gauges
+    }
+
+    fn counting(&self) -> impl Iterator<Item = (&str, u32, u32, &Held)> {
+        self.rigs.iter().flat_map(|(name, rig)| {
+            let lives = rig.epochs.iter();
+            let counting = lives.filter_map(|(epoch, lives)| {
+                let (_, life) = lives.first_key_value()?;
+                Some((*epoch, life))
+            });
+            counting.flat_map(move |(epoch, life)| {
+                let cells = life.cells.iter();
+                cells.map(move |(minute, held)| (name.as_str(), epoch, *minute, held))
+            })
+        })
+    }
+
+    fn life_mut(&mut self, rig: &str, epoch: u32, id: EpochId) -> Option<&mut Life> {
+        let lives = self.rigs.get_mut(rig)?.epochs.get_mut(&epoch)?;
+        lives.get_mut(&id)
+    }
+}
+
+/// Adds a held cell to the running state, or takes it away.
+fn shift(live: &mut Live, fingerprint: &mut u128, by: Shift, held: &Held) {
+    let cell = Cell::decode(&*held.bytes).expect("only bytes that decoded are held");
+    live.shift(by, &cell);
+    let digest = u128::from_le_bytes(held.edition.1);
+    *fingerprint = match by {
+        Shift::Add => fingerprint.wrapping_add(digest),
+        Shift::Take => fingerprint.wrapping_sub(digest),
+    };
+}
+
+#[cfg(test)]
+impl Holding {
+    /// Counts the first cell twice, as a defect would.
+    pub(super) fn damage(&mut self) {
+        let first = self.counting().next().map(|(.., held)| held.clone());
+        shift(
+            &mut self.live,
+            &mut 0,
+            Shift::Add,
+            &first.expect("the test holds a cell"),
+        );
+    }
+}

@@ -1,0 +1,428 @@
+//! The edge: folds what became durable, feeds its own page and both lanes, knows its own state.
+//!
+//! What always holds: only durable records come in, so nothing is shown, folded or shipped that a
+//! power cut could take back; the page on the rig is fed through the same messages as any region;
+//! no peer is ever waited for (L10).
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::event::Event;
+use crate::event::system::SystemEvent;
+use crate::fold::{EpochFold, Step};
+use crate::id::{Epoch, EpochId, JournalId, Position, RegionId, RigId, Seq};
+use crate::lane::cells_up::{CellsUp, Folds};
+use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
+use crate::lane::{
+    Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
+};
+use crate::limits::CELLS_DELAY_MS;
+use crate::record::Record;
+use crate::region::Region;
+use crate::time::{MonoMs, Now};
+
+/// A peer unreachable for longer than this counts as gone, ms.
+const OFFLINE_AFTER_MS: u64 = 2_000;
+/// Currencies named in one beacon.
+const BEACON_MONEY_ROWS: usize = 6;
+
+/// All that can happen to an edge.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// An epoch of the journal, oldest first, before any of its records.
+    Epoch {
+        /// Its number.
+        epoch: Epoch,
+        /// Its id.
+        epoch_id: EpochId,
+        /// What the journal remembers of the ledger's word: (trunk, bulk).
+        acked: (Seq, Seq),
+    },
+    /// A record became durable (or was read back at start).
+    Durable {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its seq.
+        seq: Seq,
+        /// What it says.
+        record: Arc<Record>,
+    },
+    /// The seqs of a past epoch end here, whatever is left of its records.
+    Ended {
+        /// The epoch.
+        epoch: Epoch,
+        /// Its last seq that counts.
+        last: Seq,
+    },
+    /// The journal can take records again, or cannot.
+    Storing(bool),
+    /// The journal was read.
+    Loaded(Want, Stretch),
+    /// The ledger answered or failed to.
+    Ledger(Result<RecordAck, PeerFault>),
+    /// A region answered or failed to.
+    Region(usize, Result<CellAck, PeerFault>),
+}
+
+/// All that an edge asks of its surroundings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Read a stretch of the journal, then say [`Input::Loaded`].
+    Load(Want),
+    /// Send to the ledger.
+    Records(RecordBatch),
+    /// Send to the region with this index.
+    Cells(usize, CellBatch),
+}
+
+/// The edge of one rig.
+#[derive(Debug)]
+pub struct Edge {
+    rig: RigId,
+    epoch: Epoch,
+    folds: Folds,
+    records: Option<RecordsUp>,
+    regions: Vec<CellsUp>,
+    page: Region,
+    page_lane: CellsUp,
+    beacons: u64,
+    was_offline: bool,
+    can_store: bool,
+    losses: u64,
+    gap_records: u64,
+    last_sale_ms: Option<i64>,
+}
+
+/// How a peer stands, for the page and the status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerState {
+    /// `ledger` or `region`.
+    pub kind: &'static str,
+    /// Its index among the regions; 0 for the ledger.
+    pub index: usize,
+    /// Since when it is out of reach, `None` while it answers.
+    pub down_since: Option<MonoMs>,
+}
+
+impl Edge {
+    /// An edge with an empty memory. `with_ledger` and `regions` say which peers it has.
+    #[must_use]
+    pub fn new(rig: &RigId, journal_id: JournalId, with_ledger: bool, regions: usize) -> Self {
+        Self {
+            rig: rig.clone(),
+            epoch: Epoch(0),
+            folds: Folds::new(),
+            records: with_ledger.then(|| RecordsUp::new(rig.clone(), journal_id)),
+            regions: (0..regions)
+                .map(|_| CellsUp::new(rig.clone(), CELLS_DELAY_MS))
+                .collect(),
+            page: Region::new(RegionId(journal_id.0)),
+            page_lane: CellsUp::new(rig.clone(), 0),
+            beacons: 0,
+            was_offline: false,
+            can_store: true,
+            losses: 0,
+            gap_records: 0,
+            last_sale_ms: None,
+        }
+    }
+
+    /// Takes one thing that happened.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Epoch {
+                epoch,
+                epoch_id,
+                acked,
+            } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
+            Input::Ended { epoch, last } => {
+                if let Some(records) = &mut self.records {
+                    records.ended(epoch, last);
+                }
+            }
+            Input::Storing(can) => self.can_store = can,
+            Input::Loaded(want, stretch) => {
+                if let Some(records) = &mut self.records {
+                    records.loaded(want, stretch, now.mono);
+                }
+            }
+            Input::Ledger(answer) => {
+                if let Some(records) = &mut self.records {
+                    match answer {
+                        Ok(ack) => records.acked(&ack, now.mono),
+                        Err(fault) => records.failed(fault, now.mono),
+                    }
+                }
+            }
+            Input::Region(index, answer) => {
+                if let Some(lane) = self.regions.get_mut(index) {
+                    match answer {
+                        Ok(ack) => lane.acked(&ack, &self.folds, now.mono),
+                        Err(fault) => lane.failed(fault, now.mono),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What to do next; call until `None`.
+    pub fn poll(&mut self, now: Now) -> Option<Output> {
+        self.note_offline(now.mono);
+        self.feed_page(now);
+        for index in 0..self.regions.len() {
+            if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
+                batch.beacons = self.next_beacons(now);
+                return Some(Output::Cells(index, batch));
+            }
+        }
+        match self.records.as_mut()?.poll(now.mono)? {
+            Ask::Load(want) => Some(Output::Load(want)),
+            Ask::Send(mut batch) => {
+                batch.beacons = self.next_beacons(now);
+                Some(Output::Records(batch))
+            }
+        }
+    }
+
+    /// When [`Self::poll`] wants to be called without further input.
+    #[must_use]
+    pub fn deadline(&self) -> Option<MonoMs> {
+        let lanes = self
+            .regions
+            .iter()
+            .chain([&self.page_lane])
+            .filter_map(CellsUp::deadline);
+        let records = self.records.as_ref().and_then(RecordsUp::deadline);
+        lanes.chain(records).min()
+    }
+
+    /// The rig's own page: a region that only this rig feeds.
+    #[must_use]
+    pub fn page(&self) -> &Region {
+        &self.page
+    }
+
+    /// The folds, by epoch.
+    #[must_use]
+    pub fn folds(&self) -> &Folds {
+        &self.folds
+    }
+
+    /// The head of the journal as far as it is folded.
+    #[must_use]
+    pub fn head(&self) -> Position {
+        let seq = self
+            .folds
+            .get(&self.epoch)
+            .map_or(Seq::NONE, EpochFold::head);
+        Position {
+            rig: self.rig.clone(),
+            epoch: self.epoch,
+            seq,
+        }
+    }
+
+    /// What the ledger holds of the current epoch: (trunk, bulk).
+    #[must_use]
+    pub fn replicated(&self) -> (Seq, Seq) {
+        let none = (Seq::NONE, Seq::NONE);
+        self.records
+            .as_ref()
+            .map_or(none, |records| records.positions(self.epoch))
+    }
+
+    /// The records lane, if there is a ledger.
+    #[must_use]
+    pub fn records(&self) -> Option<&RecordsUp> {
+        self.records.as_ref()
+    }
+
+    /// What the ledger does not hold yet.
+    #[must_use]
+    pub fn unsent(&self) -> Tally {
+        self.records
+            .as_ref()
+            .map(|records| records.unsent().clone())
+            .unwrap_or_default()
+    }
+
+    /// Whether ledger and regions hold everything as it is here.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.records.as_ref().is_none_or(RecordsUp::is_drained)
+            && self.regions.iter().all(|lane| lane.is_level(&self.folds))
+    }
+
+    /// How each peer stands.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerState> {
+        let ledger = self.records.iter().map(|records| PeerState {
+            kind: "ledger",
+            index: 0,
+            down_since: records.down_since(),
+        });
+        let regions = self
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, lane)| PeerState {
+                kind: "region",
+                index,
+                down_since: lane.down_since(),
+            });
+        ledger.chain(regions).collect()
+    }
+
+    /// The rig's states, the one that matters most first; `ok` when nothing is wrong.
+    #[must_use]
+    pub fn states(&self, now: MonoMs) -> Vec<&'static str> {
+        let mut states = Vec::new();
+        if !self.can_store {
+            states.push("cannot_store");
+        }
+        if let Some(records) = &self.records {
+            match records.standing() {
+                Standing::Forked(_) => states.push("fork"),
+                Standing::NotAdmitted => states.push("not_admitted"),
+                Standing::Fine => {}
+            }
+        }
+        if self.gap_records > 0 {
+            states.push("gap");
+        }
+        if self.is_offline(now) {
+            states.push("selling_offline");
+        } else if self.was_offline && self.unsent().records > 0 {
+            states.push("replaying");
+        }
+        if states.is_empty() {
+            states.push("ok");
+        }
+        states
+    }
+
+    /// When the newest sale was made, by the rig's clock, ms since 1970.
+    #[must_use]
+    pub fn last_sale_ms(&self) -> Option<i64> {
+        self.last_sale_ms
+    }
+
+    /// Records lost to damage, all epochs.
+    #[must_use]
+    pub fn gap_records(&self) -> u64 {
+        self.gap_records
+    }
+
+    /// Events refused or shed, as far as journaled.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
+        self.epoch = self.epoch.max(epoch);
+        self.folds
+            .insert(epoch, EpochFold::new(self.rig.clone(), epoch, epoch_id));
+        if let Some(records) = &mut self.records {
+            records.epoch(epoch, epoch_id, acked.0, acked.1);
+        }
+    }
+
+    fn take(&mut self, epoch: Epoch, seq: Seq, record: &Record, now: MonoMs) {
+        let fold = self
+            .folds
+            .get_mut(&epoch)
+            .expect("an epoch is known before its records");
+        let step = fold.apply(seq, record);
+        debug_assert_ne!(
+            step,
+            Step::Rebucket,
+            "this version journals no clock anchors"
+        );
+        if let Some(records) = &mut self.records {
+            records.durable(epoch, seq, record);
+        }
+        if let Event::PaymentCaptured(_) = &record.event {
+            self.last_sale_ms = Some(record.stamp.wall_ms);
+        } else if let Event::System(SystemEvent::RigGap(gap)) = &record.event {
+            self.gap_records += (gap.last + 1).saturating_sub(gap.first);
+        } else if let Event::System(SystemEvent::RigLoss(loss)) = &record.event {
+            self.losses += loss.counts.iter().map(|count| count.count).sum::<u64>();
+        }
+        for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
+            lane.changed(now);
+        }
+    }
+
+    /// The page's region is fed as any other, only without a wire.
+    fn feed_page(&mut self, now: Now) {
+        while let Some(mut batch) = self.page_lane.poll(&self.folds, now) {
+            batch.beacons = self.next_beacons(now);
+            let ack = self.page.accept(&batch, now);
+            self.page_lane.acked(&ack, &self.folds, now.mono);
+        }
+    }
+
+    fn is_offline(&self, now: MonoMs) -> bool {
+        let gone =
+            |since: Option<MonoMs>| since.is_some_and(|since| now.since(since) >= OFFLINE_AFTER_MS);
+        self.records
+            .as_ref()
+            .is_some_and(|records| gone(records.down_since()))
+            || (!self.regions.is_empty() && self.regions.iter().all(|lane| gone(lane.down_since())))
+    }
+
+    fn note_offline(&mut self, now: MonoMs) {
+        if self.is_offline(now) {
+            self.was_offline = true;
+        } else if self.was_offline && self.unsent().records == 0 {
+            self.was_offline = false;
+        }
+    }
+
+    /// One beacon per popup of the current epoch. Unsent figures are the whole rig's.
+    fn next_beacons(&mut self, now: Now) -> Vec<Beacon> {
+        self.beacons += 1;
+        let Some(fold) = self.folds.get(&self.epoch) else {
+            return Vec::new();
+        };
+        let unsent = self.unsent();
+        let (trunk, bulk) = self.replicated();
+        let mut money: Vec<MinorIn> = unsent
+            .money
+            .iter()
+            .map(|(currency, minor)| MinorIn {
+                currency: currency.to_string(),
+                minor: *minor,
+            })
+            .collect();
+        money.sort_by_key(|row| core::cmp::Reverse(row.minor.unsigned_abs()));
+        money.truncate(BEACON_MONEY_ROWS);
+        let states = self.states(now.mono).into_iter().map(ToString::to_string);
+        let beacon = Beacon {
+            rig: String::from(&self.rig),
+            epoch: self.epoch.0,
+            number: self.beacons,
+            durable_seq: fold.head().0,
+            trunk_seq: trunk.0,
+            bulk_seq: bulk.0,
+            unsent_records: unsent.records,
+            unsent_money: money,
+            states: states.collect(),
+            wall_ms: now.wall.0,
+            losses: self.losses,
+            unsent_sales: unsent.sales,
+            gap_records: self.gap_records,
+            ..Beacon::default()
+        };
+        let popups = fold.popups().keys();
+        popups
+            .map(|popup| Beacon {
+                popup: String::from(popup),
+                ..beacon.clone()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! Sums that can be added to and taken from: what makes a view incremental.
+//!
+//! Always holds: an entry equal to zero is not in its map, so the state after any sequence of
+//! additions and removals depends only on what remains, never on the way there.
+#![deny(clippy::float_arithmetic)]
+
+use alloc::collections::BTreeMap;
+
+/// Whether a contribution comes or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shift {
+    /// It comes.
+    Add,
+    /// It goes.
+    Take,
+}
+
+impl Shift {
+    /// `value`, negated when it goes.
+    pub(crate) fn of(self, value: impl Into<i128>) -> i128 {
+        match self {
+            Self::Add => value.into(),
+            Self::Take => -value.into(),
+        }
+    }
+}
+
+macro_rules! sums {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: i128,)*
+        }
+
+        impl $name {
+            /// Adds or takes `other`, field by field.
+            pub fn shift(&mut self, by: Shift, other: &Self) {
+                $(self.$field += by.of(other.$field);)*
+            }
+        }
+    )*};
+}
+
+sums! {
+    /// Sums of one currency, minor units and counts, as the till reports them. What the provider
+    /// confirms stands apart and is never added.
+    MoneySums {
+        /// Captured.
+        gross,
+        /// Refunded, positive.
+        refund,
+        /// Tips.
+        tip,
+        /// Tax.
+        tax,
+        /// Provider fees.
+        fee,
+        /// Captures.
+        captures,
+        /// Refunds.
+        refunds,
+        /// Orders first paid.
+        conversions,
+        /// Captured, as the provider confirms it.
+        confirmed_gross,
+        /// Refunded, as the provider confirms it.
+        confirmed_refund,
+    }
+
+    /// Sums of one row of a leaderboard.
+    BoardSums {
+        /// Captured, minor units.
+        gross,
+        /// Refunded, positive, minor units.
+        refund,
+        /// Units sold minus returned.
+        units,
+        /// Orders.
+        orders,
+    }
+
+    /// Movements of one SKU, units.
+    StockSums {
+        /// Sold.
+        sold,
+        /// Returned with refunds.
+        returned,
+        /// Received.
+        received,
+        /// Adjusted, signed.
+        adjusted,
+        /// Moved in.
+        moved_in,
+        /// Moved out.
+        moved_out,
+        /// Rows that show that stock of this SKU is kept at all.
+        evidence,
+    }
+
+    /// Checkouts by what became of them.
+    CheckoutSums {
+        /// Started.
+        started,
+        /// Completed.
+        completed,
+        /// Abandoned, for whatever reason.
+        abandoned,
+    }
+
+    /// What did not fit or did not match.
+    CountSums {
+        /// Events lost or shed, as declared.
+        losses,
+        /// Facts about something unknown.
+        unmatched,
+        /// Repeats under another id.
+        duplicates,
+        /// Rows that went to `other`.
+        other,
+        /// Refunds of payments not seen.
+        refunds_unknown,
+    }
+}
+
+/// Checkouts of one start minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct OpenSums {
+    /// Started in it.
+    pub(crate) started: i128,
+    /// Of them closed since.
+    pub(crate) closed: i128,
+}
+
+impl MoneySums {
+    /// Captured minus refunded; may be negative.
+    #[must_use]
+    pub fn net(&self) -> i128 {
+        self.gross - self.refund
+    }
+}
+
+impl BoardSums {
+    /// Captured minus refunded; may be negative.
+    #[must_use]
+    pub fn net(&self) -> i128 {
+        self.gross - self.refund
+    }
+}
+
+impl StockSums {
+    /// Units that should be there.
+    #[must_use]
+    pub fn expected(&self) -> i128 {
+        self.received + self.moved_in - self.moved_out + self.adjusted - self.sold + self.returned
+    }
+}
+
+/// Changes the entry of `key` and lets it go when nothing is left of it.
+pub(crate) fn touch<K: Ord, V: Default + PartialEq>(
+    map: &mut BTreeMap<K, V>,
+    key: K,
+    change: impl FnOnce(&mut V),
+) {
+    use alloc::collections::btree_map::Entry;
+    match map.entry(key) {
+        Entry::Occupied(mut held) => {
+            change(held.get_mut());
+            if *held.get() == V::default() {
+                held.remove();
+            }
+        }
+        Entry::Vacant(free) => {
+            let mut value = V::default();
+            change(&mut value);
+            if value != V::default() {
+                free.insert(value);
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! A small HTTP/1.1 client for `http://host:port` addresses: what peers and commands call with.
+//!
+//! What always holds: every call ends, by an answer or by a named fault, within a connect and an
+//! answer timeout; no answer is read past its bound; redirects are not followed, because a till
+//! talks only to whom it was told to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Uri};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use popwatch_core::limits;
+use tokio::time::timeout;
+
+/// How long an idle connection is kept for the next call.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A client with its pool of connections. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pool: Pool<HttpConnector, Full<Bytes>>,
+    answer_wait: Duration,
+}
+
+/// What came back, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its whole body, at most [`limits::ANSWER_BYTES_MAX`].
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientFault {
+    /// The address is not of the form `http://host:port/path`.
+    #[error("{url} is no address of the form http://host:port")]
+    Address {
+        /// The address as given.
+        url: String,
+    },
+    /// A header cannot be sent.
+    #[error("header {name} cannot be sent")]
+    Header {
+        /// Its name.
+        name: String,
+    },
+    /// No connection could be made: the peer never saw the call.
+    #[error("nothing answers at {authority}")]
+    Connect {
+        /// Host and port.
+        authority: String,
+        /// What the system says.
+        source: hyper_util::client::legacy::Error,
+    },
+    /// The connection broke: the peer may have acted on the call.
+    #[error("the connection to {authority} broke")]
+    Broken {
+        /// Host and port.
+        authority: String,
+        /// What the connection says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No whole answer in time: the peer may have acted on the call.
+    #[error("no answer from {authority} within {wait_ms} ms")]
+    Slow {
+        /// Host and port.
+        authority: String,
+        /// How long was waited.
+        wait_ms: u64,
+    },
+    /// The answer's body passes the bound.
+    #[error("the answer from {authority} has more than {max} bytes")]
+    TooLarge {
+        /// Host and port.
+        authority: String,
+        /// The bound.
+        max: usize,
+    },
+}
+
+impl ClientFault {
+    /// Whether the same call may succeed later: the network failed, not the call.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Broken { .. } | Self::Slow { .. } => true,
+            Self::Address { .. } | Self::Header { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+}
+
+impl Answer {
+    /// A header's text, where there is one and it is ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// How long the peer asks to wait, where it says so in seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.header(RETRY_AFTER.as_str())?;
+        text.trim().parse().ok().map(Duration::from_secs)
+    }
+
+    /// Whether the status is 2xx.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    /// A client with the waits of [`limits`]. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_waits(
+            Duration::from_millis(limits::PEER_CONNECT_MS),
+            Duration::from_millis(limits::PEER_ANSWER_MS),
+        )
+    }
+
+    /// A client with its own waits: to connect, and from sending to the last byte of the answer.
+    #[must_use]
+    pub fn with_waits(connect_wait: Duration, answer_wait: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(connect_wait));
+        connector.set_nodelay(true);
+        let pool = Pool::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Self { pool, answer_wait }
+    }
+
+    /// Asks for `url`.
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer, ClientFault> {
+        self.call(Method::GET, url, headers, Bytes::new()).await
+    }
+
+    /// Posts `body` to `url`.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, ClientFault> {
+        self.call(Method::POST, url, headers, body.into()).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, ClientFault> {
+        let (uri, authority) = parse_address(url)?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        for (name, value) in headers {
+            let fault = || ClientFault::Header {
+                name: (*name).to_owned(),
+            };
+            let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fault())?;
+            let value = HeaderValue::from_str(value).map_err(|_| fault())?;
+            request.headers_mut().append(key, value);
+        }
+        match timeout(self.answer_wait, self.exchange(request, &authority)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ClientFault::Slow {
+                authority,
+                wait_ms: u64::try_from(self.answer_wait.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        authority: &str,
+    ) -> Result<Answer, ClientFault> {
+        let authority = authority.to_owned();
+        let response = match self.pool.request(request).await {
+            Ok(response) => response,
+            Err(source) if source.is_connect() => {
+                return Err(ClientFault::Connect { authority, source });
+            }
+            Err(source) => {
+                let source = Box::new(source);
+                return Err(ClientFault::Broken { authority, source });
+            }
+        };
+        let (head, body) = response.into_parts();
+        let max = limits::ANSWER_BYTES_MAX;
+        match Limited::new(body, max).collect().await {
+            Ok(body) => Ok(Answer {
+                status: head.status.as_u16(),
+                headers: head.headers,
+                body: body.to_bytes(),
+            }),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(ClientFault::TooLarge { authority, max })
+            }
+            Err(source) => Err(ClientFault::Broken { authority, source }),
+        }
+    }
+}
+
+/// Splits an address, refusing what this client does not speak.
+fn parse_address(url: &str) -> Result<(Uri, String), ClientFault> {
+    let fault = || ClientFault::Address {
+        url: url.to_owned(),
+    };
+    let uri: Uri = url.parse().map_err(|_| fault())?;
+    if uri.scheme_str() != Some("http") {
+        return Err(fault());
+    }
+    let authority = uri.authority().ok_or_else(fault)?;
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return Err(fault());
+    }
+    let authority = authority.as_str().to_owned();
+    Ok((uri, authority))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// A listener that answers its first call with these bytes, then closes.
+    async fn answer(bytes: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(read > 0);
+            stream.write_all(&bytes).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_back_whole_whatever_its_status() {
+        let url = answer(
+            b"HTTP/1.1 503 Later\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nbusy".to_vec(),
+        )
+        .await;
+        let answer = Client::new()
+            .post(&url, &[("x-a", "b")], "hello")
+            .await
+            .unwrap();
+        assert_eq!((answer.status, &answer.body[..]), (503, &b"busy"[..]));
+        assert_eq!(answer.retry_after(), Some(Duration::from_secs(7)));
+        assert!(!answer.is_success());
+    }
+
+    #[tokio::test]
+    async fn a_body_past_the_bound_is_refused() {
+        let length = limits::ANSWER_BYTES_MAX + 1;
+        let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+        bytes.resize(bytes.len() + length, b'x');
+        let url = answer(bytes).await;
+        let fault = Client::new().get(&url, &[]).await.unwrap_err();
+        assert!(matches!(fault, ClientFault::TooLarge { .. }), "{fault:?}");
+    }
+
+    #[tokio::test]
+    async fn silence_and_absence_are_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}/");
+        let wait = Duration::from_millis(50);
+        let client = Client::with_waits(wait, wait);
+        let fault = client.get(&url, &[]).await.unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            format!("no answer from {address} within 50 ms")
+        );
+        assert!(fault.is_passing());
+        drop(listener);
+        let fault = Client::new().get(&url, &[]).await.unwrap_err();
+        assert_eq!(fault.to_string(), format!("nothing answers at {address}"));
+        assert!(fault.is_passing());
+    }
+
+    #[tokio::test]
+    async fn only_plain_addresses_and_headers_are_taken() {
+        let client = Client::new();
+        for url in [
+            "",
+            "edge:8710",
+            "https://a/",
+            "http://",
+            "ftp://a/",
+            "http://u:p@a/",
+        ] {
+            let fault = client.get(url, &[]).await.unwrap_err();
+            assert!(matches!(fault, ClientFault::Address { .. }), "{url}");
+            assert!(!fault.is_passing());
+        }
+        let fault = client
+            .get("http://127.0.0.1:1/", &[("x", "a\nb")])
+            .await
+            .unwrap_err();
+        assert!(matches!(fault, ClientFault::Header { .. }));
+    }
+}

@@ -1,0 +1,305 @@
+//! What one process is told at start: which roles, where they listen, whom they feed.
+//!
+//! TOML; unknown keys are refused, units stand in the names. Everything has a default but the
+//! window of a popup.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use popwatch_core::event::system::PopupPolicy;
+use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::limits::REGIONS_MAX;
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where journals, books and keys live. Default `popwatch-data`.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// The edge, if this process is one.
+    pub edge: Option<EdgeConfig>,
+    /// The region, if this process is one.
+    pub region: Option<RegionConfig>,
+    /// The ledger, if this process is one.
+    pub ledger: Option<LedgerConfig>,
+    /// Popups known before their first event.
+    #[serde(default)]
+    pub popups: Vec<PopupConfig>,
+}
+
+/// `[edge]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeConfig {
+    /// Default `127.0.0.1:8710`.
+    #[serde(default = "default_edge")]
+    pub listen: SocketAddr,
+    /// This rig's name. Default `till-1`.
+    #[serde(default = "default_rig")]
+    pub rig: String,
+    /// The popup of events that name none.
+    pub popup: Option<String>,
+    /// Base URL of the ledger, such as `http://127.0.0.1:8730`.
+    pub ledger: Option<String>,
+    /// Base URLs of the regions, at most 4.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// 64 hex digits from which pseudonyms are keyed; drawn and kept in the data directory when
+    /// absent. Rigs that should agree on pseudonyms share it.
+    pub pseudonym_key: Option<String>,
+}
+
+/// `[region]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Default `127.0.0.1:8720`.
+    #[serde(default = "default_region")]
+    pub listen: SocketAddr,
+}
+
+/// `[ledger]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConfig {
+    /// Default `127.0.0.1:8730`.
+    #[serde(default = "default_ledger")]
+    pub listen: SocketAddr,
+    /// Regions whose cells are compared with the re-fold when books are reconciled.
+    #[serde(default)]
+    pub regions: Vec<String>,
+}
+
+/// `[[popups]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopupConfig {
+    /// Its id.
+    pub id: String,
+    /// Start of the window, RFC 3339.
+    pub starts: String,
+    /// End of the window, exclusive, RFC 3339.
+    pub ends: String,
+    /// IANA time zone for people. Default `UTC`.
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    /// ISO 4217 codes expected.
+    #[serde(default)]
+    pub currencies: Vec<String>,
+    /// A checkout that takes longer is late, ms. Default 60 000.
+    #[serde(default = "default_limit")]
+    pub checkout_limit_ms: u32,
+}
+
+fn default_data() -> PathBuf {
+    PathBuf::from("popwatch-data")
+}
+fn default_edge() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8710))
+}
+fn default_region() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8720))
+}
+fn default_ledger() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8730))
+}
+fn default_rig() -> String {
+    String::from("till-1")
+}
+fn default_zone() -> String {
+    String::from("UTC")
+}
+fn default_limit() -> u32 {
+    60_000
+}
+
+/// Which role a process plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RoleName {
+    /// Admits, journals, folds, ships.
+    Edge,
+    /// Holds cells, serves live reads.
+    Region,
+    /// Holds records and books.
+    Ledger,
+}
+
+impl RoleName {
+    /// Its name on the command line and on pages.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Region => "region",
+            Self::Ledger => "ledger",
+        }
+    }
+
+    /// The role as the route table names it.
+    pub(crate) const fn routes(self) -> popwatch_wire::routes::Role {
+        match self {
+            Self::Edge => popwatch_wire::routes::Role::Edge,
+            Self::Region => popwatch_wire::routes::Role::Region,
+            Self::Ledger => popwatch_wire::routes::Role::Ledger,
+        }
+    }
+}
+
+/// Why a configuration was refused (PW1101, PW1102).
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// The file could not be read.
+    #[error("PW1102: configuration {} cannot be read; check the path and its rights", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, has an unknown key or a value of the wrong type.
+    #[error("PW1101: configuration {}: {detail}", .path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        detail: String,
+    },
+    /// A value outside its rule.
+    #[error("PW1101: {field} {problem}")]
+    Value {
+        /// The key.
+        field: String,
+        /// What is wrong and what to write instead.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// All three roles on this machine, with their defaults, feeding each other.
+    #[must_use]
+    pub fn all(data: &Path) -> Self {
+        Self {
+            data: data.to_path_buf(),
+            edge: Some(EdgeConfig {
+                listen: default_edge(),
+                rig: default_rig(),
+                popup: None,
+                ledger: Some(format!("http://{}", default_ledger())),
+                regions: vec![format!("http://{}", default_region())],
+                pseudonym_key: None,
+            }),
+            region: Some(RegionConfig {
+                listen: default_region(),
+            }),
+            ledger: Some(LedgerConfig {
+                listen: default_ledger(),
+                regions: vec![format!("http://{}", default_region())],
+            }),
+            popups: Vec::new(),
+        }
+    }
+
+    /// Reads a TOML file.
+    pub fn read(path: &Path) -> Result<Self, ConfigFault> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigFault::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|fault| ConfigFault::Wrong {
+            path: path.to_path_buf(),
+            detail: fault.to_string(),
+        })
+    }
+
+    /// Leaves only the named roles. A role that the file does not configure gets its defaults.
+    #[must_use]
+    pub fn only(mut self, roles: &[RoleName]) -> Self {
+        let defaults = Self::all(&self.data);
+        let keep = |role| roles.contains(&role);
+        self.edge = keep(RoleName::Edge)
+            .then(|| self.edge.or(defaults.edge))
+            .flatten();
+        self.region = keep(RoleName::Region)
+            .then(|| self.region.or(defaults.region))
+            .flatten();
+        self.ledger = keep(RoleName::Ledger)
+            .then(|| self.ledger.or(defaults.ledger))
+            .flatten();
+        self
+    }
+}
+
+impl EdgeConfig {
+    /// Refuses more regions than one rig feeds.
+    pub fn check_regions(&self) -> Result<(), ConfigFault> {
+        if self.regions.len() <= REGIONS_MAX {
+            return Ok(());
+        }
+        Err(ConfigFault::Value {
+            field: String::from("edge.regions"),
+            problem: format!("has more than {REGIONS_MAX} entries"),
+        })
+    }
+
+    /// The rig's checked name.
+    pub fn rig_id(&self) -> Result<RigId, ConfigFault> {
+        RigId::new(&self.rig).map_err(|fault| ConfigFault::Value {
+            field: String::from("edge.rig"),
+            problem: format!("{fault}; write a name such as till-1"),
+        })
+    }
+
+    /// The checked default popup.
+    pub fn popup_id(&self) -> Result<Option<PopupId>, ConfigFault> {
+        let check = |text: &String| {
+            PopupId::new(text).map_err(|fault| ConfigFault::Value {
+                field: String::from("edge.popup"),
+                problem: format!("{fault}; write a name such as night-market"),
+            })
+        };
+        self.popup.as_ref().map(check).transpose()
+    }
+}
+
+impl PopupConfig {
+    /// The window as the journal states it.
+    pub fn policy(&self) -> Result<PopupPolicy, ConfigFault> {
+        let id = PopupId::new(&self.id).map_err(|fault| ConfigFault::Value {
+            field: String::from("popups.id"),
+            problem: fault.to_string(),
+        })?;
+        let moment = |field: &str, text: &str| {
+            popwatch_wire::json::rfc3339_ms(text).ok_or_else(|| ConfigFault::Value {
+                field: format!("popups.{field} of {id}"),
+                problem: String::from("is not an RFC 3339 time such as 2026-11-28T17:00:00Z"),
+            })
+        };
+        let (starts_ms, ends_ms) = (moment("starts", &self.starts)?, moment("ends", &self.ends)?);
+        if ends_ms <= starts_ms {
+            return Err(ConfigFault::Value {
+                field: format!("popups.ends of {id}"),
+                problem: String::from("must lie after its start"),
+            });
+        }
+        for code in &self.currencies {
+            if popwatch_core::money::Currency::new(code).is_none() {
+                return Err(ConfigFault::Value {
+                    field: format!("popups.currencies of {id}"),
+                    problem: format!("{code} is not an ISO 4217 currency with minor units"),
+                });
+            }
+        }
+        Ok(PopupPolicy {
+            popup: String::from(&id),
+            version: 1,
+            digest: Vec::new(),
+            starts_ms,
+            ends_ms,
+            zone: self.zone.clone(),
+            currencies: self.currencies.clone(),
+            checkout_limit_ms: self.checkout_limit_ms,
+        })
+    }
+}

@@ -1,0 +1,321 @@
+//! The loops that run the machines: inputs in, outputs out, deadline kept.
+//!
+//! One task owns the edge's machine, one the region's; everybody else reads what they publish.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use popwatch_core::code::Code;
+use popwatch_core::event::system::Acked;
+use popwatch_core::id::PopupId;
+use popwatch_core::lane::records_up::Want;
+use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
+use popwatch_core::region::Region;
+use popwatch_core::role::edge::{Edge, Input, Output};
+use popwatch_core::time::{MonoMs, Now};
+use popwatch_wire::answer_v1::{EdgeStatus, Row};
+use popwatch_wire::lanes;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::ambient::Ambient;
+use crate::live::{Live, Publisher};
+use crate::peer::{Link, PeerHandle, Reply};
+use crate::store_thread::{JournalHandle, News};
+
+/// A change shows on the rig's own page this long after it was folded at the latest, ms.
+const EDGE_PUBLISH_MS: u64 = 50;
+/// The same at a region, ms.
+const REGION_PUBLISH_MS: u64 = 100;
+/// Ages and silences are looked at this often while nothing changes, ms.
+const IDLE_PUBLISH_MS: u64 = 1_000;
+/// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
+pub(crate) const REGION_QUEUE_MAX: usize = 64;
+
+/// When the next publication is due.
+#[derive(Debug)]
+struct Pace {
+    changed_ms: u64,
+    last: MonoMs,
+    dirty: bool,
+}
+
+impl Pace {
+    fn new(changed_ms: u64) -> Self {
+        Self {
+            changed_ms,
+            last: MonoMs(0),
+            dirty: true,
+        }
+    }
+
+    fn due_at(&self) -> MonoMs {
+        self.last.after(if self.dirty {
+            self.changed_ms
+        } else {
+            IDLE_PUBLISH_MS
+        })
+    }
+
+    fn done(&mut self, now: MonoMs) {
+        self.last = now;
+        self.dirty = false;
+    }
+}
+
+/// The edge's loop.
+#[derive(Debug)]
+pub(crate) struct EdgeDriver {
+    /// The machine.
+    pub(crate) edge: Edge,
+    /// The journal's thread.
+    pub(crate) journal: JournalHandle,
+    /// What it tells.
+    pub(crate) news: mpsc::Receiver<News>,
+    /// The ledger's link, if there is one.
+    pub(crate) ledger: Option<PeerHandle>,
+    /// The regions' links.
+    pub(crate) regions: Vec<PeerHandle>,
+    /// What they answer.
+    pub(crate) replies: mpsc::Receiver<Reply>,
+    /// What handlers ask.
+    pub(crate) orders: mpsc::Receiver<RegionOrder>,
+    /// Clocks.
+    pub(crate) ambient: Ambient,
+    /// Where views go.
+    pub(crate) publisher: Publisher,
+    /// Where the status goes.
+    pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
+}
+
+impl EdgeDriver {
+    /// Runs until `shutdown`, and on until the journal's thread has told everything.
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut pace = Pace::new(EDGE_PUBLISH_MS);
+        let mut postponed: Option<Want> = None;
+        loop {
+            let now = self.ambient.now();
+            if let Some(want) = postponed.take() {
+                postponed = (!self.journal.load(want)).then_some(want);
+            }
+            while let Some(output) = self.edge.poll(now) {
+                if let Output::Load(want) = &output {
+                    postponed = (!self.journal.load(*want)).then_some(*want);
+                } else {
+                    self.send(output);
+                }
+            }
+            if now.mono >= pace.due_at() {
+                self.publish(now);
+                pace.done(now.mono);
+            }
+            let wake = self
+                .edge
+                .deadline()
+                .map_or(pace.due_at(), |at| at.min(pace.due_at()));
+            let wait = match postponed {
+                Some(_) => 5,
+                None => wake.since(now.mono).max(1),
+            };
+            tokio::select! {
+                _ = shutdown.changed() => break,
+                news = self.news.recv() => match news {
+                    Some(news) => { self.hear(news); pace.dirty = true; }
+                    None => break,
+                },
+                Some(order) = self.orders.recv() => self.obey(order),
+                Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+            }
+        }
+        while let Some(news) = self.news.recv().await {
+            self.hear(news);
+        }
+        self.publish(self.ambient.now());
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = self.ambient.now();
+        match news {
+            News::Epoch(epoch, epoch_id) => {
+                let acked = Default::default();
+                self.edge.handle(
+                    Input::Epoch {
+                        epoch,
+                        epoch_id,
+                        acked,
+                    },
+                    now,
+                );
+            }
+            News::Durable(records) => {
+                for (epoch, seq, record) in records {
+                    self.edge.handle(Input::Durable { epoch, seq, record }, now);
+                }
+            }
+            News::Storing(can) => self.edge.handle(Input::Storing(can), now),
+            News::Loaded(want, stretch) => self.edge.handle(Input::Loaded(want, stretch), now),
+        }
+    }
+
+    /// The rig's page answers for its cells; batches of others are not for an edge.
+    fn obey(&self, order: RegionOrder) {
+        match order {
+            // The handler hears of it as of a region that is stopping.
+            RegionOrder::Accept(..) => {}
+            // A reader that hung up needs no answer.
+            RegionOrder::Cells(popup, answer) => {
+                drop(answer.send(self.edge.page().cells(popup.as_str())));
+            }
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        let now = self.ambient.now();
+        match reply.link {
+            Link::Ledger => {
+                let answer = decoded(reply.outcome, |body| lanes::decode::<RecordAck>(body).ok());
+                let heard = answer.is_ok();
+                self.edge.handle(Input::Ledger(answer), now);
+                if heard {
+                    self.remember_acked();
+                }
+            }
+            Link::Region(index) => {
+                let answer = decoded(reply.outcome, |body| lanes::decode::<CellAck>(body).ok());
+                self.edge.handle(Input::Region(index, answer), now);
+            }
+        }
+    }
+
+    fn remember_acked(&self) {
+        let Some(records) = self.edge.records() else {
+            return;
+        };
+        let acked = records.all_positions().into_iter().map(|held| Acked {
+            epoch: held.epoch,
+            epoch_id: held.epoch_id,
+            trunk_seq: held.trunk_seq,
+            bulk_seq: held.bulk_seq,
+        });
+        self.journal.acked(acked.collect());
+    }
+
+    fn send(&self, output: Output) {
+        match output {
+            Output::Load(_) => {}
+            Output::Records(mut batch) => {
+                batch.sent_mono_ns = self.ambient.mono_ns();
+                if let Some(peer) = &self.ledger {
+                    send(peer, &batch);
+                }
+            }
+            Output::Cells(index, mut batch) => {
+                batch.sent_mono_ns = self.ambient.mono_ns();
+                if let Some(peer) = self.regions.get(index) {
+                    send(peer, &batch);
+                }
+            }
+        }
+    }
+
+    fn publish(&self, now: Now) {
+        let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
+        let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
+        let status = EdgeStatus::of(&self.edge, now, ledger, &urls);
+        let row = Row::Edge(Box::new(status.clone()));
+        let extra = BTreeMap::from([(String::from("edge"), row)]);
+        self.publisher.publish(self.edge.page(), now, &extra);
+        self.status.send_replace(Arc::new(status));
+    }
+}
+
+/// Encodes a batch and hands it to its link. The lanes bound a batch, so it always encodes.
+fn send<M: lanes::LaneBody>(peer: &PeerHandle, batch: &M) {
+    match lanes::encode(batch) {
+        Ok(body) => peer.send(body),
+        Err(fault) => tracing::error!(%fault, "a batch passes its own bounds"),
+    }
+}
+
+/// A lane's answer, or what stands for one that cannot be read.
+fn decoded<T>(
+    outcome: Result<Bytes, PeerFault>,
+    decode: impl Fn(&[u8]) -> Option<T>,
+) -> Result<T, PeerFault> {
+    outcome.and_then(|body| {
+        decode(&body).ok_or_else(|| {
+            let code = Code::PeerNonsense;
+            tracing::warn!(%code, "a peer's answer makes no sense and is ignored");
+            PeerFault::Refused
+        })
+    })
+}
+
+/// What handlers ask of a region's loop.
+#[derive(Debug)]
+pub(crate) enum RegionOrder {
+    /// Take a batch, answer it.
+    Accept(CellBatch, oneshot::Sender<CellAck>),
+    /// Answer with the canonical bytes of a popup's cells, for comparison.
+    Cells(PopupId, oneshot::Sender<Vec<Vec<u8>>>),
+}
+
+/// The region's loop.
+#[derive(Debug)]
+pub(crate) struct RegionDriver {
+    /// The machine.
+    pub(crate) region: Region,
+    /// What handlers ask.
+    pub(crate) orders: mpsc::Receiver<RegionOrder>,
+    /// Clocks.
+    pub(crate) ambient: Ambient,
+    /// Where views go.
+    pub(crate) publisher: Publisher,
+}
+
+impl RegionDriver {
+    /// Runs until `shutdown`.
+    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
+        let mut pace = Pace::new(REGION_PUBLISH_MS);
+        loop {
+            let now = self.ambient.now();
+            if now.mono >= pace.due_at() {
+                self.region.tick(now);
+                self.publisher.publish(&self.region, now, &BTreeMap::new());
+                pace.done(now.mono);
+            }
+            let wait = pace.due_at().since(now.mono).max(1);
+            tokio::select! {
+                _ = shutdown.changed() => break,
+                order = self.orders.recv() => match order {
+                    Some(order) => { self.obey(order); pace.dirty = true; }
+                    None => break,
+                },
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+            }
+        }
+    }
+
+    fn obey(&mut self, order: RegionOrder) {
+        match order {
+            RegionOrder::Accept(batch, answer) => {
+                let arrived_us = self.ambient.wall_us();
+                let mut ack = self.region.accept(&batch, self.ambient.now());
+                ack.echo_mono_ns = batch.sent_mono_ns;
+                ack.recv_wall_us = arrived_us;
+                ack.send_wall_us = self.ambient.wall_us();
+                // A sender that hung up sends again; merging twice changes nothing.
+                drop(answer.send(ack));
+            }
+            RegionOrder::Cells(popup, answer) => {
+                // A reader that hung up needs no answer.
+                drop(answer.send(self.region.cells(popup.as_str())));
+            }
+        }
+    }
+}
+
+/// The newest published views.
+pub(crate) type LiveReader = watch::Receiver<Arc<Live>>;

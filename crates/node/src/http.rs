@@ -1,0 +1,209 @@
+//! The HTTP surface: a handler parses, asks, answers.
+//!
+//! [`serve`] runs one role's router until shutdown. Every answer carries the headers that keep a
+//! browser honest; errors are RFC 9457 problem documents.
+
+mod ingest;
+mod lanes;
+mod ledger;
+mod live;
+mod shared;
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use popwatch_core::code::Code;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub(crate) use ingest::EdgeState;
+pub(crate) use lanes::RegionLane;
+pub(crate) use ledger::LedgerState;
+pub(crate) use live::{LiveState, Readers};
+pub(crate) use shared::Common;
+
+use crate::page;
+
+/// The routes of an edge.
+pub(crate) fn edge_router(
+    common: Common,
+    edge: EdgeState,
+    page: RegionLane,
+    live: LiveState,
+) -> Router {
+    let own = Router::new()
+        .route("/v1/events", post(ingest::events))
+        .route("/v1/status", get(ingest::status))
+        .with_state(edge);
+    own.merge(cells_route(page))
+        .merge(live_routes(live))
+        .merge(common_routes(common))
+}
+
+/// The routes of a region.
+pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
+    let own = Router::new()
+        .route("/v1/cells", post(lanes::cells))
+        .with_state(lane.clone());
+    own.merge(cells_route(lane))
+        .merge(live_routes(live))
+        .merge(common_routes(common))
+}
+
+/// The routes of a ledger.
+pub(crate) fn ledger_router(common: Common, ledger: LedgerState) -> Router {
+    let own = Router::new()
+        .route("/v1/records", post(ledger::records))
+        .route("/v1/popups", get(ledger::popups))
+        .route("/v1/popups/{popup}/books", get(ledger::books))
+        .route("/v1/popups/{popup}/breaks", get(ledger::breaks))
+        .route(
+            "/v1/popups/{popup}/reconciliation",
+            get(ledger::reconciliation),
+        )
+        .with_state(ledger);
+    own.merge(common_routes(common))
+}
+
+fn cells_route(lane: RegionLane) -> Router {
+    Router::new()
+        .route("/v1/popups/{popup}/cells", get(lanes::held))
+        .with_state(lane)
+}
+
+fn live_routes(live: LiveState) -> Router {
+    Router::new()
+        .route("/v1/popups", get(live::popups))
+        .route("/v1/popups/{popup}/summary", get(live::summary))
+        .route("/v1/popups/{popup}/series", get(live::series))
+        .route(
+            "/v1/popups/{popup}/leaderboards/{kind}",
+            get(live::leaderboard),
+        )
+        .route("/v1/popups/{popup}/inventory", get(live::inventory))
+        .route("/v1/popups/{popup}/rigs", get(live::rigs))
+        .route("/v1/popups/{popup}/stream", get(live::stream))
+        .with_state(live)
+}
+
+fn common_routes(common: Common) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(shared::healthz))
+        .route("/readyz", get(shared::readyz))
+        .route("/metrics", get(shared::metrics))
+        .route("/openapi.json", get(shared::openapi))
+        .route("/", get(shared::index));
+    for asset in page::ASSETS {
+        let path = format!("/{}", asset.path);
+        router = router.route(&path, get(move || async move { shared::asset(asset) }));
+    }
+    router.fallback(shared::unknown).with_state(common)
+}
+
+/// Serves `router` on `listener` until `shutdown`; open streams end with it.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    allowed: AllowedHosts,
+    mut shutdown: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let router = router
+        .layer(middleware::from_fn(browser_headers))
+        .layer(middleware::from_fn_with_state(allowed, known_host));
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move {
+        // A sender that is gone means the same as a shutdown.
+        drop(shutdown.changed().await);
+    })
+    .await
+}
+
+/// Hosts this listener answers to: a foreign page must not reach a till through a browser.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowedHosts {
+    address: SocketAddr,
+}
+
+impl AllowedHosts {
+    /// Loopback names and the listener's own address.
+    #[must_use]
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// The header that names another host, if one does.
+    fn foreign(&self, headers: &HeaderMap) -> Option<&'static str> {
+        let text = |name| {
+            headers
+                .get(name)
+                .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+        };
+        if text(header::HOST).is_some_and(|host| !self.allows(host)) {
+            return Some("Host");
+        }
+        let known = |origin: &str| {
+            origin
+                .split_once("://")
+                .is_some_and(|(_, authority)| self.allows(authority))
+        };
+        text(header::ORIGIN)
+            .is_some_and(|origin| !known(origin))
+            .then_some("Origin")
+    }
+
+    fn allows(&self, authority: &str) -> bool {
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, port)| {
+                if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                    host
+                } else {
+                    authority
+                }
+            });
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| {
+                ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified()
+            })
+    }
+}
+
+/// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages).
+async fn known_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
+    let Some(name) = allowed.foreign(request.headers()) else {
+        return next.run(request).await;
+    };
+    shared::problem(
+        Code::OriginForeign,
+        format!("the {name} header names another host; call this popwatch by its own address"),
+    )
+    .into_response()
+}
+
+async fn browser_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            page::CONTENT_SECURITY_POLICY,
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    response
+}

@@ -1,0 +1,232 @@
+//! `POST /v1/events` and `GET /v1/status`: the till's side of an edge.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use popwatch_core::code::Code;
+use popwatch_core::id::Epoch;
+use popwatch_core::limits::{BODIES_IN_FLIGHT_BYTES_MAX, COMMIT_WAIT_MS_MAX, REQUEST_BYTES_MAX};
+use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::cloudevents::Request;
+use popwatch_wire::door::{Admission, Arrival, Door};
+use popwatch_wire::verdict::{Answer, EventProblem, Verdict};
+use tokio::sync::{Semaphore, watch};
+
+use super::shared::{ProblemAnswer, problem};
+use crate::ambient::Ambient;
+use crate::metrics::EdgeMetrics;
+use crate::store_thread::{Fate, JournalHandle, Refusal};
+
+/// What the edge's handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    door: Door,
+    journal: JournalHandle,
+    ambient: Ambient,
+    status: watch::Receiver<Arc<EdgeStatus>>,
+    bodies: Semaphore,
+    metrics: Arc<EdgeMetrics>,
+}
+
+impl EdgeState {
+    /// Puts the parts together.
+    #[must_use]
+    pub(crate) fn new(
+        door: Door,
+        journal: JournalHandle,
+        ambient: &Ambient,
+        status: watch::Receiver<Arc<EdgeStatus>>,
+        metrics: &Arc<EdgeMetrics>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            door,
+            journal,
+            ambient: ambient.clone(),
+            status,
+            bodies: Semaphore::new(BODIES_IN_FLIGHT_BYTES_MAX),
+            metrics: Arc::clone(metrics),
+        }))
+    }
+}
+
+/// Takes events: answers after they are on disk, with a verdict per event in order.
+pub(super) async fn events(
+    State(EdgeState(edge)): State<EdgeState>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ProblemAnswer> {
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+        .unwrap_or(REQUEST_BYTES_MAX);
+    let permits = u32::try_from(declared.clamp(1, REQUEST_BYTES_MAX)).unwrap_or(u32::MAX);
+    let _room = edge.bodies.try_acquire_many(permits).map_err(|_| {
+        problem(
+            Code::QueueFull,
+            "too many requests are being read; send the same events again".to_owned(),
+        )
+    })?;
+    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX)
+        .await
+        .map_err(|_| {
+            problem(
+                Code::BodyTooLarge,
+                format!(
+                    "a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"
+                ),
+            )
+        })?;
+    let texts = headers_of(&headers);
+    let text = |name| {
+        texts
+            .iter()
+            .find(|(header, _)| *header == name)
+            .map(|(_, value)| *value)
+    };
+    let request = Request {
+        content_type: text("content-type"),
+        content_encoding: text("content-encoding"),
+        ce_headers: &texts,
+        body: &body,
+    };
+    let arrival = Arrival {
+        mono_ns: edge.ambient.mono_ns(),
+        wall_ms: edge.ambient.wall_ms(),
+        local_sender: peer.ip().is_loopback(),
+    };
+    let admitted = edge.door.admit(&request, arrival)?;
+    let answer = edge.commit(admitted).await?;
+    Ok((StatusCode::OK, Json(answer)).into_response())
+}
+
+/// The headers as the door reads them: names in lower case, values that are text.
+fn headers_of(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect()
+}
+
+impl Inner {
+    async fn commit(&self, admitted: Vec<Admission>) -> Result<Answer, ProblemAnswer> {
+        let mut drafts = Vec::with_capacity(admitted.len());
+        let mut results = Vec::with_capacity(admitted.len());
+        for admission in admitted {
+            match admission {
+                Admission::Ready(draft) => {
+                    let record = &draft.get().record;
+                    results.push(Pending::Waits(
+                        record.id.as_str().to_owned(),
+                        record.event.class(),
+                    ));
+                    drafts.push(draft);
+                }
+                Admission::Rejected { id, problem } => {
+                    self.metrics.rejected(problem.code);
+                    results.push(Pending::Rejected(Verdict::rejected(id, &problem)));
+                }
+            }
+        }
+        let fates = if drafts.is_empty() {
+            Vec::new()
+        } else {
+            self.durable(drafts).await?
+        };
+        let (mut epoch, mut durable_seq) = {
+            let status = self.status.borrow();
+            (status.epoch, status.durable_seq)
+        };
+        for fate in &fates {
+            if let Fate::Accepted(at, seq) = fate {
+                (epoch, durable_seq) = (epoch, durable_seq).max((at.0, seq.0));
+            }
+        }
+        let mut fates = fates.into_iter();
+        let mut verdicts = Vec::with_capacity(results.len());
+        for result in results {
+            verdicts.push(match result {
+                Pending::Rejected(verdict) => verdict,
+                Pending::Waits(id, class) => {
+                    let fate = fates.next().expect("one fate per draft");
+                    self.metrics.admitted(fate, class);
+                    verdict_of(id, fate, epoch)
+                }
+            });
+        }
+        Ok(Answer {
+            rig: String::from(&self.door.rig),
+            epoch,
+            durable_seq,
+            results: verdicts,
+        })
+    }
+
+    async fn durable(
+        &self,
+        drafts: Vec<popwatch_redact::proof::Redacted<popwatch_core::record::Draft>>,
+    ) -> Result<Vec<Fate>, ProblemAnswer> {
+        let limit = Duration::from_millis(COMMIT_WAIT_MS_MAX);
+        let outcome = tokio::time::timeout(limit, self.journal.append(drafts)).await;
+        match outcome {
+            Ok(Ok(fates)) => Ok(fates),
+            Ok(Err(Refusal::QueueFull)) => Err(problem(
+                Code::QueueFull,
+                "the disk has more waiting than it should; send the same events again".to_owned(),
+            )),
+            Ok(Err(Refusal::NotDurable | Refusal::Stopping)) | Err(_) => Err(problem(
+                Code::NotDurable,
+                "this till could not make the events durable; keep them and send the same ids again"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+enum Pending {
+    Waits(String, popwatch_core::event::Class),
+    Rejected(Verdict),
+}
+
+/// `current` is the epoch at the head of the answer; another one is named beside its seq.
+fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
+    let other = |epoch: Epoch| (epoch.0 != current).then_some(epoch.0);
+    match fate {
+        Fate::Accepted(epoch, seq) => Verdict {
+            epoch: other(epoch),
+            ..Verdict::accepted(id, seq.0)
+        },
+        Fate::Duplicate(epoch, seq) => Verdict::duplicate(id, other(epoch), seq.0),
+        Fate::Conflict(epoch, seq) => {
+            let detail = format!(
+                "this source and id are taken by other content at epoch {epoch}, seq {seq}; the \
+                 first stays and the books name the conflict"
+            );
+            let problem = EventProblem::of(Code::EventConflict, "id", detail);
+            Verdict::rejected(Some(id), &problem)
+        }
+        Fate::PopupsFull => {
+            let detail = "this till has as many popups open as it can; check the popup's name";
+            let problem = EventProblem::of(Code::EventTooLarge, "popup", detail);
+            Verdict::rejected(Some(id), &problem)
+        }
+        Fate::TooLarge => {
+            let detail = "the event's record is too large; report it with fewer lines";
+            Verdict::rejected(Some(id), &EventProblem::whole(Code::EventTooLarge, detail))
+        }
+    }
+}
+
+/// What the people at the till and their monitors need to know.
+pub(super) async fn status(State(EdgeState(edge)): State<EdgeState>) -> Json<EdgeStatus> {
+    Json(EdgeStatus::clone(&edge.status.borrow()))
+}

@@ -1,0 +1,86 @@
+//! The receiving end of the cells lane.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use popwatch_core::code::Code;
+use popwatch_core::lane::{CellBatch, PROTOCOL};
+use popwatch_core::limits::BATCH_WIRE_BYTES_MAX;
+use popwatch_wire::lanes as bodies;
+use tokio::sync::{mpsc, oneshot};
+
+use super::live::popup_id;
+use super::shared::{ProblemAnswer, problem};
+use crate::driver::RegionOrder;
+
+/// How handlers reach the region's loop.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionLane(mpsc::Sender<RegionOrder>);
+
+impl RegionLane {
+    /// The loop's end of the queue.
+    #[must_use]
+    pub(crate) fn new(orders: mpsc::Sender<RegionOrder>) -> Self {
+        Self(orders)
+    }
+
+    async fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> RegionOrder,
+    ) -> Result<T, ProblemAnswer> {
+        let stopping = || problem(Code::RegionFull, "this region is stopping".to_owned());
+        let (answer, reply) = oneshot::channel();
+        self.0.send(order(answer)).await.map_err(|_| stopping())?;
+        reply.await.map_err(|_| stopping())
+    }
+}
+
+/// Merges cells; answers what the region holds now.
+pub(super) async fn cells(
+    State(lane): State<RegionLane>,
+    body: Body,
+) -> Result<Response, ProblemAnswer> {
+    let batch: CellBatch = read_batch(body).await?;
+    let ack = lane
+        .ask(|answer| RegionOrder::Accept(batch, answer))
+        .await?;
+    batch_answer(&ack)
+}
+
+/// The cells held of a popup, in their canonical form, for comparison with other folds.
+pub(super) async fn held(
+    State(lane): State<RegionLane>,
+    Path(popup): Path<String>,
+) -> Result<Response, ProblemAnswer> {
+    let popup = popup_id(&popup)?;
+    let cells = lane.ask(|answer| RegionOrder::Cells(popup, answer)).await?;
+    batch_answer(&CellBatch {
+        protocol: PROTOCOL,
+        cells,
+        ..CellBatch::default()
+    })
+}
+
+/// Reads and decodes the body of a lane.
+pub(super) async fn read_batch<M: bodies::LaneBody>(body: Body) -> Result<M, ProblemAnswer> {
+    let body = axum::body::to_bytes(body, BATCH_WIRE_BYTES_MAX)
+        .await
+        .map_err(|_| {
+            problem(
+                Code::BatchInvalid,
+                format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items"),
+            )
+        })?;
+    bodies::decode(&body).map_err(|fault| problem(fault.code(), fault.to_string()))
+}
+
+/// Encodes the answer of a lane.
+pub(super) fn batch_answer<M: bodies::LaneBody>(message: &M) -> Result<Response, ProblemAnswer> {
+    let body = bodies::encode(message).map_err(|fault| problem(fault.code(), fault.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, bodies::CONTENT_TYPE),
+        (header::CONTENT_ENCODING, bodies::CONTENT_ENCODING),
+    ];
+    Ok((headers, body).into_response())
+}

@@ -1,0 +1,71 @@
+//! The key that pseudonyms are made with, in the data directory or shared by configuration.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use popwatch_redact::pseudonym::{Keys, ReferenceKey};
+
+use crate::ambient::Ambient;
+use crate::config::{ConfigFault, EdgeConfig};
+
+/// All keys of redaction, from the one root secret.
+pub(crate) fn keys(
+    config: &EdgeConfig,
+    data: &Path,
+    ambient: &Ambient,
+) -> Result<Keys, ConfigFault> {
+    let root = root(config, data, ambient)?;
+    Ok(Keys::new(ReferenceKey::new(root)).with_root(root))
+}
+
+/// The configured secret, the stored one, or a new one that is then stored with mode 0600.
+fn root(config: &EdgeConfig, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
+    if let Some(text) = &config.pseudonym_key {
+        return parse_hex(text).ok_or_else(|| ConfigFault::Value {
+            field: String::from("edge.pseudonym_key"),
+            problem: String::from("must be 64 hexadecimal digits"),
+        });
+    }
+    let folder = data.join("keys");
+    let path = folder.join("pseudonym");
+    let unreadable = |source| ConfigFault::Unreadable {
+        path: path.clone(),
+        source,
+    };
+    match std::fs::read(&path) {
+        Ok(bytes) => bytes.try_into().map_err(|_| ConfigFault::Value {
+            field: path.display().to_string(),
+            problem: String::from(
+                "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms made \
+                 before and after will then differ",
+            ),
+        }),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
+            let key: [u8; 32] = ambient.random();
+            std::fs::create_dir_all(&folder).map_err(unreadable)?;
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(unreadable)?;
+            file.write_all(&key)
+                .and_then(|()| file.sync_all())
+                .map_err(unreadable)?;
+            Ok(key)
+        }
+        Err(fault) => Err(unreadable(fault)),
+    }
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(key)
+}

@@ -1,0 +1,249 @@
+//! Our own metrics: names in one place, labels from closed sets, never an event's text.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use popwatch_core::code::Code;
+use popwatch_core::event::Class;
+use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::exposition::{Exposition, MetricKind};
+
+use crate::live::Live;
+use crate::store_thread::Fate;
+
+const VERDICTS: [&str; 5] = [
+    "accepted",
+    "duplicate",
+    "conflict",
+    "too_large",
+    "popups_full",
+];
+
+/// Counters of one edge's admission.
+#[derive(Debug, Default)]
+pub(crate) struct EdgeMetrics {
+    fates: [[AtomicU64; 5]; 5],
+    rejected: Mutex<BTreeMap<Code, u64>>,
+}
+
+impl EdgeMetrics {
+    /// An event came to this fate.
+    pub(crate) fn admitted(&self, fate: Fate, class: Class) {
+        let verdict = match fate {
+            Fate::Accepted(..) => 0,
+            Fate::Duplicate(..) => 1,
+            Fate::Conflict(..) => 2,
+            Fate::TooLarge => 3,
+            Fate::PopupsFull => 4,
+        };
+        self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An event was refused at the door.
+    pub(crate) fn rejected(&self, code: Code) {
+        let mut rejected = self.rejected.lock().expect("no holder panics");
+        *rejected.entry(code).or_default() += 1;
+    }
+
+    /// The edge's exposition.
+    #[must_use]
+    pub(crate) fn render(&self, status: &EdgeStatus, readers: usize) -> String {
+        let mut text = Exposition::new();
+        self.render_admission(&mut text, &status.rig);
+        render_journal(&mut text, status);
+        render_peers(&mut text, status);
+        readers_gauge(&mut text, readers);
+        text.finish()
+    }
+
+    fn render_admission(&self, text: &mut Exposition, rig: &str) {
+        let mut family = text.family(
+            "popwatch_admission_total",
+            MetricKind::Counter,
+            "Events that reached the journal's writer, by verdict and class.",
+        );
+        for (verdict, classes) in VERDICTS.iter().zip(&self.fates) {
+            for (class, count) in Class::ALL.iter().zip(classes) {
+                let labels = [("rig", rig), ("verdict", verdict), ("class", class.name())];
+                family.sample(&labels, count.load(Ordering::Relaxed));
+            }
+        }
+        let mut family = text.family(
+            "popwatch_rejected_total",
+            MetricKind::Counter,
+            "Events refused at the door, by error code.",
+        );
+        for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
+            family.sample(&[("rig", rig), ("code", &code.to_string())], count);
+        }
+    }
+}
+
+fn render_journal(text: &mut Exposition, status: &EdgeStatus) {
+    let rig = status.rig.as_str();
+    let replicated = status.replicated.seq;
+    for (name, help, value) in [
+        (
+            "popwatch_journal_epoch",
+            "Life of the journal.",
+            status.epoch.into(),
+        ),
+        (
+            "popwatch_journal_durable_seq",
+            "Head of the journal.",
+            status.durable_seq,
+        ),
+        (
+            "popwatch_replicated_seq",
+            "Records of this epoch at the ledger.",
+            replicated,
+        ),
+        (
+            "popwatch_unreplicated_events",
+            "Records not at the ledger yet.",
+            status.unsent.records,
+        ),
+        (
+            "popwatch_gap_records",
+            "Records lost to damage.",
+            status.gap_records,
+        ),
+    ] {
+        text.family(name, MetricKind::Gauge, help)
+            .sample(&[("rig", rig)], value);
+    }
+    let mut family = text.family(
+        "popwatch_unreplicated_revenue_minor_units",
+        MetricKind::Gauge,
+        "Captured minus refunded that the ledger does not hold yet.",
+    );
+    for amount in &status.unsent.money {
+        family.sample(
+            &[("rig", rig), ("currency", &amount.currency)],
+            amount.minor,
+        );
+    }
+}
+
+fn render_peers(text: &mut Exposition, status: &EdgeStatus) {
+    let rig = status.rig.as_str();
+    let help = "1 for each state the rig is in.";
+    let mut family = text.family("popwatch_rig_state", MetricKind::Gauge, help);
+    for state in &status.states {
+        family.sample(&[("rig", rig), ("state", state)], 1);
+    }
+    let help = "1 while the peer answers.";
+    let mut family = text.family("popwatch_peer_up", MetricKind::Gauge, help);
+    for peer in &status.peers {
+        let labels = [
+            ("rig", rig),
+            ("kind", peer.kind),
+            ("peer", peer.name.as_str()),
+        ];
+        family.sample(&labels, u8::from(peer.down_since_ms.is_none()));
+    }
+}
+
+fn readers_gauge(text: &mut Exposition, readers: usize) {
+    text.family(
+        "popwatch_live_readers",
+        MetricKind::Gauge,
+        "Open live streams.",
+    )
+    .sample(&[], readers);
+}
+
+/// A region's exposition.
+#[must_use]
+pub(crate) fn render_region(live: &Live, readers: usize) -> String {
+    let mut text = Exposition::new();
+    let mut family = text.family(
+        "popwatch_coverage_records",
+        MetricKind::Gauge,
+        "Records this region holds in cells (have) and knows of (known).",
+    );
+    for (popup, shown) in &live.popups {
+        let asof = &shown.snapshot.asof;
+        family.sample(&[("popup", popup.as_str()), ("kind", "have")], asof.have);
+        family.sample(&[("popup", popup.as_str()), ("kind", "known")], asof.known);
+    }
+    let mut family = text.family(
+        "popwatch_revenue_minor_units",
+        MetricKind::Gauge,
+        "Money in the cells held, by currency and kind.",
+    );
+    for (popup, shown) in &live.popups {
+        for (currency, sums) in &shown.view.money {
+            for (kind, minor) in [("gross", sums.gross), ("refund", sums.refund)] {
+                let labels = [
+                    ("popup", popup.as_str()),
+                    ("currency", currency.code()),
+                    ("kind", kind),
+                ];
+                family.sample(&labels, minor);
+            }
+        }
+    }
+    let mut family = text.family(
+        "popwatch_silent_rigs",
+        MetricKind::Gauge,
+        "Rigs unheard for 15 s.",
+    );
+    for (popup, shown) in &live.popups {
+        family.sample(
+            &[("popup", popup.as_str())],
+            shown.snapshot.asof.silent.len(),
+        );
+    }
+    readers_gauge(&mut text, readers);
+    text.finish()
+}
+
+/// Counters of one ledger.
+#[derive(Debug, Default)]
+pub(crate) struct LedgerMetrics {
+    batches: AtomicU64,
+    items: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl LedgerMetrics {
+    /// A batch was committed.
+    pub(crate) fn accepted(&self, items: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.items.fetch_add(items as u64, Ordering::Relaxed);
+    }
+
+    /// A batch was refused.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The ledger's exposition.
+    #[must_use]
+    pub(crate) fn render(&self) -> String {
+        let mut text = Exposition::new();
+        for (name, help, count) in [
+            (
+                "popwatch_ledger_batches_total",
+                "Record batches committed.",
+                &self.batches,
+            ),
+            (
+                "popwatch_ledger_items_total",
+                "Items of committed batches.",
+                &self.items,
+            ),
+            (
+                "popwatch_ledger_refused_total",
+                "Record batches refused.",
+                &self.refused,
+            ),
+        ] {
+            text.family(name, MetricKind::Counter, help)
+                .sample(&[], count.load(Ordering::Relaxed));
+        }
+        text.finish()
+    }
+}

@@ -1,0 +1,123 @@
+//! One connection to one peer and lane: bodies out, answers back, one exchange at a time.
+//!
+//! A driver never waits for a peer: it hands a body to the link and hears of the answer as an
+//! input. Every exchange ends, at the latest by the client's time limits.
+
+use bytes::Bytes;
+use popwatch_core::code::Code;
+use popwatch_core::lane::PeerFault;
+use popwatch_core::limits::RETRY_MS_MAX;
+use tokio::sync::mpsc;
+
+use crate::client::{Answer, Client};
+
+/// What came back from a peer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    /// Which link asked.
+    pub(crate) link: Link,
+    /// The body of a 200, or what went wrong.
+    pub(crate) outcome: Result<Bytes, PeerFault>,
+}
+
+/// Which of an edge's links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// Records to the ledger.
+    Ledger,
+    /// Cells to the region with this index.
+    Region(usize),
+}
+
+/// The sending end of a link.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerHandle {
+    bodies: mpsc::Sender<Bytes>,
+    /// Base URL, for statuses.
+    pub(crate) url: String,
+}
+
+impl PeerHandle {
+    /// Starts an exchange. The lanes keep one under way per link, so there is always room; a link
+    /// that is gone answers nothing, for the process stops.
+    pub(crate) fn send(&self, body: Vec<u8>) {
+        let sent = self.bodies.try_send(Bytes::from(body));
+        debug_assert!(
+            !matches!(sent, Err(mpsc::error::TrySendError::Full(_))),
+            "a lane keeps one exchange under way"
+        );
+    }
+}
+
+/// Makes a link to `url` + `path`; the second part is its task.
+pub(crate) fn link(
+    link: Link,
+    url: &str,
+    path: &str,
+    rig: &str,
+    replies: mpsc::Sender<Reply>,
+) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
+    let (bodies, mut queue) = mpsc::channel::<Bytes>(1);
+    let target = format!("{}{path}", url.trim_end_matches('/'));
+    let rig = rig.to_owned();
+    let handle = PeerHandle {
+        bodies,
+        url: url.to_owned(),
+    };
+    let task = async move {
+        let client = Client::new();
+        let headers = [
+            ("content-type", "application/x-protobuf"),
+            ("content-encoding", "zstd"),
+            ("popwatch-protocol", "1"),
+            ("popwatch-rig", rig.as_str()),
+        ];
+        while let Some(body) = queue.recv().await {
+            let outcome = match client.post(&target, &headers, body).await {
+                Ok(answer) => judge(answer),
+                Err(fault) => {
+                    tracing::debug!(%fault, peer = target, "peer not reached");
+                    Err(PeerFault::Unreachable)
+                }
+            };
+            if replies.send(Reply { link, outcome }).await.is_err() {
+                break;
+            }
+        }
+    };
+    (handle, task)
+}
+
+/// What an HTTP answer means to a lane.
+fn judge(answer: Answer) -> Result<Bytes, PeerFault> {
+    match answer.status {
+        200 => Ok(answer.body),
+        401 | 403 => {
+            let code = Code::PeerRefused;
+            tracing::warn!(%code, status = answer.status, "the peer does not accept this rig");
+            Err(PeerFault::NotAdmitted)
+        }
+        409 => Err(PeerFault::Forked(next_epoch(&answer))),
+        413 => Err(PeerFault::TooLarge),
+        429 | 503 => Err(PeerFault::Busy(retry_after_ms(&answer))),
+        500..=599 => Err(PeerFault::Unreachable),
+        _ => Err(PeerFault::Refused),
+    }
+}
+
+fn next_epoch(answer: &Answer) -> u32 {
+    answer
+        .header("popwatch-next-epoch")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
+
+/// `Retry-After` in seconds; one second when the peer does not say.
+fn retry_after_ms(answer: &Answer) -> u64 {
+    let seconds = answer
+        .header("retry-after")
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    seconds
+        .map_or(1_000, |seconds| seconds.saturating_mul(1_000))
+        .min(RETRY_MS_MAX)
+}

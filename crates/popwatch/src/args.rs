@@ -1,0 +1,242 @@
+//! The command line.
+
+use crate::print::Format;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Observability for live commerce and pop-ups.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example: popwatch demo\n\n\
+    Exit status: 0 done; 1 failed; 2 wrong usage or unreadable input; 3 done and the answer is no."
+)]
+pub(crate) struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// In which form results are printed.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replay a bundled real trading day through four rigs, cut one's network, close the books.
+    Demo(DemoArgs),
+    /// Run the roles of this machine: edge, region, ledger or all three.
+    Run(RunArgs),
+    /// Send events from a file or standard input to an edge; print each verdict.
+    Send(SendArgs),
+    /// Replay a sales file (CSV or NDJSON) as a popup through given edges.
+    Replay(ReplayArgs),
+    /// Read the journal of a stopped edge: what is in it, what is missing.
+    Journal(JournalArgs),
+    /// Print what a ledger's reconciliation of a popup found.
+    Reconcile(ReconcileArgs),
+}
+
+/// `popwatch demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch demo
+         popwatch demo --speed 0 --exit --format json
+
+Everything runs in this process over loopback: four edges on 8711 to 8714, a region on 8720, a
+ledger on 8730. Exit status 3 when the books do not close.")]
+pub(crate) struct DemoArgs {
+    /// How many times faster than life; 0 is flat out.
+    #[arg(long, value_name = "N", default_value_t = crate::cmd::DEMO_SPEED)]
+    pub(crate) speed: u32,
+    /// Leave when the books are closed instead of keeping the pages up.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Keep journals and books here, and go on from what is there; a temporary folder if absent.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Another day in the same layout.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) replay: Option<PathBuf>,
+    /// The usual ports, or any free ones.
+    #[arg(long, value_enum, default_value = "usual")]
+    pub(crate) ports: Ports,
+}
+
+/// Which ports a demo takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Ports {
+    /// 8711 to 8714, 8720 and 8730.
+    Usual,
+    /// Whatever is free.
+    Any,
+}
+
+/// `popwatch run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch run
+         popwatch run --role edge --config till-1.toml --data /var/lib/popwatch
+
+With no configuration all three roles run in one process and feed each other: the till reports to
+http://127.0.0.1:8710/v1/events, the page for everybody is http://127.0.0.1:8720/.")]
+pub(crate) struct RunArgs {
+    /// Which role; all that the configuration has if absent.
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<RoleChoice>,
+    /// A TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where journals, books and keys live; over what the configuration says.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// A role on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RoleChoice {
+    /// Admits, journals, folds, ships.
+    Edge,
+    /// Holds cells, serves live reads.
+    Region,
+    /// Holds records and books.
+    Ledger,
+    /// All three.
+    All,
+}
+
+/// `popwatch send`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch send sales.ndjson --edge http://127.0.0.1:8710
+         tail -f till.ndjson | popwatch send -
+
+Without --content-type the file is NDJSON (one structured CloudEvent per line, sent in batches), one
+CloudEvent as a JSON object, or a JSON array of them. The same ids may be sent again: a repeat is
+answered `duplicate` and changes nothing. Exit status 3 when any event was rejected.")]
+pub(crate) struct SendArgs {
+    /// The events; `-` is standard input.
+    pub(crate) file: PathBuf,
+    /// Base URL of the edge.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8710", value_parser = base_url)]
+    pub(crate) edge: String,
+    /// Send the file as one body of this media type, unread.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+}
+
+/// `popwatch replay`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch replay 2011-12-05.csv --popup rehearsal --speed 60 \\
+             --edge http://127.0.0.1:8711 --edge http://127.0.0.1:8712
+
+A CSV file has the columns InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice,
+CustomerID, Country; its documents go to the edges by their rig (digits of InvoiceNo modulo 4,
+modulo the number of edges). Its checkout durations are stand-ins from another world. An NDJSON file
+has one structured CloudEvent with `time` per line; each source goes to one edge. Like a till, the
+replay tries again until an edge answers, with the same ids. Exit status 3 when any event was
+rejected.")]
+pub(crate) struct ReplayArgs {
+    /// The sales file.
+    pub(crate) file: PathBuf,
+    /// Base URL of an edge; give one per rig.
+    #[arg(long = "edge", value_name = "URL", required = true, value_parser = base_url)]
+    pub(crate) edges: Vec<String>,
+    /// The popup the sales belong to.
+    #[arg(long)]
+    pub(crate) popup: String,
+    /// How long the popup lasts, hours.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=168))]
+    pub(crate) hours: u32,
+    /// How many times faster than life; 0 is flat out.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) speed: u32,
+    /// When the doors open, RFC 3339; HOURS before now if absent, so that no sale lies ahead.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) starts: Option<String>,
+    /// Give each document the currency of its Country, with the same integer of minor units.
+    #[arg(long)]
+    pub(crate) currency_by_country: bool,
+}
+
+/// `popwatch journal`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch journal fsck ./till-1
+         popwatch journal export ./till-1 > till-1.ndjson
+
+Nothing in the folder is changed. The edge must be stopped, or the folder a copy.")]
+pub(crate) struct JournalArgs {
+    /// What to read.
+    #[command(subcommand)]
+    pub(crate) command: JournalCommand,
+}
+
+/// One way to read a journal.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// List segments, epochs, seals and records, without what the records say.
+    #[command(after_help = "Example: popwatch journal inspect ./till-1")]
+    Inspect(JournalDir),
+    /// Check every frame, chain and total; name every gap and its worth. Status 3 when not whole.
+    #[command(after_help = "Example: popwatch journal fsck ./till-1 --format json")]
+    Fsck(JournalDir),
+    /// Print all records as CloudEvents, one per line, with poprig, popepoch and popseq.
+    #[command(after_help = "Example: popwatch journal export ./till-1 > till-1.ndjson")]
+    Export(JournalDir),
+}
+
+/// Whose journal.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JournalDir {
+    /// The --data folder of an edge.
+    pub(crate) dir: PathBuf,
+}
+
+/// `popwatch reconcile`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch reconcile fri-market --ledger http://127.0.0.1:8730
+
+Exit status 3 when a break of severity m (money) or w (warning) is open.")]
+pub(crate) struct ReconcileArgs {
+    /// The popup.
+    pub(crate) popup: String,
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
+}
+
+/// `http://host:port`, without a slash at its end.
+fn base_url(text: &str) -> Result<String, String> {
+    match text.strip_prefix("http://") {
+        Some(rest) if !rest.trim_end_matches('/').is_empty() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        Some(_) | None => Err("give an address of the form http://host:port".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound_and_each_command_has_an_example() {
+        let mut command = Args::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands_mut() {
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains("Example: popwatch "), "{}", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn addresses_are_checked_early() {
+        assert_eq!(base_url("http://a:1/").as_deref(), Ok("http://a:1"));
+        assert!(base_url("a:1").is_err() && base_url("https://a").is_err());
+        assert!(base_url("http:///").is_err());
+    }
+}

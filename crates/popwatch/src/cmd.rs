@@ -1,0 +1,26 @@
+//! The commands, one module each.
+
+mod demo;
+mod journal;
+mod reconcile;
+mod replay;
+mod run;
+mod send;
+
+pub(crate) use demo::SPEED as DEMO_SPEED;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
+    let format = args.format;
+    match args.command {
+        Command::Demo(args) => demo::run(args, format).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Send(args) => send::run(&args, format).await,
+        Command::Replay(args) => replay::run(&args, format).await,
+        Command::Journal(args) => tokio::task::block_in_place(|| journal::run(&args, format)),
+        Command::Reconcile(args) => reconcile::run(&args, format).await,
+    }
+}

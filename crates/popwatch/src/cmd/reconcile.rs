@@ -1,0 +1,357 @@
+//! `popwatch reconcile`: what the ledger found when it laid records, cells and counts side by side.
+
+use crate::args::ReconcileArgs;
+use crate::exit::{Exit, Misuse};
+use crate::print::{self, Format, plain};
+use crate::till::problem;
+use anyhow::{Context, bail};
+use popwatch_core::id::PopupId;
+use popwatch_core::money::{Currency, Money};
+use popwatch_node::client::Client;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The ledger's answer, as far as it is printed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reconciliation {
+    popup: String,
+    complete: bool,
+    #[serde(default)]
+    rigs: Vec<Rig>,
+    #[serde(default)]
+    totals: BTreeMap<String, Totals>,
+    #[serde(default)]
+    cells: Option<Cells>,
+    #[serde(default)]
+    breaks: Vec<Break>,
+    #[serde(default)]
+    suspense: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub(super) closed: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rig {
+    rig: String,
+    epoch: u32,
+    #[serde(default)]
+    missing: Vec<Range>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Range {
+    first: u64,
+    last: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Totals {
+    captured: i64,
+    refunded: i64,
+    net: i64,
+    sales: u64,
+    refunds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Cells {
+    compared: u64,
+    #[serde(default)]
+    drifted: u64,
+    #[serde(default)]
+    ahead: u64,
+    #[serde(default)]
+    stale: u64,
+    drift_minor: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Break {
+    id: String,
+    class: String,
+    severity: String,
+    #[serde(default)]
+    state: Option<String>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    amount: Option<i64>,
+    /// The part of the amount that stands in suspense.
+    #[serde(default)]
+    suspense: i64,
+    sentence: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    action: Option<String>,
+}
+
+pub(super) async fn run(args: &ReconcileArgs, format: Format) -> anyhow::Result<Exit> {
+    let popup = PopupId::new(&args.popup)
+        .map_err(|fault| Misuse::argument(format!("the popup's name {fault}")))?;
+    let url = format!("{}/v1/popups/{popup}/reconciliation", args.ledger);
+    let answer = Client::new()
+        .get(&url, &[("accept", "application/json")])
+        .await
+        .with_context(|| {
+            format!(
+                "cannot reconcile {popup}; is a ledger running at {}?",
+                args.ledger
+            )
+        })?;
+    if !answer.is_success() {
+        bail!(
+            "the ledger at {} cannot reconcile {popup}: {}",
+            args.ledger,
+            problem(&answer)
+        );
+    }
+    let unlike = || format!("{url} does not answer like a popwatch ledger");
+    let found: Reconciliation = serde_json::from_slice(&answer.body).with_context(unlike)?;
+    match format {
+        Format::Json => {
+            let body: Value = serde_json::from_slice(&answer.body).with_context(unlike)?;
+            print::json_pretty(&body)?;
+        }
+        Format::Text => found.lines().iter().try_for_each(print::line)?,
+    }
+    Ok(if found.breaks.iter().any(Break::is_open_and_grave) {
+        Exit::No
+    } else {
+        Exit::Done
+    })
+}
+
+impl Break {
+    fn is_open(&self) -> bool {
+        self.state.as_deref().is_none_or(|state| state == "open")
+    }
+
+    /// Severity m (money) or w (warning).
+    fn is_open_and_grave(&self) -> bool {
+        self.is_open() && (self.severity.starts_with('m') || self.severity.starts_with('w'))
+    }
+
+    fn row(&self) -> Vec<String> {
+        let amount = self.amount.map(|amount| match &self.currency {
+            Some(code) => show(code, amount),
+            None => format!("{amount} units"),
+        });
+        let mut what = plain(&self.sentence);
+        if let Some(action) = &self.action {
+            what.push_str(&format!(" Next: {}", plain(action)));
+        }
+        let id = plain(&self.id);
+        vec![
+            plain(&self.class),
+            amount.unwrap_or_default(),
+            what,
+            plain(&self.owner),
+            id,
+        ]
+    }
+}
+
+impl Cells {
+    fn sentence(&self) -> String {
+        let compared = self.compared;
+        if self.drifted > 0 {
+            let (drifted, minor) = (self.drifted, self.drift_minor);
+            return format!(
+                "{compared} cells compared, {drifted} differ, by up to {minor} minor units"
+            );
+        }
+        match (self.ahead, self.stale) {
+            (0, 0) => format!("{compared} cells compared, all equal to the re-fold"),
+            (ahead, stale) => {
+                format!("{compared} cells compared, none differs; {ahead} ahead, {stale} behind")
+            }
+        }
+    }
+}
+
+impl Reconciliation {
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}  {}", plain(&self.popup), self.completeness())];
+        for (code, totals) in &self.totals {
+            lines.push(format!(
+                "captured {} ({} sales)   refunded {} ({} refunds)   net {}",
+                show(code, totals.captured),
+                totals.sales,
+                show(code, totals.refunded),
+                totals.refunds,
+                show(code, totals.net),
+            ));
+        }
+        if let Some(cells) = &self.cells {
+            lines.push(cells.sentence());
+        }
+        let open: Vec<&Break> = self.breaks.iter().filter(|found| found.is_open()).collect();
+        if open.is_empty() {
+            lines.push("no open breaks".to_owned());
+        } else {
+            let head = ["BREAK", "amount", "what", "who", ""]
+                .map(str::to_owned)
+                .to_vec();
+            let rows: Vec<_> = std::iter::once(head)
+                .chain(open.iter().map(|found| found.row()))
+                .collect();
+            lines.extend(print::table(&rows, &[1]));
+        }
+        lines.push(self.suspense_line());
+        lines.push(if self.closed { "closed" } else { "not closed" }.to_owned());
+        lines
+    }
+
+    /// `complete: till-1 till-3   till-2 lacks 118-121 (epoch 3)`.
+    fn completeness(&self) -> String {
+        let mut rigs = BTreeMap::<&str, Vec<String>>::new();
+        for rig in &self.rigs {
+            let gaps = rigs.entry(&rig.rig).or_default();
+            let ranges = rig
+                .missing
+                .iter()
+                .map(|range| match range.first == range.last {
+                    true => format!("{} (epoch {})", range.first, rig.epoch),
+                    false => format!("{}-{} (epoch {})", range.first, range.last, rig.epoch),
+                });
+            gaps.extend(ranges);
+        }
+        let (whole, torn): (Vec<_>, Vec<_>) = rigs.iter().partition(|(_, gaps)| gaps.is_empty());
+        let mut parts = Vec::new();
+        if !whole.is_empty() {
+            let names: Vec<String> = whole.iter().map(|(rig, _)| plain(rig)).collect();
+            parts.push(format!("complete: {}", names.join(" ")));
+        }
+        parts.extend(
+            torn.iter()
+                .map(|(rig, gaps)| format!("{} lacks {}", plain(rig), gaps.join(", "))),
+        );
+        if !self.complete && torn.is_empty() {
+            parts.push("records are still on their way".to_owned());
+        }
+        if parts.is_empty() {
+            parts.push("no rig has reported".to_owned());
+        }
+        parts.join("   ")
+    }
+
+    /// `suspense USD 412.50 = open breaks USD 412.50`: the two sides of L6.
+    fn suspense_line(&self) -> String {
+        let mut breaks = BTreeMap::<String, i64>::new();
+        for found in self.breaks.iter().filter(|found| found.is_open()) {
+            if let Some(code) = &found.currency {
+                *breaks.entry(code.clone()).or_default() += found.suspense;
+            }
+        }
+        let sum = |side: &BTreeMap<String, i64>| {
+            let rows = side.iter().filter(|(_, minor)| **minor != 0);
+            let rows: Vec<String> = rows.map(|(code, minor)| show(code, *minor)).collect();
+            if rows.is_empty() {
+                "0".to_owned()
+            } else {
+                rows.join(", ")
+            }
+        };
+        let (held, named) = (sum(&self.suspense), sum(&breaks));
+        let sign = if held == named { "=" } else { "differs from" };
+        format!("suspense {held} {sign} open breaks {named}")
+    }
+}
+
+fn show(code: &str, minor: i64) -> String {
+    match Currency::new(code) {
+        Some(currency) => Money::new(minor, currency).to_string(),
+        None => format!("{minor} {}", plain(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(body: Value, expect: &str) -> bool {
+        let found: Reconciliation = serde_json::from_value(body).unwrap();
+        assert_eq!(found.lines().join("\n"), expect.trim_matches('\n'));
+        found.breaks.iter().any(Break::is_open_and_grave)
+    }
+
+    #[test]
+    fn a_popup_with_breaks_reads_as_a_table() {
+        let is_no = check(
+            json!({
+                "popup": "fri-market", "as_of_ms": 1, "complete": false,
+                "rigs": [
+                    { "rig": "till-1", "epoch": 1, "last": 90, "missing": [] },
+                    { "rig": "till-2", "epoch": 3, "last": 200,
+                      "missing": [{ "first": 118, "last": 121 }, { "first": 130, "last": 130 }] },
+                ],
+                "totals": { "USD": { "captured": 841_250, "refunded": 0, "net": 841_250,
+                    "sales": 12, "refunds": 0 } },
+                "cells": { "compared": 40, "drift_minor": 0 },
+                "breaks": [
+                    { "id": "k3m7", "class": "E-GAP-VALUE", "severity": "m", "currency": "USD",
+                      "amount": 41_250, "suspense": 41_250, "sentence": "till-2 lost 4 records.", "owner": "rig lead",
+                      "action": "look for the till." },
+                    { "id": "q0a2", "class": "K-COUNT", "severity": "w", "currency": null,
+                      "amount": -390, "sentence": "fewer than expected.", "owner": "stock" },
+                    { "id": "old", "class": "E-GAP", "severity": "w", "state": "resolved",
+                      "sentence": "gone.", "owner": "rig lead" },
+                ],
+                "suspense": { "USD": 41_250 }, "closed": false,
+            }),
+            "
+fri-market  complete: till-1   till-2 lacks 118-121 (epoch 3), 130 (epoch 3)
+captured USD 8,412.50 (12 sales)   refunded USD 0.00 (0 refunds)   net USD 8,412.50
+40 cells compared, all equal to the re-fold
+BREAK            amount  what                                             who
+E-GAP-VALUE  USD 412.50  till-2 lost 4 records. Next: look for the till.  rig lead  k3m7
+K-COUNT      -390 units  fewer than expected.                             stock     q0a2
+suspense USD 412.50 = open breaks USD 412.50
+not closed
+",
+        );
+        assert!(is_no);
+    }
+
+    #[test]
+    fn drift_is_said() {
+        let cells = |drifted, ahead| Cells {
+            compared: 40,
+            drifted,
+            ahead,
+            stale: 0,
+            drift_minor: 150,
+        };
+        let sentence = |drifted, ahead| cells(drifted, ahead).sentence();
+        assert_eq!(
+            sentence(2, 1),
+            "40 cells compared, 2 differ, by up to 150 minor units"
+        );
+        assert_eq!(
+            sentence(0, 3),
+            "40 cells compared, none differs; 3 ahead, 0 behind"
+        );
+    }
+
+    #[test]
+    fn a_clean_popup_says_so() {
+        let is_no = check(
+            json!({ "popup": "demo", "complete": true, "closed": true, "suspense": { "GBP": 0 },
+                "rigs": [{ "rig": "rig-0", "epoch": 1 }],
+                "breaks": [{ "id": "a", "class": "E-ORPHAN", "severity": "i", "currency": "GBP",
+                    "amount": 5, "sentence": "a refund of an unknown sale", "owner": "rig lead" }] }),
+            "
+demo  complete: rig-0
+BREAK       amount  what                         who
+E-ORPHAN  GBP 0.05  a refund of an unknown sale  rig lead  a
+suspense 0 = open breaks 0
+closed
+",
+        );
+        assert!(!is_no);
+    }
+}

@@ -1,0 +1,267 @@
+//! What is looked for, where, and in which order.
+//!
+//! A detector reads a folded text and reports spans. They run in the order of [`Rule`]; an earlier
+//! one owns its span. [`clean`] replaces every hit by its fixed word and looks again until nothing
+//! hits, so that cleaning twice is cleaning once.
+
+mod card;
+mod code;
+mod email;
+mod schemes;
+mod track;
+
+use crate::text::Folded;
+
+pub use schemes::{SCHEMES, Scheme};
+
+/// What stands for every string of an event when looking at it failed or passed its bound.
+pub const ERROR_WORD: &str = "[redaction-error]";
+/// Windows of digits looked at in one event. Beyond: its strings become [`ERROR_WORD`].
+pub const CANDIDATES_MAX: u32 = 4_096;
+/// Hits of one round in one text. Beyond: the text becomes [`ERROR_WORD`].
+const SPANS_MAX: usize = 1_024;
+/// Rounds of cleaning one text. Beyond: it becomes [`ERROR_WORD`].
+const ROUNDS_MAX: usize = 8;
+
+/// A kind of forbidden content, in the order of detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// Magnetic-stripe data.
+    Track,
+    /// A payment card number.
+    Pan,
+    /// A card's security code.
+    Code,
+    /// An e-mail address.
+    Email,
+}
+
+impl Rule {
+    /// All rules, in the order of detection.
+    pub const ALL: [Self; 4] = [Self::Track, Self::Pan, Self::Code, Self::Email];
+
+    /// What stands for a hit.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Track | Self::Pan => "[card]",
+            Self::Code => "[code]",
+            Self::Email => "[email]",
+        }
+    }
+
+    /// Its name in metrics and statuses.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Track => "track",
+            Self::Pan => "pan",
+            Self::Code => "code",
+            Self::Email => "email",
+        }
+    }
+}
+
+/// Where a text stands: what counts as a hit depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// CloudEvents `id` and `source`, a popup.
+    Identity,
+    /// A reference that travels to providers.
+    Reference,
+    /// A stock-keeping unit: may be a GTIN.
+    Sku,
+    /// A name people chose.
+    Label,
+    /// Free text.
+    Text,
+}
+
+impl Place {
+    /// Whether people write here in words. Only there are three digits after `cid` a security code
+    /// and not an order, and only there is a run of 20 digits or more looked into.
+    const fn is_prose(self) -> bool {
+        match self {
+            Self::Label | Self::Text => true,
+            Self::Identity | Self::Reference | Self::Sku => false,
+        }
+    }
+}
+
+/// One hit: a rule and a span of the original text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hit {
+    /// What was found.
+    pub rule: Rule,
+    /// First byte.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+}
+
+/// How much looking one event may still cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget(u32);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(CANDIDATES_MAX)
+    }
+}
+
+impl Budget {
+    /// Whether the bound was passed: what was not looked at is not clean.
+    #[must_use]
+    pub const fn spent(self) -> bool {
+        self.0 == 0
+    }
+
+    fn spend(&mut self) {
+        self.0 = self.0.saturating_sub(1);
+    }
+}
+
+/// Looks at a text. The hits ascend and do not overlap.
+#[must_use]
+pub fn scan(text: &str, place: Place, budget: &mut Budget) -> Vec<Hit> {
+    let sieve = Sieve::of(text);
+    if !sieve.may_hit(place) {
+        return Vec::new();
+    }
+    let folded = Folded::new(text);
+    let sieve = Sieve::of(folded.as_str());
+    let mut spans = Spans(Vec::new());
+    let text = folded.as_str();
+    if sieve.digits >= 12 {
+        track::find(text, &mut spans);
+        card::find(text, place, budget, &mut spans);
+    }
+    if sieve.digits >= 3 && place.is_prose() {
+        code::find(text, &mut spans);
+    }
+    if sieve.at {
+        email::find(text, &mut spans);
+    }
+    if spans.0.len() == SPANS_MAX {
+        budget.0 = 0;
+    }
+    let mut hits: Vec<Hit> = spans
+        .0
+        .into_iter()
+        .map(|(rule, start, end)| {
+            let (start, end) = folded.origin(start, end);
+            Hit { rule, start, end }
+        })
+        .collect();
+    hits.sort_unstable_by_key(|hit| hit.start);
+    hits
+}
+
+/// The text with every hit replaced by its fixed word, `None` when nothing hits; calls `each` per
+/// hit. Where a bound is passed the whole text becomes [`ERROR_WORD`].
+pub fn clean(
+    text: &str,
+    place: Place,
+    budget: &mut Budget,
+    mut each: impl FnMut(Rule),
+) -> Option<String> {
+    let mut out: Option<String> = None;
+    for _ in 0..ROUNDS_MAX {
+        let looked_at = out.as_deref().unwrap_or(text);
+        let hits = scan(looked_at, place, budget);
+        if budget.spent() {
+            break;
+        }
+        if hits.is_empty() {
+            return out;
+        }
+        out = Some(replace(looked_at, &hits, &mut each));
+    }
+    Some(ERROR_WORD.to_owned())
+}
+
+fn replace(text: &str, hits: &[Hit], each: &mut impl FnMut(Rule)) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for hit in hits {
+        out.push_str(&text[from..hit.start]);
+        out.push_str(hit.rule.word());
+        from = hit.end;
+        each(hit.rule);
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// Whether a text holds what the second look is for: track, card number, e-mail address.
+#[must_use]
+pub fn second_look(text: &str, place: Place) -> bool {
+    let mut budget = Budget::default();
+    let hits = scan(text, place, &mut budget);
+    budget.spent() || hits.iter().any(|hit| hit.rule != Rule::Code)
+}
+
+/// Whether an integer is, by its digits alone, a payment card number.
+#[must_use]
+pub fn is_card_number(number: i64) -> bool {
+    let magnitude = number.unsigned_abs();
+    magnitude >= 1_000_000_000_000 && card::is_bare_card(magnitude)
+}
+
+/// What one pass over a text tells about which detectors can hit at all.
+struct Sieve {
+    digits: usize,
+    at: bool,
+    folds: bool,
+}
+
+impl Sieve {
+    fn of(text: &str) -> Self {
+        let mut sieve = Self {
+            digits: 0,
+            at: false,
+            folds: false,
+        };
+        for byte in text.bytes() {
+            sieve.digits += usize::from(byte.is_ascii_digit());
+            sieve.at |= byte == b'@';
+            sieve.folds |= !byte.is_ascii() || matches!(byte, b'%' | b'\\' | b'&');
+        }
+        sieve
+    }
+
+    fn may_hit(&self, place: Place) -> bool {
+        let digits = if place.is_prose() { 3 } else { 12 };
+        self.digits >= digits || self.at || self.folds
+    }
+}
+
+/// Spans of the folded text, by rule.
+struct Spans(Vec<(Rule, usize, usize)>);
+
+impl Spans {
+    /// Takes a span unless an earlier detector owns a part of it.
+    fn add(&mut self, rule: Rule, start: usize, end: usize) {
+        let owned = |&(_, from, to): &(Rule, usize, usize)| start < to && from < end;
+        let room = self.0.len() < SPANS_MAX;
+        if room && start < end && !self.0.iter().any(owned) {
+            self.0.push((rule, start, end));
+        }
+    }
+}
+
+/// The last `count` characters of a text.
+fn tail(text: &str, count: usize) -> &str {
+    match text.char_indices().rev().nth(count.saturating_sub(1)) {
+        Some((at, _)) => &text[at..],
+        None => text,
+    }
+}
+
+/// The first `count` characters of a text.
+fn head(text: &str, count: usize) -> &str {
+    match text.char_indices().nth(count) {
+        Some((at, _)) => &text[..at],
+        None => text,
+    }
+}

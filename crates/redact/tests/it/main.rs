@@ -1,0 +1,5 @@
+//! Detectors against published numbers and addresses, real rows and generated look-alikes.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod detectors;
+mod events;

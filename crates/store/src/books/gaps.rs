@@ -1,0 +1,372 @@
+//! Lost ranges: what rigs state about them, and what they are worth (E-GAP-VALUE).
+//!
+//! A `rig.gap` record is the authority. A skip on the lane counts only where no such record speaks
+//! of its range. Of a stated value, what held records of the range explain is taken off: the ledger
+//! may have got them before the rig lost them. All statements of one epoch are evaluated together
+//! whenever one of them or a record of a stated range comes.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use popwatch_core::event::Event;
+use popwatch_core::event::system::TotalsRow;
+use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::lane::Skip;
+use popwatch_core::ledger::count::Band;
+use popwatch_core::ledger::post::{LostValue, Posted, gap_value, worth};
+use popwatch_core::ledger::{FactId, Ranges};
+use popwatch_core::money::Currency;
+use popwatch_core::record;
+use prost::Message as _;
+use rusqlite::{Connection, params};
+
+use super::posting::Poster;
+use super::rows::{column, number};
+use super::{BooksFault, frame};
+
+/// What somebody stated about a lost range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stated {
+    pub(super) first: u64,
+    pub(super) last: u64,
+    /// By a `rig.gap` record, not by a skip.
+    pub(super) by_record: bool,
+    /// The rig could not tell the value.
+    pub(super) unknown: bool,
+    pub(super) rows: Vec<TotalsRow>,
+    pub(super) at_ms: i64,
+}
+
+/// Notes a statement.
+pub(super) fn state(
+    poster: &mut Poster<'_>,
+    rig: &RigId,
+    epoch: u32,
+    stated: &Stated,
+) -> Result<(), BooksFault> {
+    if stated.first == 0 || stated.first > stated.last {
+        return Ok(());
+    }
+    let worth = Skip {
+        count: u64::from(stated.unknown),
+        why: 0,
+        value: stated.rows.clone(),
+    }
+    .encode_to_vec();
+    poster
+        .db
+        .prepare_cached(
+            "INSERT INTO gaps (rig, epoch, first, last, source, worth, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET at_ms = MIN(at_ms, excluded.at_ms)",
+        )
+        .and_then(|mut put| {
+            put.execute(params![
+                rig.as_str(),
+                epoch,
+                column(stated.first),
+                column(stated.last),
+                i64::from(!stated.by_record),
+                worth,
+                stated.at_ms
+            ])
+        })
+        .map_err(BooksFault::sql("note a gap"))?;
+    poster.gaps.insert((rig.clone(), epoch));
+    Ok(())
+}
+
+/// A batch brought records or skips of this stretch: what was stated about it is looked at again.
+pub(super) fn touch(
+    poster: &mut Poster<'_>,
+    rig: &RigId,
+    epoch: u32,
+    first: u64,
+    last: u64,
+) -> Result<(), BooksFault> {
+    let stated: bool = poster
+        .db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM gaps
+                            WHERE rig = ?1 AND epoch = ?2 AND first <= ?4 AND last >= ?3)",
+        )
+        .and_then(|mut ask| {
+            let range = params![rig.as_str(), epoch, column(first), column(last)];
+            ask.query_row(range, |row| row.get(0))
+        })
+        .map_err(BooksFault::sql("look for gaps"))?;
+    if stated {
+        poster.gaps.insert((rig.clone(), epoch));
+    }
+    Ok(())
+}
+
+/// Posts the value of the lost ranges of every epoch touched.
+pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
+    for (rig, epoch) in std::mem::take(&mut poster.gaps) {
+        let stated = read(poster.db, &rig, epoch)?;
+        let popups: BTreeSet<PopupId> = stated
+            .iter()
+            .flat_map(|gap| &gap.rows)
+            .filter_map(|row| PopupId::new(&row.popup).ok())
+            .collect();
+        let chosen = choose(stated);
+        for popup in popups {
+            let epoch_key = epoch.to_le_bytes();
+            let key = [
+                popup.as_str().as_bytes(),
+                rig.as_str().as_bytes(),
+                &epoch_key,
+            ];
+            let fact = FactId::of("rig.gap", &key);
+            let mut posted = Posted::default();
+            for gap in &chosen {
+                for lost in lost_values(poster.db, &rig, epoch, gap, &popup)? {
+                    let range = (gap.first, gap.last);
+                    let one = gap_value(fact, &popup, &rig, epoch, range, &lost, gap.at_ms)
+                        .map_err(BooksFault::Entry)?;
+                    posted.entries.extend(one.entries);
+                    posted.breaks.extend(one.breaks);
+                }
+            }
+            poster.took_part(&popup, &rig, epoch)?;
+            poster.settle(fact, popup.as_str(), &posted, false)?;
+            poster.recount(&popup)?;
+        }
+    }
+    Ok(())
+}
+
+/// Captured minus refunded per currency that nothing held of the range explains; no zeros.
+fn lost_values(
+    db: &Connection,
+    rig: &RigId,
+    epoch: u32,
+    gap: &Stated,
+    popup: &PopupId,
+) -> Result<Vec<LostValue>, BooksFault> {
+    let held = held_worth(db, rig, epoch, gap, popup)?;
+    let currencies: BTreeSet<Currency> = gap
+        .rows
+        .iter()
+        .filter(|row| row.popup == popup.as_str())
+        .filter_map(|row| Currency::new(&row.currency))
+        .collect();
+    let mut out = Vec::new();
+    for currency in currencies {
+        let stated: i128 = gap
+            .rows
+            .iter()
+            .filter(|row| row.popup == popup.as_str() && row.currency == currency.code())
+            .map(|row| i128::from(row.captured) - i128::from(row.refunded))
+            .sum();
+        let explained: i128 = held
+            .iter()
+            .filter(|(of, _)| *of == currency)
+            .map(|(_, minor)| minor)
+            .sum();
+        let amount =
+            i64::try_from(stated - explained).map_err(|_| BooksFault::Bound("units in one gap"))?;
+        if amount != 0 {
+            out.push(LostValue { amount, currency });
+        }
+    }
+    Ok(out)
+}
+
+/// What the held records of a range are worth, each with its currency; refunds negative.
+fn held_worth(
+    db: &Connection,
+    rig: &RigId,
+    epoch: u32,
+    gap: &Stated,
+    popup: &PopupId,
+) -> Result<Vec<(Currency, i128)>, BooksFault> {
+    let ask = || {
+        db.prepare_cached(
+            "SELECT bytes FROM records
+             WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4
+               AND book = ?5 AND fact_id IS NOT NULL AND bytes IS NOT NULL",
+        )?
+        .query_map(
+            params![
+                rig.as_str(),
+                epoch,
+                column(gap.first),
+                column(gap.last),
+                popup.as_str()
+            ],
+            |row| row.get::<_, Vec<u8>>(0),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let frames = ask().map_err(BooksFault::sql("read the records of a gap"))?;
+    let mut out = Vec::new();
+    for bytes in frames {
+        let payload = bytes.get(frame::HEADER_BYTES..).unwrap_or_default();
+        let Ok(record) = record::decode(payload) else {
+            continue;
+        };
+        let Some(money) = worth(&record.event) else {
+            continue;
+        };
+        let sign = if matches!(record.event, Event::PaymentCaptured(_)) {
+            1
+        } else if matches!(record.event, Event::PaymentRefunded(_)) {
+            -1
+        } else {
+            0
+        };
+        out.push((money.currency, i128::from(money.minor) * sign));
+    }
+    Ok(out)
+}
+
+/// All statements about one epoch.
+fn read(db: &Connection, rig: &RigId, epoch: u32) -> Result<Vec<Stated>, BooksFault> {
+    let ask = || {
+        db.prepare_cached(
+            "SELECT first, last, source, worth, at_ms FROM gaps WHERE rig = ?1 AND epoch = ?2",
+        )?
+        .query_map(params![rig.as_str(), epoch], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<Vec<(i64, i64, i64, Vec<u8>, i64)>>>()
+    };
+    let rows = ask().map_err(BooksFault::sql("read gaps"))?;
+    rows.into_iter()
+        .map(|(first, last, source, worth, at_ms)| {
+            let worth = Skip::decode(&worth[..]).map_err(|_| BooksFault::Damaged("gap"))?;
+            Ok(Stated {
+                first: number(first),
+                last: number(last),
+                by_record: source == 0,
+                unknown: worth.count != 0,
+                rows: worth.value,
+                at_ms,
+            })
+        })
+        .collect()
+}
+
+/// The statements that count: none overlaps another. Records before skips, skips that tell a value
+/// before those that do not, longer before shorter.
+fn choose(mut stated: Vec<Stated>) -> Vec<Stated> {
+    let worth = |gap: &Stated| {
+        let rows = gap.rows.iter().flat_map(TotalsRow::encode_to_vec);
+        rows.collect::<Vec<u8>>()
+    };
+    stated.sort_by_cached_key(|gap| {
+        let silent = !gap.by_record && gap.rows.is_empty();
+        let range = (gap.first, Reverse(gap.last));
+        (!gap.by_record, silent, range, worth(gap), gap.unknown)
+    });
+    let mut out: Vec<Stated> = Vec::new();
+    for gap in stated {
+        let free = out
+            .iter()
+            .all(|taken| taken.last < gap.first || gap.last < taken.first);
+        if free {
+            out.push(gap);
+        }
+    }
+    out
+}
+
+/// Seqs of an epoch that were stated as lost and are not held.
+pub(super) fn lost(db: &Connection, rig: &RigId, epoch: u32) -> Result<Ranges, BooksFault> {
+    let mut lost = Ranges::default();
+    for gap in read(db, rig, epoch)? {
+        let held = held_in(db, rig, epoch, gap.first, gap.last)?;
+        for (first, last) in held.missing(gap.first, gap.last).as_slice() {
+            lost.insert(*first, *last);
+        }
+    }
+    Ok(lost)
+}
+
+/// The given seqs and those up to `last` at which a record is held.
+pub(super) fn with_held(
+    db: &Connection,
+    rig: &RigId,
+    epoch: u32,
+    mut seqs: Ranges,
+    last: u64,
+) -> Result<Ranges, BooksFault> {
+    for (first, last) in seqs.missing(1, last).as_slice().to_vec() {
+        let held = held_in(db, rig, epoch, first, last)?;
+        for (first, last) in held.as_slice() {
+            seqs.insert(*first, *last);
+        }
+    }
+    Ok(seqs)
+}
+
+fn held_in(
+    db: &Connection,
+    rig: &RigId,
+    epoch: u32,
+    first: u64,
+    last: u64,
+) -> Result<Ranges, BooksFault> {
+    let ask = || {
+        db.prepare_cached(
+            "SELECT seq FROM records WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
+        )?
+        .query_map(
+            params![rig.as_str(), epoch, column(first), column(last)],
+            |row| row.get::<_, i64>(0),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let seqs = ask().map_err(BooksFault::sql("read the records of a gap"))?;
+    Ok(Ranges::of(
+        seqs.into_iter().map(|seq| (number(seq), number(seq))),
+    ))
+}
+
+/// How far off a popup's stock may be because of lost records.
+pub(super) fn band(db: &Connection, popup: &PopupId) -> Result<Band, BooksFault> {
+    let ask = || {
+        db.prepare_cached(
+            "SELECT DISTINCT rig, epoch FROM gaps
+             WHERE rig IN (SELECT rig FROM rig_popups WHERE book = ?1)",
+        )?
+        .query_map([popup.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<(String, u32)>>>()
+    };
+    let mut band = Band::NONE;
+    for (rig, epoch) in ask().map_err(BooksFault::sql("read gaps"))? {
+        let rig = RigId::new(&rig).map_err(|_| BooksFault::Damaged("rig name"))?;
+        for gap in choose(read(db, &rig, epoch)?) {
+            let held = held_in(db, &rig, epoch, gap.first, gap.last)?;
+            if !held.missing(gap.first, gap.last).is_empty() {
+                band = band.and(band_of(&gap, popup));
+            }
+        }
+    }
+    Ok(band)
+}
+
+fn band_of(gap: &Stated, popup: &PopupId) -> Band {
+    let silent = !gap.by_record && gap.rows.is_empty();
+    if gap.unknown || silent {
+        return Band {
+            out: None,
+            into: None,
+        };
+    }
+    let rows = || gap.rows.iter().filter(|row| row.popup == popup.as_str());
+    let units = |row: &TotalsRow| row.units.max(0);
+    let moved = rows().filter(|row| row.currency == "XXX").map(units).sum();
+    Band {
+        out: Some(rows().map(units).sum()),
+        into: rows().all(|row| row.refunded == 0).then_some(moved),
+    }
+}

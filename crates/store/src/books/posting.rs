@@ -1,0 +1,695 @@
+//! From touched facts to entries, balances and breaks.
+//!
+//! [`Poster`] collects the facts a batch touches. At the end it works out, for each, what the
+//! posting rules make of it now, reverses entries that are no longer made and adds those that are
+//! new. A fact can touch others: a delivery makes earlier sales of its SKU stock sales, a sale
+//! explains refunds that came before it, anything that moves stock moves what counts were compared
+//! with. All of them are posted again; unchanged entries stay untouched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use popwatch_core::event::Event;
+use popwatch_core::id::{PopupId, RigId, Sku};
+use popwatch_core::invariant;
+use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
+use popwatch_core::ledger::entry::{decode_legs, encode_legs};
+use popwatch_core::ledger::post::{self, Posted, RefundContext, StockContext};
+use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
+use rusqlite::{Connection, params};
+
+use super::rows::set_breaks;
+use super::{BooksFault, gaps, identity};
+
+/// Kinds of rows in `stock_lines`.
+mod line {
+    pub(super) const GRANT: i64 = 0;
+    pub(super) const SUPPLY: i64 = 1;
+    pub(super) const MOVE: i64 = 2;
+    pub(super) const COUNT: i64 = 6;
+}
+
+/// What a batch has touched so far.
+pub(super) struct Poster<'a> {
+    pub(super) db: &'a Connection,
+    pub(super) now_ms: i64,
+    facts: BTreeMap<FactId, Option<Rc<Fact>>>,
+    dirty: BTreeSet<FactId>,
+    /// Facts that were never posted: nothing of theirs needs to be looked up or reversed.
+    fresh: BTreeSet<FactId>,
+    to_post: BTreeSet<FactId>,
+    skus: BTreeSet<(PopupId, Sku)>,
+    pub(super) gaps: BTreeSet<(RigId, u32)>,
+    parts: BTreeSet<(PopupId, RigId, u32)>,
+    sums: BTreeMap<(String, String, String), (i128, i128)>,
+}
+
+impl<'a> Poster<'a> {
+    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Self {
+        Self {
+            db,
+            now_ms,
+            facts: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            to_post: BTreeSet::new(),
+            skus: BTreeSet::new(),
+            gaps: BTreeSet::new(),
+            parts: BTreeSet::new(),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    /// A fact nobody stated before.
+    pub(super) fn fresh(&mut self, fact: Fact) {
+        self.dirty.insert(fact.id);
+        self.fresh.insert(fact.id);
+        self.facts.insert(fact.id, Some(Rc::new(fact)));
+    }
+
+    /// A fact whose record may have changed.
+    pub(super) fn again(&mut self, id: FactId) {
+        self.facts.remove(&id);
+        self.dirty.insert(id);
+    }
+
+    /// Notes that a rig has part in a popup.
+    pub(super) fn took_part(
+        &mut self,
+        popup: &PopupId,
+        rig: &RigId,
+        epoch: u32,
+    ) -> Result<(), BooksFault> {
+        let part = (popup.clone(), rig.clone(), epoch);
+        if self.parts.contains(&part) {
+            return Ok(());
+        }
+        self.parts.insert(part);
+        self.db
+            .prepare_cached(
+                "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut put| put.execute(params![popup.as_str(), rig.as_str(), epoch]))
+            .map(drop)
+            .map_err(BooksFault::sql("note who took part"))
+    }
+
+    /// Posts everything touched, writes the balances and proves the laws.
+    pub(super) fn finish(mut self) -> Result<(), BooksFault> {
+        for id in std::mem::take(&mut self.dirty) {
+            self.index(id)?;
+        }
+        let mut known = Shelves::default();
+        for id in std::mem::take(&mut self.to_post) {
+            self.post(id, &mut known)?;
+        }
+        gaps::post(&mut self)?;
+        for (popup, sku) in std::mem::take(&mut self.skus) {
+            self.counts(&popup, &sku, &mut known)?;
+        }
+        self.write_sums()?;
+        self.prove()
+    }
+
+    fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
+        if let Some(known) = self.facts.get(&id) {
+            return Ok(known.clone());
+        }
+        let found = identity::winner(self, id)?.map(Rc::new);
+        self.facts.insert(id, found.clone());
+        Ok(found)
+    }
+
+    /// Brings the rows up to date by which facts find each other, and lists who must be posted.
+    fn index(&mut self, id: FactId) -> Result<(), BooksFault> {
+        self.to_post.insert(id);
+        if !self.fresh.contains(&id) {
+            self.unindex(id)?;
+        }
+        let Some(fact) = self.fact(id)? else {
+            return Ok(());
+        };
+        if let Some(sku) = post::supplied(&fact) {
+            let first = self.lines(&fact.popup, sku, line::SUPPLY)?.is_empty();
+            self.put_line(&fact, sku, line::SUPPLY, "", 0)?;
+            if first {
+                self.post_sku(&fact.popup, sku)?;
+            }
+        }
+        if let Some((sku, rig)) = post::grantee(&fact) {
+            let places = self.places(&fact.popup, &sku)?;
+            self.put_line(&fact, &sku, line::GRANT, &rig, 0)?;
+            if !places.contains(&rig) {
+                self.post_sku(&fact.popup, &sku)?;
+            }
+        }
+        if let Event::PaymentCaptured(_) = &fact.event {
+            return self.post_refunds(&fact.popup, id);
+        }
+        if let Event::PaymentRefunded(asked) = &fact.event {
+            let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
+            self.put_refund(&fact, sale)?;
+            return self.post_refunds(&fact.popup, sale);
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of every record that could have stated this fact.
+    fn unindex(&mut self, id: FactId) -> Result<(), BooksFault> {
+        for old in identity::every(self, id)? {
+            for sku in post::skus(&old) {
+                let book = old.popup.as_str();
+                self.db
+                    .prepare_cached(
+                        "DELETE FROM stock_lines
+                         WHERE book = ?1 AND sku = ?2 AND kind IN (0, 1, 2, 6) AND fact_id = ?3",
+                    )
+                    .and_then(|mut gone| gone.execute(params![book, sku.as_str(), id.0]))
+                    .map_err(BooksFault::sql("forget stock lines"))?;
+                self.skus.insert((old.popup.clone(), sku.clone()));
+                if post::supplied(&old).is_some() || post::grantee(&old).is_some() {
+                    self.post_sku(&old.popup, &sku)?;
+                }
+            }
+            if let Event::PaymentRefunded(asked) = &old.event {
+                let sale = FactId::of_capture(&old.popup, asked.payment.as_str());
+                self.db
+                    .prepare_cached(
+                        "DELETE FROM refunds_of WHERE book = ?1 AND sale = ?2 AND fact_id = ?3",
+                    )
+                    .and_then(|mut gone| gone.execute(params![old.popup.as_str(), sale.0, id.0]))
+                    .map_err(BooksFault::sql("forget a refund"))?;
+                self.post_refunds(&old.popup, sale)?;
+            }
+            if matches!(old.event, Event::PaymentCaptured(_)) {
+                self.post_refunds(&old.popup, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_refund(&self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO refunds_of (book, sale, fact_id) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut put| put.execute(params![fact.popup.as_str(), sale.0, fact.id.0]))
+            .map(drop)
+            .map_err(BooksFault::sql("note a refund"))
+    }
+
+    fn refunds(&self, popup: &PopupId, sale: FactId) -> Result<Vec<FactId>, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached("SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2")?
+                .query_map(params![popup.as_str(), sale.0], |row| {
+                    Ok(FactId(row.get(0)?))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(BooksFault::sql("read refunds"))
+    }
+
+    fn post_refunds(&mut self, popup: &PopupId, sale: FactId) -> Result<(), BooksFault> {
+        let refunds = self.refunds(popup, sale)?;
+        self.to_post.extend(refunds);
+        Ok(())
+    }
+
+    /// Facts with rows of a kind for a SKU.
+    fn lines(&self, popup: &PopupId, sku: &Sku, kind: i64) -> Result<Vec<FactId>, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
+                )?
+                .query_map(params![popup.as_str(), sku.as_str(), kind], |row| {
+                    Ok(FactId(row.get(0)?))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(BooksFault::sql("read stock lines"))
+    }
+
+    fn places(&self, popup: &PopupId, sku: &Sku) -> Result<BTreeSet<String>, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
+                )?
+                .query_map([popup.as_str(), sku.as_str()], |row| row.get(0))?
+                .collect::<rusqlite::Result<BTreeSet<_>>>()
+        };
+        read().map_err(BooksFault::sql("read stock lines"))
+    }
+
+    fn post_sku(&mut self, popup: &PopupId, sku: &Sku) -> Result<(), BooksFault> {
+        let facts = self.lines(popup, sku, line::MOVE)?;
+        self.to_post.extend(facts);
+        self.skus.insert((popup.clone(), sku.clone()));
+        Ok(())
+    }
+
+    fn put_line(
+        &self,
+        fact: &Fact,
+        sku: &Sku,
+        kind: i64,
+        place: &str,
+        units: i64,
+    ) -> Result<(), BooksFault> {
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO stock_lines
+                   (book, sku, kind, fact_id, place, occurred_ms, units)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )
+            .and_then(|mut put| {
+                put.execute(params![
+                    fact.popup.as_str(),
+                    sku.as_str(),
+                    kind,
+                    fact.id.0,
+                    place,
+                    fact.occurred_ms,
+                    units
+                ])
+            })
+            .map(drop)
+            .map_err(BooksFault::sql("note a stock line"))
+    }
+
+    fn post(&mut self, id: FactId, known: &mut Shelves) -> Result<(), BooksFault> {
+        let fresh = self.fresh.remove(&id);
+        let Some(fact) = self.fact(id)? else {
+            return self.settle(id, "", &Posted::default(), fresh);
+        };
+        if let Event::InventoryCounted(of) = &fact.event {
+            self.put_line(&fact, &of.sku, line::COUNT, "", of.qty.0)?;
+            self.skus.insert((fact.popup.clone(), of.sku.clone()));
+            return Ok(());
+        }
+        let skus = post::skus(&fact);
+        for sku in &skus {
+            self.learn(known, &fact.popup, sku)?;
+        }
+        let posted = if let Event::PaymentRefunded(asked) = &fact.event {
+            let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
+            let before = self.refunded_before(&fact, sale)?;
+            let sale = self.fact(sale)?;
+            let context = RefundContext {
+                sale: sale.as_deref(),
+                before,
+            };
+            post::refund(&fact, asked, &context, known)
+        } else {
+            post::post(&fact, known)
+        }
+        .map_err(BooksFault::Entry)?;
+        for sku in skus {
+            let units = on_hand(&posted, &sku);
+            self.put_line(&fact, &sku, line::MOVE, "", units)?;
+            self.skus.insert((fact.popup.clone(), sku));
+        }
+        self.settle(id, fact.popup.as_str(), &posted, fresh)
+    }
+
+    fn refunded_before(&mut self, fact: &Fact, sale: FactId) -> Result<i128, BooksFault> {
+        let mut before = 0;
+        for id in self.refunds(&fact.popup, sale)? {
+            if id == fact.id {
+                continue;
+            }
+            let Some(other) = self.fact(id)? else {
+                continue;
+            };
+            if let (Event::PaymentRefunded(theirs), Event::PaymentRefunded(ours)) =
+                (&other.event, &fact.event)
+                && theirs.currency == ours.currency
+                && other.order() < fact.order()
+            {
+                before += i128::from(theirs.amount.0);
+            }
+        }
+        Ok(before)
+    }
+
+    fn learn(&self, known: &mut Shelves, popup: &PopupId, sku: &Sku) -> Result<(), BooksFault> {
+        let key = (popup.clone(), sku.clone());
+        if known.0.contains_key(&key) {
+            return Ok(());
+        }
+        let stocked = self
+            .db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM stock_lines
+                                WHERE book = ?1 AND sku = ?2 AND kind = 1)",
+            )
+            .and_then(|mut ask| ask.query_row([popup.as_str(), sku.as_str()], |row| row.get(0)))
+            .map_err(BooksFault::sql("read stock lines"))?;
+        let granted = match stocked {
+            true => self.places(popup, sku)?,
+            false => BTreeSet::new(),
+        };
+        known.0.insert(key, Shelf { stocked, granted });
+        Ok(())
+    }
+
+    /// Evaluates the counts of a SKU again.
+    fn counts(
+        &mut self,
+        popup: &PopupId,
+        sku: &Sku,
+        known: &mut Shelves,
+    ) -> Result<(), BooksFault> {
+        let ids = self.lines(popup, sku, line::COUNT)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.learn(known, popup, sku)?;
+        let mut facts: Vec<Rc<Fact>> = Vec::new();
+        for id in ids {
+            facts.extend(self.fact(id)?);
+        }
+        facts.sort_by(|a, b| a.order().cmp(&b.order()));
+        let counts: Vec<Counted> = facts
+            .iter()
+            .filter_map(|fact| {
+                let Event::InventoryCounted(of) = &fact.event else {
+                    return None;
+                };
+                Some(Counted {
+                    fact: fact.id,
+                    at_ms: fact.occurred_ms,
+                    units: of.qty.0,
+                })
+            })
+            .collect();
+        let band = gaps::band(self.db, popup)?;
+        let outcomes = evaluate(&self.moves(popup, sku)?, &counts, band);
+        for (fact, outcome) in facts.iter().zip(outcomes) {
+            let posted = match known.stocked(popup, sku) {
+                true => post::count(
+                    fact,
+                    sku,
+                    outcome.expected,
+                    outcome.count.units,
+                    outcome.certain,
+                )
+                .map_err(BooksFault::Entry)?,
+                // Nobody keeps stock of it here, so nothing was expected.
+                false => Posted::default(),
+            };
+            self.settle(fact.id, popup.as_str(), &posted, false)?;
+        }
+        Ok(())
+    }
+
+    fn moves(&self, popup: &PopupId, sku: &Sku) -> Result<Vec<OnHandMove>, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT occurred_ms, units FROM stock_lines
+                     WHERE book = ?1 AND sku = ?2 AND kind = 2 AND units <> 0",
+                )?
+                .query_map([popup.as_str(), sku.as_str()], |row| {
+                    Ok(OnHandMove {
+                        at_ms: row.get(0)?,
+                        units: row.get(1)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(BooksFault::sql("read stock lines"))
+    }
+
+    /// All SKUs of a popup that were counted must be looked at again.
+    pub(super) fn recount(&mut self, popup: &PopupId) -> Result<(), BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
+                )?
+                .query_map([popup.as_str()], |row| row.get::<_, String>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        for sku in read().map_err(BooksFault::sql("read counted stock"))? {
+            let sku = Sku::new(&sku).map_err(|_| BooksFault::Damaged("SKU"))?;
+            self.skus.insert((popup.clone(), sku));
+        }
+        Ok(())
+    }
+
+    /// Makes the effective entries and the breaks of a fact exactly what the rules make of it now.
+    pub(super) fn settle(
+        &mut self,
+        id: FactId,
+        book: &str,
+        posted: &Posted,
+        fresh: bool,
+    ) -> Result<(), BooksFault> {
+        let mut wanted: Vec<_> = posted
+            .entries
+            .iter()
+            .map(|entry| (entry.id(), entry.get()))
+            .collect();
+        if !fresh {
+            for old in self.live(id)? {
+                let same = wanted.iter().position(|(entry_id, entry)| {
+                    entry_id.0 == old.entry_id
+                        && entry.occurred_ms == old.occurred_ms
+                        && book == old.book
+                });
+                match same {
+                    Some(at) => drop(wanted.swap_remove(at)),
+                    None => self.reverse(id, &old)?,
+                }
+            }
+        }
+        for (entry_id, entry) in wanted {
+            self.append(book, &entry_id.0, entry)?;
+        }
+        if fresh && posted.breaks.is_empty() {
+            return Ok(());
+        }
+        set_breaks(self.db, id, book, None, &posted.breaks, self.now_ms, fresh)
+    }
+
+    fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
+                     WHERE fact_id = ?1 AND live = 1",
+                )?
+                .query_map([id.0], |row| {
+                    Ok(Live {
+                        n: row.get(0)?,
+                        book: row.get(1)?,
+                        entry_id: row.get(2)?,
+                        rule: row.get(3)?,
+                        occurred_ms: row.get(4)?,
+                        legs: row.get(5)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(BooksFault::sql("read entries"))
+    }
+
+    fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
+                   occurred_ms, recorded_ms, legs)
+                 VALUES (?1, ?2, ?3, ?4, NULL, 0, 1, ?5, ?6, ?7)",
+            )
+            .and_then(|mut put| {
+                put.execute(params![
+                    book,
+                    id,
+                    entry.fact.0,
+                    entry.rule.text(),
+                    entry.occurred_ms,
+                    self.now_ms,
+                    encode_legs(&entry.legs)
+                ])
+            })
+            .map_err(BooksFault::sql("append an entry"))?;
+        self.sum(book, &entry.legs, 1);
+        Ok(())
+    }
+
+    fn reverse(&mut self, id: FactId, old: &Live) -> Result<(), BooksFault> {
+        let legs = decode_legs(&old.legs).ok_or(BooksFault::Damaged("entry"))?;
+        let turned: Vec<Leg> = legs
+            .iter()
+            .map(|leg| Leg {
+                amount: -leg.amount,
+                ..leg.clone()
+            })
+            .collect();
+        let write = || {
+            self.db
+                .prepare_cached("UPDATE entries SET live = 0 WHERE n = ?1")?
+                .execute([old.n])?;
+            self.db
+                .prepare_cached(
+                    "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
+                       live, occurred_ms, recorded_ms, legs)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8)",
+                )?
+                .execute(params![
+                    old.book,
+                    old.entry_id,
+                    id.0,
+                    old.rule,
+                    old.n,
+                    old.occurred_ms,
+                    self.now_ms,
+                    encode_legs(&turned)
+                ])
+        };
+        write().map_err(BooksFault::sql("reverse an entry"))?;
+        self.sum(&old.book, &legs, -1);
+        Ok(())
+    }
+
+    /// Adds (or with -1 takes back) legs to the sums of this batch.
+    fn sum(&mut self, book: &str, legs: &[Leg], sign: i128) {
+        for leg in legs {
+            let key = (
+                book.to_string(),
+                leg.commodity.to_string(),
+                leg.account.to_string(),
+            );
+            let sums = self.sums.entry(key).or_default();
+            let amount = i128::from(leg.amount.unsigned_abs()) * sign;
+            match leg.amount > 0 {
+                true => sums.0 += amount,
+                false => sums.1 += amount,
+            }
+        }
+    }
+
+    fn write_sums(&self) -> Result<(), BooksFault> {
+        for ((book, commodity, account), (debit, credit)) in &self.sums {
+            if (*debit, *credit) == (0, 0) {
+                continue;
+            }
+            let fits = |sum: i128| i64::try_from(sum).map_err(|_| BooksFault::Bound("units"));
+            let (debit, credit) = (fits(*debit)?, fits(*credit)?);
+            self.db
+                .prepare_cached(
+                    "INSERT INTO balances (book, commodity, account, debit, credit)
+                     VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (book, commodity, account) DO UPDATE SET
+                       debit = debit + excluded.debit, credit = credit + excluded.credit",
+                )
+                .and_then(|mut put| put.execute(params![book, commodity, account, debit, credit]))
+                .map_err(BooksFault::sql("write balances"))?;
+        }
+        Ok(())
+    }
+
+    /// L6 over every book and commodity this batch touched, as the database has them now.
+    fn prove(&self) -> Result<(), BooksFault> {
+        let touched: BTreeSet<(&str, &str)> = self
+            .sums
+            .keys()
+            .map(|(book, commodity, _)| (book.as_str(), commodity.as_str()))
+            .collect();
+        for (book, commodity) in touched {
+            let rows = balances(self.db, book, commodity)?;
+            let legs = rows
+                .iter()
+                .flat_map(|(_, debit, credit)| [(commodity, *debit), (commodity, -credit)]);
+            invariant::books_balance(legs).map_err(BooksFault::Law)?;
+            if !matches!(Commodity::parse(commodity), Some(Commodity::Money(_))) {
+                continue;
+            }
+            let suspense: i64 = rows
+                .iter()
+                .filter(|(account, _, _)| account.starts_with("3900:"))
+                .map(|(_, debit, credit)| credit - debit)
+                .sum();
+            let open: i64 = self
+                .db
+                .prepare_cached(
+                    "SELECT COALESCE(SUM(suspense), 0) FROM breaks
+                     WHERE book = ?1 AND commodity = ?2 AND suspense <> 0 AND state = 'open'",
+                )
+                .and_then(|mut ask| ask.query_row([book, commodity], |row| row.get(0)))
+                .map_err(BooksFault::sql("sum open breaks"))?;
+            let one = |amount| BTreeMap::from([(commodity, amount)]);
+            invariant::suspense_explained(&one(suspense), &one(open)).map_err(BooksFault::Law)?;
+        }
+        Ok(())
+    }
+}
+
+/// The accounts of one book and commodity: account, debit, credit.
+pub(super) fn balances(
+    db: &Connection,
+    book: &str,
+    commodity: &str,
+) -> Result<Vec<(String, i64, i64)>, BooksFault> {
+    let read = || {
+        db.prepare_cached(
+            "SELECT account, debit, credit FROM balances WHERE book = ?1 AND commodity = ?2",
+        )?
+        .query_map([book, commodity], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(BooksFault::sql("read balances"))
+}
+
+struct Live {
+    n: i64,
+    book: String,
+    entry_id: [u8; 16],
+    rule: String,
+    occurred_ms: i64,
+    legs: Vec<u8>,
+}
+
+struct Shelf {
+    stocked: bool,
+    granted: BTreeSet<String>,
+}
+
+/// What is known of the SKUs this batch touches.
+#[derive(Default)]
+struct Shelves(BTreeMap<(PopupId, Sku), Shelf>);
+
+impl Shelves {
+    fn shelf(&self, popup: &PopupId, sku: &Sku) -> Option<&Shelf> {
+        self.0.get(&(popup.clone(), sku.clone()))
+    }
+}
+
+impl StockContext for Shelves {
+    fn stocked(&self, popup: &PopupId, sku: &Sku) -> bool {
+        self.shelf(popup, sku).is_some_and(|shelf| shelf.stocked)
+    }
+
+    fn granted(&self, popup: &PopupId, sku: &Sku, rig: &RigId) -> bool {
+        self.shelf(popup, sku)
+            .is_some_and(|shelf| shelf.granted.contains(rig.as_str()))
+    }
+}
+
+/// Items of a SKU that a fact's entries bring to the stock that can be sold.
+fn on_hand(posted: &Posted, sku: &Sku) -> i64 {
+    posted
+        .entries
+        .iter()
+        .flat_map(|entry| &entry.get().legs)
+        .filter(|leg| leg.account.of.is_on_hand() && leg.commodity.sku() == Some(sku))
+        .map(|leg| leg.amount)
+        .sum()
+}

@@ -1,0 +1,217 @@
+//! Small steps between values and columns.
+
+use popwatch_core::id::{Epoch, PopupId, Position, RigId, Seq};
+use popwatch_core::ledger::breaks::BreakState;
+use popwatch_core::ledger::{Account, Break, BreakClass, Commodity, Fact, FactId};
+use popwatch_core::record;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{BooksFault, frame};
+
+/// A seq or count as a column. Seqs beyond are refused at the door of the ledger.
+pub(super) fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A column as a seq or count.
+pub(super) fn number(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}
+
+/// A column as an epoch.
+pub(super) fn epoch_number(column: i64) -> u32 {
+    u32::try_from(column).unwrap_or(0)
+}
+
+/// A position from columns.
+pub(super) fn position(rig: &str, epoch: i64, seq: i64) -> Result<Position, BooksFault> {
+    Ok(Position {
+        rig: RigId::new(rig).map_err(|_| BooksFault::Damaged("rig name"))?,
+        epoch: Epoch(epoch_number(epoch)),
+        seq: Seq(number(seq)),
+    })
+}
+
+/// The record at a position, decoded; `None` when it is not held, erased or unreadable.
+pub(super) fn record_at(
+    db: &Connection,
+    at: &Position,
+) -> Result<Option<record::Record>, BooksFault> {
+    let bytes: Option<Option<Vec<u8>>> = db
+        .prepare_cached("SELECT bytes FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3")
+        .and_then(|mut ask| {
+            ask.query_row(
+                params![at.rig.as_str(), at.epoch.0, column(at.seq.0)],
+                |row| row.get(0),
+            )
+            .optional()
+        })
+        .map_err(BooksFault::sql("read a record"))?;
+    let payload = bytes.flatten();
+    Ok(payload.and_then(|bytes| record::decode(bytes.get(frame::HEADER_BYTES..)?).ok()))
+}
+
+/// The fact stated at a position.
+pub(super) fn fact_at(db: &Connection, at: Position) -> Result<Option<Fact>, BooksFault> {
+    let record = record_at(db, &at)?;
+    Ok(record.and_then(|record| Fact::of(&record, at)))
+}
+
+/// Texts as one column.
+pub(super) fn pack(texts: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for text in texts {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
+    out
+}
+
+/// Texts from one column; `None` for damage.
+pub(super) fn unpack(mut bytes: &[u8]) -> Option<Vec<String>> {
+    let mut out = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (text, rest) = rest.split_at_checked(length)?;
+        out.push(String::from_utf8(text.to_vec()).ok()?);
+        bytes = rest;
+    }
+    Some(out)
+}
+
+/// Makes the breaks of one cause exactly these: others of that cause go, the rest stay as first
+/// seen.
+pub(super) fn set_breaks(
+    db: &Connection,
+    cause: FactId,
+    book: &str,
+    rig: Option<&RigId>,
+    breaks: &[Break],
+    now_ms: i64,
+    fresh: bool,
+) -> Result<(), BooksFault> {
+    let write = || {
+        if !fresh {
+            let old: Vec<(String, String)> = db
+                .prepare_cached("SELECT book, id FROM breaks WHERE cause = ?1")?
+                .query_map([cause.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            for (of, id) in old {
+                let stays = of == book && breaks.iter().any(|found| found.id.as_str() == id);
+                if !stays {
+                    db.prepare_cached("DELETE FROM breaks WHERE book = ?1 AND id = ?2")?
+                        .execute([&of, &id])?;
+                }
+            }
+        }
+        for found in breaks {
+            insert_break(db, cause, book, rig, found, now_ms)?;
+        }
+        Ok(())
+    };
+    write().map_err(BooksFault::sql("write breaks"))
+}
+
+fn insert_break(
+    db: &Connection,
+    cause: FactId,
+    book: &str,
+    rig: Option<&RigId>,
+    found: &Break,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO breaks (book, id, cause, rig, class, commodity, amount, suspense, held_in,
+           keys, evidence, state, sentence, first_seen_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (book, id) DO UPDATE SET cause = excluded.cause, rig = excluded.rig,
+           commodity = excluded.commodity, amount = excluded.amount,
+           suspense = excluded.suspense, held_in = excluded.held_in,
+           evidence = excluded.evidence, sentence = excluded.sentence",
+    )?
+    .execute(params![
+        book,
+        found.id.as_str(),
+        cause.0,
+        rig.map(RigId::as_str),
+        found.class.text(),
+        found.commodity.as_ref().map(Commodity::to_string),
+        found.amount,
+        found.suspense,
+        found.held_in.as_ref().map(Account::to_string),
+        pack(&found.keys),
+        pack(&found.evidence),
+        found.state.text(),
+        found.sentence,
+        now_ms,
+    ])?;
+    Ok(())
+}
+
+/// The stored breaks of a book: its own and those of rigs that took part in it.
+pub(super) fn breaks_of(db: &Connection, popup: &PopupId) -> Result<Vec<Break>, BooksFault> {
+    let read = || {
+        db.prepare_cached(
+            "SELECT class, commodity, amount, suspense, held_in, keys, evidence, state, sentence
+             FROM breaks WHERE book = ?1
+             UNION ALL
+             SELECT class, commodity, amount, suspense, held_in, keys, evidence, state, sentence
+             FROM breaks WHERE book = '' AND rig IN (SELECT rig FROM rig_popups WHERE book = ?1)",
+        )?
+        .query_map([popup.as_str()], |row| {
+            Ok(StoredBreak {
+                class: row.get(0)?,
+                commodity: row.get(1)?,
+                amount: row.get(2)?,
+                suspense: row.get(3)?,
+                held_in: row.get(4)?,
+                keys: row.get(5)?,
+                evidence: row.get(6)?,
+                state: row.get(7)?,
+                sentence: row.get(8)?,
+            })
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let stored = read().map_err(BooksFault::sql("read breaks"))?;
+    stored
+        .into_iter()
+        .map(|row| row.read().ok_or(BooksFault::Damaged("list of breaks")))
+        .collect()
+}
+
+struct StoredBreak {
+    class: String,
+    commodity: Option<String>,
+    amount: i64,
+    suspense: i64,
+    held_in: Option<String>,
+    keys: Vec<u8>,
+    evidence: Vec<u8>,
+    state: String,
+    sentence: String,
+}
+
+impl StoredBreak {
+    fn read(self) -> Option<Break> {
+        let class = BreakClass::from_text(&self.class)?;
+        let mut found = Break::new(class, unpack(&self.keys)?, self.sentence);
+        found.commodity = match self.commodity {
+            Some(text) => Some(Commodity::parse(&text)?),
+            None => None,
+        };
+        found.held_in = match self.held_in {
+            Some(text) => Some(Account::parse(&text)?),
+            None => None,
+        };
+        found.amount = self.amount;
+        found.suspense = self.suspense;
+        found.evidence = unpack(&self.evidence)?;
+        found.state = [BreakState::Open, BreakState::Resolved, BreakState::Accepted]
+            .into_iter()
+            .find(|state| state.text() == self.state)?;
+        Some(found)
+    }
+}

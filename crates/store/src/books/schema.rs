@@ -1,0 +1,107 @@
+//! The database's schema: numbered steps, forward only, each in one transaction, each remembered
+//! with its checksum.
+//!
+//! A database that knows a step this binary does not was written by a newer popwatch: it is left
+//! untouched (PW0341).
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::BooksFault;
+
+/// All steps, ascending; a released one is never edited.
+const STEPS: &[(i64, &str)] = &[(1, include_str!("migrations/0001_books.sql"))];
+
+/// Brings a database to the newest step.
+pub(super) fn migrate(db: &mut Connection) -> Result<(), BooksFault> {
+    let newest = STEPS.last().map_or(0, |(number, _)| *number);
+    let known: bool = db
+        .query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_version')",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(BooksFault::sql("look for the schema"))?;
+    let applied: Vec<(i64, Vec<u8>)> = match known {
+        false => Vec::new(),
+        true => read_steps(db)?,
+    };
+    if let Some((found, _)) = applied.last().filter(|(number, _)| *number > newest) {
+        return Err(BooksFault::SchemaNewer {
+            found: *found,
+            known: newest,
+        });
+    }
+    for (number, sum) in &applied {
+        let step = STEPS.iter().find(|(known, _)| known == number);
+        if step.is_none_or(|(_, sql)| checksum(sql) != sum[..]) {
+            return Err(BooksFault::SchemaForeign { step: *number });
+        }
+    }
+    let done = applied.last().map_or(0, |(number, _)| *number);
+    for (number, sql) in STEPS.iter().filter(|(number, _)| *number > done) {
+        apply(db, *number, sql).map_err(BooksFault::sql("bring the schema up to date"))?;
+    }
+    Ok(())
+}
+
+fn read_steps(db: &Connection) -> Result<Vec<(i64, Vec<u8>)>, BooksFault> {
+    let read = || {
+        db.prepare("SELECT number, checksum FROM schema_version ORDER BY number")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(BooksFault::sql("read the schema's version"))
+}
+
+fn apply(db: &mut Connection, number: i64, sql: &str) -> rusqlite::Result<()> {
+    let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    step.execute_batch(
+        "CREATE TABLE IF NOT EXISTS schema_version (
+           number INTEGER PRIMARY KEY, checksum BLOB NOT NULL
+         ) STRICT",
+    )?;
+    step.execute_batch(sql)?;
+    step.execute(
+        "INSERT INTO schema_version (number, checksum) VALUES (?1, ?2)",
+        params![number, checksum(sql)],
+    )?;
+    step.commit()
+}
+
+fn checksum(sql: &str) -> [u8; 32] {
+    *blake3::hash(sql.as_bytes()).as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_schema_is_left_alone() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db).unwrap();
+        migrate(&mut db).unwrap();
+        db.execute("INSERT INTO schema_version VALUES (99, x'00')", [])
+            .unwrap();
+        let fault = migrate(&mut db).unwrap_err();
+        assert!(matches!(
+            fault,
+            BooksFault::SchemaNewer {
+                found: 99,
+                known: 1
+            }
+        ));
+    }
+
+    #[test]
+    fn an_edited_step_is_noticed() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db).unwrap();
+        db.execute("UPDATE schema_version SET checksum = x'00'", [])
+            .unwrap();
+        assert!(matches!(
+            migrate(&mut db),
+            Err(BooksFault::SchemaForeign { step: 1 })
+        ));
+    }
+}

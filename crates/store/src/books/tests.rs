@@ -1,0 +1,5 @@
+//! The books as a whole: examples first, then the laws over generated deliveries.
+
+mod examples;
+mod fixture;
+mod laws;

@@ -1,0 +1,401 @@
+//! Running sums per (popup, currency), and what a lost range was worth.
+//!
+//! Every money and stock record states its row's sums after itself, seals state the rows that
+//! changed. So between two statements of one row nothing can hide:
+//!
+//! ```text
+//! value of what is lost = next statement − its own amounts − last statement before
+//! ```
+//!
+//! Sums saturate; catalogue amounts have 12 digits, so a row would need nine million of the largest
+//! sales in one epoch to reach that.
+
+use std::collections::BTreeMap;
+
+use popwatch_core::event::system::{Seal, SystemEvent, TotalsRow};
+use popwatch_core::event::{Class, Event};
+use popwatch_core::limits;
+use popwatch_core::money::Currency;
+use popwatch_core::record::Record;
+
+/// The currency code of rows without money.
+pub const NO_CURRENCY: &str = "XXX";
+
+/// The numbers of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sums {
+    /// Money and stock records.
+    pub n: u64,
+    /// Captured, minor units.
+    pub captured: i64,
+    /// Refunded, minor units.
+    pub refunded: i64,
+    /// Tips, minor units.
+    pub tip: i64,
+    /// Tax, minor units.
+    pub tax: i64,
+    /// Tokens redeemed, minor units.
+    pub token_value: i64,
+    /// Units sold, in row `XXX` moved.
+    pub units: i64,
+}
+
+impl Sums {
+    /// What one event adds, and to which currency's row; `None` for classes without totals.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<(Option<Currency>, Self)> {
+        let one = Self {
+            n: 1,
+            ..Self::default()
+        };
+        match event.class() {
+            Class::Money | Class::Stock => {}
+            Class::System | Class::Journey | Class::Ambient => return None,
+        }
+        let moved = |units: i64| (None, Self { units, ..one });
+        Some(match event {
+            Event::PaymentCaptured(data) => {
+                let units = data.lines.iter().flatten().map(|line| line.qty);
+                let sums = Self {
+                    captured: data.amount.0,
+                    tip: data.tip.map_or(0, |tip| tip.0),
+                    tax: data.tax.map_or(0, |tax| tax.0),
+                    units: units.fold(0, i64::saturating_add),
+                    ..one
+                };
+                (Some(data.currency), sums)
+            }
+            Event::PaymentRefunded(data) => {
+                let refunded = data.amount.0;
+                (Some(data.currency), Self { refunded, ..one })
+            }
+            Event::PaymentAuthorized(data) => (Some(data.currency), one),
+            Event::PaymentFailed(data) => (Some(data.currency), one),
+            Event::PaymentDisputed(data) => (Some(data.currency), one),
+            Event::TokenIssued(data) => (data.currency, one),
+            Event::TokenVoided(data) => (data.currency, one),
+            Event::TokenRedeemed(data) => {
+                let token_value = data.value.map_or(0, |value| value.0);
+                (data.currency, Self { token_value, ..one })
+            }
+            Event::BooksAdjusted(data) => (Some(data.currency), one),
+            Event::InventoryReceived(data) => moved(data.qty.0),
+            Event::InventoryAllocated(data) => moved(data.qty.0),
+            Event::InventoryMoved(data) => moved(data.qty.0),
+            Event::InventoryAdjusted(data) => moved(data.qty.0),
+            Event::InventoryCounted(_)
+            | Event::OrderFulfilled(_)
+            | Event::DropOpened(_)
+            | Event::DropClosed(_)
+            | Event::CheckoutStarted(_)
+            | Event::CheckoutCompleted(_)
+            | Event::CheckoutAbandoned(_)
+            | Event::ChatMessage(_)
+            | Event::AudienceSampled(_)
+            | Event::ProductViewed(_)
+            | Event::CartAdded(_)
+            | Event::RigSampled(_)
+            | Event::System(_) => (None, one),
+        })
+    }
+
+    /// The numbers of a row.
+    #[must_use]
+    pub fn of_row(row: &TotalsRow) -> Self {
+        Self {
+            n: row.n,
+            captured: row.captured,
+            refunded: row.refunded,
+            tip: row.tip,
+            tax: row.tax,
+            token_value: row.token_value,
+            units: row.units,
+        }
+    }
+
+    /// Sum, saturating.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            n: self.n.saturating_add(other.n),
+            captured: self.captured.saturating_add(other.captured),
+            refunded: self.refunded.saturating_add(other.refunded),
+            tip: self.tip.saturating_add(other.tip),
+            tax: self.tax.saturating_add(other.tax),
+            token_value: self.token_value.saturating_add(other.token_value),
+            units: self.units.saturating_add(other.units),
+        }
+    }
+
+    /// Difference, saturating; a count below zero is zero.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            n: self.n.saturating_sub(other.n),
+            captured: self.captured.saturating_sub(other.captured),
+            refunded: self.refunded.saturating_sub(other.refunded),
+            tip: self.tip.saturating_sub(other.tip),
+            tax: self.tax.saturating_sub(other.tax),
+            token_value: self.token_value.saturating_sub(other.token_value),
+            units: self.units.saturating_sub(other.units),
+        }
+    }
+
+    fn row(self, popup: &str, currency: &str) -> TotalsRow {
+        TotalsRow {
+            popup: popup.into(),
+            currency: currency.into(),
+            n: self.n,
+            captured: self.captured,
+            refunded: self.refunded,
+            tip: self.tip,
+            tax: self.tax,
+            token_value: self.token_value,
+            units: self.units,
+        }
+    }
+}
+
+/// An epoch's running sums, with what a commit changed so that it can be taken back.
+#[derive(Debug, Clone, Default)]
+pub struct Totals {
+    rows: Vec<Running>,
+    /// Rows as they were before the commit that is being made, first change first.
+    before: Vec<(usize, Sums, bool)>,
+    len_before: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    popup: String,
+    currency: String,
+    sums: Sums,
+    /// Changed since the last seal.
+    changed: bool,
+    /// Noted in `before` already.
+    noted: bool,
+}
+
+impl Totals {
+    /// Adds a record; answers its row after it, `None` for classes without totals. Beyond the
+    /// bound of rows a new pair gets no statement.
+    pub fn add(&mut self, record: &Record) -> Option<TotalsRow> {
+        let (currency, sums) = Sums::of(&record.event)?;
+        let popup = record.popup.as_ref().map_or("", |popup| popup.as_str());
+        let code = currency.as_ref().map_or(NO_CURRENCY, Currency::code);
+        let found = self
+            .rows
+            .iter()
+            .position(|row| row.currency == code && row.popup == popup);
+        let index = match found {
+            Some(index) => index,
+            None if self.rows.len() >= limits::TOTALS_ROWS_MAX => return None,
+            None => {
+                self.rows.push(Running {
+                    popup: popup.into(),
+                    currency: code.into(),
+                    sums: Sums::default(),
+                    changed: false,
+                    noted: false,
+                });
+                self.rows.len() - 1
+            }
+        };
+        let row = self.rows.get_mut(index)?;
+        if !row.noted {
+            row.noted = true;
+            self.before.push((index, row.sums, row.changed));
+        }
+        row.sums = row.sums.plus(sums);
+        row.changed = true;
+        Some(row.sums.row(&row.popup, &row.currency))
+    }
+
+    /// The rows a seal states: all of them, or those changed since the last one.
+    #[must_use]
+    pub fn statement(&self, complete: bool) -> Vec<TotalsRow> {
+        let rows = self.rows.iter().filter(|row| complete || row.changed);
+        rows.map(|row| row.sums.row(&row.popup, &row.currency))
+            .collect()
+    }
+
+    /// Notes that a seal was staged. Undone by [`Totals::undo`].
+    pub fn sealed(&mut self) {
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if row.changed {
+                if !row.noted {
+                    row.noted = true;
+                    self.before.push((index, row.sums, row.changed));
+                }
+                row.changed = false;
+            }
+        }
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Begins a commit.
+    pub fn begin(&mut self) {
+        for (index, _, _) in self.before.drain(..) {
+            if let Some(row) = self.rows.get_mut(index) {
+                row.noted = false;
+            }
+        }
+        self.len_before = self.rows.len();
+    }
+
+    /// Takes back everything since [`Totals::begin`].
+    pub fn undo(&mut self) {
+        for (index, sums, changed) in self.before.drain(..) {
+            if let Some(row) = self.rows.get_mut(index) {
+                row.sums = sums;
+                row.changed = changed;
+                row.noted = false;
+            }
+        }
+        self.rows.truncate(self.len_before);
+    }
+}
+
+/// One row's key: popup and currency.
+pub type RowKey = (String, String);
+
+/// Rows as they were last stated, by key.
+pub type Stated = BTreeMap<RowKey, Sums>;
+
+/// Rows of a map.
+#[must_use]
+pub fn rows(stated: &Stated) -> Vec<TotalsRow> {
+    let all = stated.iter();
+    all.map(|((popup, currency), sums)| sums.row(popup, currency))
+        .collect()
+}
+
+/// The seal in a record, if it is one.
+#[must_use]
+pub fn seal_of(event: &Event) -> Option<&Seal> {
+    if let Event::System(SystemEvent::RigSeal(seal) | SystemEvent::RigStopped(seal)) = event {
+        Some(seal)
+    } else {
+        None
+    }
+}
+
+/// A lost range of one epoch and what it was worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Valued {
+    /// First lost seq.
+    pub first: u64,
+    /// Last lost seq.
+    pub last: u64,
+    /// What was lost, per row.
+    pub lost: Stated,
+    /// A statement of all rows was found behind it.
+    pub known: bool,
+}
+
+/// Walks one epoch's records in order and finds what its gaps were worth.
+///
+/// Where two gaps lie between two statements of a row, the earlier one carries the value of both:
+/// the sum is exact, the split cannot be known.
+#[derive(Debug, Default)]
+pub struct Appraiser {
+    stated: BTreeMap<RowKey, (Sums, u64)>,
+    gaps: Vec<Valued>,
+    /// Rows whose statement differs from the sums although nothing is missing.
+    faults: Vec<u64>,
+    last_seal: u64,
+}
+
+impl Appraiser {
+    /// Starts with the statements of a complete seal at `seq`, or from an epoch's start.
+    #[must_use]
+    pub fn new(known: &[TotalsRow], seq: u64) -> Self {
+        let mut new = Self {
+            last_seal: seq,
+            ..Self::default()
+        };
+        for row in known {
+            new.set(row, seq);
+        }
+        new
+    }
+
+    fn set(&mut self, row: &TotalsRow, seq: u64) {
+        let key = (row.popup.clone(), row.currency.clone());
+        self.stated.insert(key, (Sums::of_row(row), seq));
+    }
+
+    /// A range is missing here.
+    pub fn gap(&mut self, first: u64, last: u64) {
+        self.gaps.push(Valued {
+            first,
+            last,
+            lost: Stated::new(),
+            known: false,
+        });
+    }
+
+    /// The next surviving record.
+    pub fn record(&mut self, seq: u64, record: &Record) {
+        if let Some((_, own)) = Sums::of(&record.event) {
+            for row in &record.totals {
+                self.statement(row, own, seq);
+            }
+        }
+        if let Some(seal) = seal_of(&record.event) {
+            for row in &seal.totals {
+                self.statement(row, Sums::default(), seq);
+            }
+            // A seal names every row that changed since the one before it.
+            let from = if seal.complete { 0 } else { self.last_seal };
+            for gap in self.gaps.iter_mut().filter(|gap| gap.first > from) {
+                gap.known = true;
+            }
+            self.last_seal = seq;
+        }
+    }
+
+    /// Whether every gap so far has its value.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.gaps.iter().all(|gap| gap.known)
+    }
+
+    /// The whole epoch's totals, as the next one stated them.
+    pub fn end(&mut self, totals: &[TotalsRow]) {
+        for row in totals {
+            self.statement(row, Sums::default(), u64::MAX);
+        }
+        self.gaps.iter_mut().for_each(|gap| gap.known = true);
+    }
+
+    fn statement(&mut self, row: &TotalsRow, own: Sums, seq: u64) {
+        let key = (row.popup.clone(), row.currency.clone());
+        let now = Sums::of_row(row);
+        let (before, at) = self.stated.get(&key).copied().unwrap_or_default();
+        if now != before.plus(own) {
+            match self.gaps.iter_mut().find(|gap| gap.first > at) {
+                Some(gap) => {
+                    let lost = gap.lost.entry(key.clone()).or_default();
+                    *lost = lost.plus(now.minus(own).minus(before));
+                }
+                None => self.faults.push(seq),
+            }
+        }
+        self.stated.insert(key, (now, seq));
+    }
+
+    /// The gaps with their values, the seqs whose totals contradict the bodies, and the rows as
+    /// last stated.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Valued>, Vec<u64>, Stated) {
+        let stated = self.stated.into_iter();
+        let last = stated.map(|(key, (sums, _))| (key, sums)).collect();
+        (self.gaps, self.faults, last)
+    }
+}

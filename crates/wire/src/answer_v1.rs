@@ -1,0 +1,280 @@
+//! Bodies of the read routes, as JSON: one shape for `/summary` and for the stream.
+//!
+//! ```text
+//! snapshot  {"asof":{…},"rows":{key: value, …}}           GET …/summary, SSE event `snapshot`
+//! delta     {"asof":{…},"rows":{changed …},"gone":[key …]}                SSE event `delta`
+//! tick      {"server_ms","watermark_ms","silent":[…]}                      SSE event `tick`
+//! ```
+//!
+//! What always holds: a row is a whole value, so skipping a delta is harmless; money and counts are
+//! integers beside their currency; what is unknown is `null` or absent from a list, never 0; every
+//! body but the tick stands under `asof`.
+
+use std::collections::BTreeMap;
+
+use popwatch_core::limits;
+use popwatch_core::money::Currency;
+use popwatch_core::time::{Minute, WallMs};
+use popwatch_core::view::{Amounts, Board, PopupView, RankBy, rank};
+use serde::{Serialize, Serializer};
+
+mod query;
+mod reads;
+mod rows;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use query::{BoardQuery, QueryFault, SeriesQuery, check_inventory};
+pub use reads::{
+    Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
+    popups, rigs, series,
+};
+pub use rows::{
+    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
+    LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
+};
+pub use status::{Amount, EdgeStatus, Peer, Replicated, UnsentStatus};
+
+/// How complete the rest of a body is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Asof {
+    /// Wall clock of the server, ms since 1970.
+    pub server_ms: i64,
+    /// Corrected time up to which all rigs in touch sent all; `null` while one never said.
+    pub watermark_ms: Option<i64>,
+    /// Records received, current epochs.
+    pub have: u64,
+    /// Records known to exist, current epochs.
+    pub known: u64,
+    /// What the ledger does not hold yet.
+    pub unsent: Unsent,
+    /// Rigs out of touch.
+    pub silent: Vec<Silent>,
+    /// How firm the money is.
+    pub stage: Vec<Stage>,
+}
+
+/// What rigs say the ledger does not hold yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unsent {
+    /// Records of the rigs that told.
+    pub records: u64,
+    /// Captured minus refunded among them.
+    pub money: Vec<Minor>,
+    /// Rigs whose backlog is unknown.
+    pub unknown: Vec<String>,
+}
+
+/// A rig out of touch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Silent {
+    /// The rig.
+    pub rig: String,
+    /// When it was last heard, ms since 1970.
+    pub since_ms: i64,
+    /// Its backlog then; `null` when it never told.
+    pub records: Option<u64>,
+}
+
+/// How firm one currency's net is, minor units; `null` where not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stage {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Durable on a rig and seen here.
+    pub durable: i128,
+    /// Of that held by the ledger.
+    pub replicated: Option<i128>,
+    /// Of that matched to provider and books.
+    pub reconciled: Option<i128>,
+}
+
+/// A value of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Row {
+    /// `popup`.
+    Popup(PopupRow),
+    /// `now`.
+    Now(Box<NowRow>),
+    /// `min/<minute>`.
+    Minute(MinuteRow),
+    /// `rig/<id>`.
+    Rig(Box<RigRow>),
+    /// `sku/<sku>`.
+    Sku(SkuRow),
+    /// `board/<name>`.
+    Board(BoardRows),
+    /// `edge`: only on the rig's own page.
+    Edge(Box<EdgeStatus>),
+}
+
+/// Rows by key.
+pub type Rows = BTreeMap<String, Row>;
+
+/// The whole first screen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// How complete it is.
+    pub asof: Asof,
+    /// All rows.
+    pub rows: Rows,
+}
+
+/// What differs from an earlier snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delta<'a> {
+    /// How complete the screen is after it.
+    pub asof: &'a Asof,
+    /// New and changed rows, whole.
+    pub rows: BTreeMap<&'a str, &'a Row>,
+    /// Keys that are no more.
+    pub gone: Vec<&'a str>,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tick {
+    /// Wall clock of the server, ms since 1970.
+    pub server_ms: i64,
+    /// See [`Asof`].
+    pub watermark_ms: Option<i64>,
+    /// Rigs out of touch.
+    pub silent: Vec<Silent>,
+}
+
+/// The first screen of one popup.
+#[must_use]
+pub fn snapshot(view: &PopupView) -> Snapshot {
+    let mut all = Rows::new();
+    all.insert("popup".into(), Row::Popup(rows::popup(view)));
+    all.insert("now".into(), Row::Now(Box::new(rows::now(view))));
+    for point in &view.minutes {
+        let key = format!("min/{}", point.minute);
+        all.insert(key, Row::Minute(rows::minute(point)));
+    }
+    for rig in &view.rigs {
+        let key = format!("rig/{}", rig.rig);
+        all.insert(key, Row::Rig(Box::new(rows::rig(rig))));
+    }
+    for stock in view.stock.iter().take(limits::SUMMARY_SKUS_MAX) {
+        let key = format!("sku/{}", stock.sku);
+        all.insert(key, Row::Sku(rows::sku(stock)));
+    }
+    for board in Board::ALL {
+        let key = format!("board/{}", board.name());
+        all.insert(key, Row::Board(summary_board(view, board)));
+    }
+    Snapshot {
+        asof: asof(view),
+        rows: all,
+    }
+}
+
+/// The first ranks of each currency, by net. Currencies are never ranked against each other.
+fn summary_board(view: &PopupView, board: Board) -> BoardRows {
+    let currencies = view.popup.currencies.iter();
+    let lines = currencies.flat_map(|currency| {
+        let held = view.boards.of(board);
+        let ranked = rank(held, RankBy::Net, *currency, limits::SUMMARY_BOARD_ROWS);
+        ranked
+            .into_iter()
+            .map(|ranked| rows::board_line(board, ranked))
+    });
+    BoardRows {
+        rows: lines.collect(),
+    }
+}
+
+/// What a reader of `old` needs to see `new`.
+#[must_use]
+pub fn delta<'a>(old: &'a Rows, new: &'a Snapshot) -> Delta<'a> {
+    let changed = new
+        .rows
+        .iter()
+        .filter(|(key, row)| old.get(*key) != Some(row));
+    let gone = old.keys().filter(|key| !new.rows.contains_key(*key));
+    Delta {
+        asof: &new.asof,
+        rows: changed.map(|(key, row)| (key.as_str(), row)).collect(),
+        gone: gone.map(String::as_str).collect(),
+    }
+}
+
+/// A sign of life under the same clock and silence as `view`.
+#[must_use]
+pub fn tick(view: &PopupView) -> Tick {
+    let asof = asof(view);
+    Tick {
+        server_ms: asof.server_ms,
+        watermark_ms: asof.watermark_ms,
+        silent: asof.silent,
+    }
+}
+
+/// The completeness of a view.
+#[must_use]
+pub fn asof(view: &PopupView) -> Asof {
+    let asof = &view.asof;
+    let silent = asof.silent.iter().map(|silent| Silent {
+        rig: silent.rig.clone(),
+        since_ms: silent.since_ms,
+        records: silent.records,
+    });
+    let stage = asof.stage.iter().map(|stage| Stage {
+        currency: stage.currency,
+        durable: stage.durable,
+        replicated: stage.replicated,
+        reconciled: stage.reconciled,
+    });
+    Asof {
+        server_ms: asof.server_ms,
+        watermark_ms: asof.watermark.map(|moment| moment.0),
+        have: asof.have,
+        known: asof.known,
+        unsent: Unsent {
+            records: asof.unsent.records,
+            money: minors(&asof.unsent.money),
+            unknown: asof.unsent.unknown.clone(),
+        },
+        silent: silent.collect(),
+        stage: stage.collect(),
+    }
+}
+
+/// A weak `ETag`: `state` is `Region::etag`, `route` the path with its query, which the state does
+/// not cover. `asof.server_ms` alone never changes it.
+#[must_use]
+pub fn etag(state: [u8; 16], route: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&state);
+    hasher.update(route.as_bytes());
+    let hex = hasher.finalize().to_hex();
+    format!("W/\"{}\"", &hex[..32])
+}
+
+fn minors(amounts: &Amounts<i128>) -> Vec<Minor> {
+    let minor = |(currency, minor): &(Currency, i128)| Minor {
+        currency: *currency,
+        minor: *minor,
+    };
+    amounts.iter().map(minor).collect()
+}
+
+fn start_ms(minute: u32) -> i64 {
+    Minute(minute).start().0
+}
+
+fn minute_of(ms: i64) -> u32 {
+    Minute::of(WallMs(ms)).0
+}
+
+fn code<S: Serializer>(currency: &Currency, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(currency.code())
+}
+
+fn codes<S: Serializer>(currencies: &[Currency], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(currencies.iter().map(Currency::code))
+}

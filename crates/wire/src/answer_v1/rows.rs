@@ -1,0 +1,473 @@
+//! The rows of a snapshot. Money is minor units, times are ms since 1970.
+
+use popwatch_core::money::Currency;
+use popwatch_core::view::{
+    Amounts, Board, BoardSums, CheckoutSums, CheckoutView, MinutePoint, MoneySums, PopupView,
+    RankedRow, RigView, StockRow,
+};
+use serde::Serialize;
+
+use super::{code, codes, minors, start_ms};
+
+/// An amount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Minor {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Minor units.
+    pub minor: i128,
+}
+
+/// Gross, refund and net of one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetMoney {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Captured.
+    pub gross: i128,
+    /// Refunded, positive.
+    pub refund: i128,
+    /// Captured minus refunded, may be negative.
+    pub net: i128,
+}
+
+/// Gross and refund of one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LineMoney {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Captured.
+    pub gross: i128,
+    /// Refunded, positive.
+    pub refund: i128,
+}
+
+/// Row `popup`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PopupRow {
+    /// The popup.
+    pub id: String,
+    /// Start of its window; `null` while unknown.
+    pub starts_ms: Option<i64>,
+    /// End of its window, exclusive.
+    pub ends_ms: Option<i64>,
+    /// IANA time zone, empty while unknown.
+    pub zone: String,
+    /// Currencies expected or seen.
+    #[serde(serialize_with = "codes")]
+    pub currencies: Vec<Currency>,
+    /// Version of its policy.
+    pub version: u32,
+}
+
+/// Row `now`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NowRow {
+    /// Sums since the start.
+    pub currencies: Vec<CurrencyRow>,
+    /// Means per minute of the last full minutes.
+    pub last5: Vec<NetMoney>,
+    /// How many minutes those are, 0 to 5; 0 is no data.
+    pub minutes_complete: u32,
+    /// Checkouts.
+    pub checkout: CheckoutRow,
+    /// Tokens.
+    pub tokens: TokensRow,
+    /// What did not fit or did not match.
+    pub counts: CountsRow,
+}
+
+/// Sums of one currency, as the till reports them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CurrencyRow {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Decimal digits of its minor unit.
+    pub exponent: u32,
+    /// Captured.
+    pub gross: i128,
+    /// Refunded, positive.
+    pub refund: i128,
+    /// Captured minus refunded.
+    pub net: i128,
+    /// Tips.
+    pub tip: i128,
+    /// Tax.
+    pub tax: i128,
+    /// Provider fees.
+    pub fee: i128,
+    /// Captures.
+    pub captures: i128,
+    /// Refunds.
+    pub refunds: i128,
+    /// Orders first paid.
+    pub conversions: i128,
+    /// What the provider confirms of it; never added to it.
+    pub confirmed: Confirmed,
+}
+
+/// Gross and refund as the provider reports them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Confirmed {
+    /// Captured.
+    pub gross: i128,
+    /// Refunded, positive.
+    pub refund: i128,
+}
+
+/// Checkouts with the provider reachable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckoutRow {
+    /// Durations in the window.
+    pub n: u64,
+    /// Median; `null` under 59 values.
+    pub p50_ms: Option<u64>,
+    /// 95th percentile; `null` under 59 values.
+    pub p95_ms: Option<u64>,
+    /// Where the true P95 lies with 95 % confidence.
+    pub band_ms: Option<[u64; 2]>,
+    /// The longest.
+    pub max_ms: Option<u64>,
+    /// 5 or 15 minutes; `null` is the whole popup.
+    pub window_min: Option<u32>,
+    /// Started in the last 30 minutes and not closed.
+    pub open: u64,
+    /// "At least this", where open checkouts raise the P95.
+    pub in_flight_bound_ms: Option<u64>,
+    /// Started since the start of the popup.
+    pub started: i128,
+    /// Completed.
+    pub completed: i128,
+    /// Abandoned.
+    pub abandoned: i128,
+}
+
+/// Different tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokensRow {
+    /// Issued.
+    pub issued: u64,
+    /// Redeemed.
+    pub redeemed: u64,
+    /// Whether both are scaled from a part.
+    pub estimated: bool,
+}
+
+/// What did not fit or did not match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CountsRow {
+    /// Events lost or shed, as declared.
+    pub losses: i128,
+    /// Facts about something unknown.
+    pub unmatched: i128,
+    /// Repeats under another id.
+    pub duplicates: i128,
+    /// Rows that went to `other`.
+    pub other: i128,
+    /// Refunds of payments not seen.
+    pub refunds_unknown: i128,
+}
+
+/// Row `min/<minute>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MinuteRow {
+    /// Minutes since 1970.
+    pub minute: u32,
+    /// Its start.
+    pub start_ms: i64,
+    /// Money.
+    pub money: Vec<NetMoney>,
+    /// Orders first paid.
+    pub conversions: i128,
+    /// Checkouts.
+    pub checkout: CheckoutCounts,
+}
+
+/// Checkouts of a stretch of time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckoutCounts {
+    /// Started.
+    pub started: i128,
+    /// Completed.
+    pub completed: i128,
+}
+
+/// Row `rig/<id>`. `null` is what the rig never told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RigRow {
+    /// The rig.
+    pub rig: String,
+    /// The state that matters most.
+    pub state: String,
+    /// All its states.
+    pub states: Vec<String>,
+    /// Its newest epoch.
+    pub epoch: u32,
+    /// Head of its journal.
+    pub durable_seq: Option<u64>,
+    /// Trunk held by the ledger.
+    pub trunk_seq: Option<u64>,
+    /// Bulk held by the ledger.
+    pub bulk_seq: Option<u64>,
+    /// Received here without a hole.
+    pub have_seq: u64,
+    /// Records known to exist.
+    pub records_known: u64,
+    /// Its backlog.
+    pub unsent: Option<UnsentRow>,
+    /// When it was last heard.
+    pub last_heard_ms: i64,
+    /// Uncertainty of its clock.
+    pub clock_u_ms: Option<u32>,
+    /// Battery, per cent.
+    pub battery: Option<u32>,
+    /// Minutes of disk left.
+    pub disk_minutes: Option<u32>,
+    /// Events refused or shed.
+    pub losses: Option<u64>,
+    /// Records lost, named by gaps.
+    pub gap_records: Option<u64>,
+    /// Money it took.
+    pub currencies: Vec<NetMoney>,
+}
+
+/// What one rig says the ledger does not hold yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnsentRow {
+    /// Records.
+    pub records: u64,
+    /// Sales among them.
+    pub sales: u64,
+    /// Captured minus refunded among them.
+    pub money: Vec<Minor>,
+}
+
+/// Row `sku/<sku>`. The empty SKU is all SKUs beyond the bound together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkuRow {
+    /// The SKU.
+    pub sku: String,
+    /// Units that should be there; `null` where nobody keeps stock of it.
+    pub expected: Option<i128>,
+    /// Sold.
+    pub sold: i128,
+    /// Returned.
+    pub returned: i128,
+    /// Received.
+    pub received: i128,
+    /// Adjusted, signed.
+    pub adjusted: i128,
+    /// Units counted last.
+    pub counted: Option<i64>,
+    /// Counted minus expected at the count.
+    pub skew: Option<i128>,
+    /// More was sold than was there.
+    pub oversold: bool,
+    /// Line amounts.
+    pub money: Vec<LineMoney>,
+}
+
+/// Row `board/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BoardRows {
+    /// Ranks, currency by currency.
+    pub rows: Vec<BoardLine>,
+}
+
+/// One rank within one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BoardLine {
+    /// From 1.
+    pub rank: u32,
+    /// The creator, SKU or rig.
+    pub id: String,
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Captured.
+    pub gross: i128,
+    /// Refunded, positive.
+    pub refund: i128,
+    /// Captured minus refunded.
+    pub net: i128,
+    /// Units sold minus returned.
+    pub units: i128,
+    /// Orders; `null` for products, where they are not counted.
+    pub orders: Option<i128>,
+}
+
+pub(super) fn popup(view: &PopupView) -> PopupRow {
+    let facts = &view.popup;
+    PopupRow {
+        id: facts.id.clone(),
+        starts_ms: facts.starts_ms,
+        ends_ms: facts.ends_ms,
+        zone: facts.zone.clone(),
+        currencies: facts.currencies.clone(),
+        version: facts.version,
+    }
+}
+
+pub(super) fn now(view: &PopupView) -> NowRow {
+    let last5 = view.last5.money.iter().map(|(currency, mean)| NetMoney {
+        currency: *currency,
+        gross: mean.gross,
+        refund: mean.refund,
+        net: mean.net,
+    });
+    NowRow {
+        currencies: view.money.iter().map(currency_row).collect(),
+        last5: last5.collect(),
+        minutes_complete: view.last5.minutes_complete,
+        checkout: checkout(&view.checkout),
+        tokens: TokensRow {
+            issued: view.tokens.issued,
+            redeemed: view.tokens.redeemed,
+            estimated: view.tokens.estimated,
+        },
+        counts: CountsRow {
+            losses: view.counts.losses,
+            unmatched: view.counts.unmatched,
+            duplicates: view.counts.duplicates,
+            other: view.counts.other,
+            refunds_unknown: view.counts.refunds_unknown,
+        },
+    }
+}
+
+fn currency_row((currency, sums): &(Currency, MoneySums)) -> CurrencyRow {
+    CurrencyRow {
+        currency: *currency,
+        exponent: currency.exponent(),
+        gross: sums.gross,
+        refund: sums.refund,
+        net: sums.net(),
+        tip: sums.tip,
+        tax: sums.tax,
+        fee: sums.fee,
+        captures: sums.captures,
+        refunds: sums.refunds,
+        conversions: sums.conversions,
+        confirmed: Confirmed {
+            gross: sums.confirmed_gross,
+            refund: sums.confirmed_refund,
+        },
+    }
+}
+
+fn checkout(view: &CheckoutView) -> CheckoutRow {
+    CheckoutRow {
+        n: view.n,
+        p50_ms: view.p50_ms,
+        p95_ms: view.p95_ms,
+        band_ms: view.band_ms.map(|(low, high)| [low, high]),
+        max_ms: view.max_ms,
+        window_min: view.window_min,
+        open: view.open,
+        in_flight_bound_ms: view.in_flight_bound_ms,
+        started: view.totals.started,
+        completed: view.totals.completed,
+        abandoned: view.totals.abandoned,
+    }
+}
+
+pub(super) fn minute(point: &MinutePoint) -> MinuteRow {
+    MinuteRow {
+        minute: point.minute,
+        start_ms: start_ms(point.minute),
+        money: net_money(&point.money),
+        conversions: point.conversions(),
+        checkout: checkout_counts(&point.checkout),
+    }
+}
+
+pub(super) fn net_money(amounts: &Amounts<MoneySums>) -> Vec<NetMoney> {
+    let net = |(currency, sums): &(Currency, MoneySums)| NetMoney {
+        currency: *currency,
+        gross: sums.gross,
+        refund: sums.refund,
+        net: sums.net(),
+    };
+    amounts.iter().map(net).collect()
+}
+
+pub(super) fn checkout_counts(sums: &CheckoutSums) -> CheckoutCounts {
+    CheckoutCounts {
+        started: sums.started,
+        completed: sums.completed,
+    }
+}
+
+pub(super) fn rig(view: &RigView) -> RigRow {
+    let currencies = view.money.iter().map(|(currency, sums)| NetMoney {
+        currency: *currency,
+        gross: sums.gross,
+        refund: sums.refund,
+        net: sums.net(),
+    });
+    RigRow {
+        rig: view.rig.clone(),
+        state: view.state.clone(),
+        states: view.states.clone(),
+        epoch: view.epoch,
+        durable_seq: view.durable_seq,
+        trunk_seq: view.trunk_seq,
+        bulk_seq: view.bulk_seq,
+        have_seq: view.have_seq,
+        records_known: view.records_known,
+        unsent: view.unsent.as_ref().map(|backlog| UnsentRow {
+            records: backlog.records,
+            sales: backlog.sales,
+            money: minors(&backlog.money),
+        }),
+        last_heard_ms: view.last_heard_ms,
+        clock_u_ms: view.clock_u_ms,
+        battery: view.battery,
+        disk_minutes: view.disk_minutes,
+        losses: view.losses,
+        gap_records: view.gap_records,
+        currencies: currencies.collect(),
+    }
+}
+
+pub(super) fn sku(row: &StockRow) -> SkuRow {
+    let line = |(currency, sums): &(Currency, BoardSums)| LineMoney {
+        currency: *currency,
+        gross: sums.gross,
+        refund: sums.refund,
+    };
+    SkuRow {
+        sku: row.sku.clone(),
+        expected: row.expected,
+        sold: row.moved.sold,
+        returned: row.moved.returned,
+        received: row.moved.received,
+        adjusted: row.moved.adjusted,
+        counted: row.count.map(|count| count.counted),
+        skew: row.count.map(|count| count.skew),
+        oversold: row.oversold,
+        money: row.money.iter().map(line).collect(),
+    }
+}
+
+pub(super) fn board_line(board: Board, ranked: RankedRow<'_>) -> BoardLine {
+    let RankedRow { rank, row } = ranked;
+    let orders = match board {
+        Board::Creators | Board::Rigs => Some(row.sums.orders),
+        Board::Products => None,
+    };
+    BoardLine {
+        rank,
+        id: row.id.clone(),
+        currency: row.currency,
+        gross: row.sums.gross,
+        refund: row.sums.refund,
+        net: row.sums.net(),
+        units: row.sums.units,
+        orders,
+    }
+}

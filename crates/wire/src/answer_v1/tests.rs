@@ -1,0 +1,364 @@
+//! The JSON that pages read, as they read it.
+
+use popwatch_core::cell::{Cell, CreatorRow, CurrencySums, MoneyRow, SkuRow};
+use popwatch_core::event::system::PopupPolicy;
+use popwatch_core::id::RegionId;
+use popwatch_core::lane::{Beacon, CellBatch, Cut, MinorIn};
+use popwatch_core::region::Region;
+use popwatch_core::time::{MonoMs, Now, WallMs};
+use popwatch_core::view::{Board, PopupView, RankBy};
+use serde_json::{Value, json};
+
+use super::*;
+
+const MINUTE: u32 = 29_000_000;
+const START_MS: i64 = MINUTE as i64 * 60_000;
+
+fn at(minute: i64) -> Now {
+    Now {
+        wall: WallMs(START_MS + minute * 60_000),
+        mono: MonoMs(1_000_000 + minute.unsigned_abs() * 60_000),
+    }
+}
+
+fn cell(minute: u32, version: u64) -> Cell {
+    Cell {
+        popup: "stall".into(),
+        rig: "till-1".into(),
+        epoch: 1,
+        epoch_id: vec![7; 16],
+        minute: MINUTE + minute,
+        version,
+        ..Cell::default()
+    }
+}
+
+fn sale(minute: u32, version: u64) -> Cell {
+    let money = |currency: &str, gross, refund| MoneyRow {
+        currency: currency.into(),
+        method: "card".into(),
+        gross,
+        refund,
+        tip: 5,
+        captures: 2,
+        refunds: 1,
+        conversions: 2,
+        ..MoneyRow::default()
+    };
+    Cell {
+        money: vec![money("EUR", 1_200, 300), money("JPY", 9_000, 0)],
+        skus: vec![SkuRow {
+            sku: "mug".into(),
+            sold: 2,
+            received: 10,
+            money: vec![CurrencySums {
+                currency: "EUR".into(),
+                gross: 1_200,
+                refund: 300,
+            }],
+            ..SkuRow::default()
+        }],
+        creators: vec![CreatorRow {
+            creator: "anna".into(),
+            currency: "EUR".into(),
+            evidence: 1,
+            gross: 1_200,
+            refund: 300,
+            orders: 2,
+            units: 2,
+        }],
+        ..cell(minute, version)
+    }
+}
+
+fn region() -> Region {
+    let mut region = Region::new(RegionId([1; 16]));
+    let beacon = Beacon {
+        popup: "stall".into(),
+        rig: "till-1".into(),
+        epoch: 1,
+        number: 1,
+        durable_seq: 12,
+        trunk_seq: 9,
+        bulk_seq: 8,
+        unsent_records: 3,
+        unsent_sales: 1,
+        unsent_money: vec![MinorIn {
+            currency: "EUR".into(),
+            minor: 200,
+        }],
+        states: vec!["replaying".into()],
+        clock_u_ms: 4,
+        ..Beacon::default()
+    };
+    let cut = Cut {
+        popup: "stall".into(),
+        rig: "till-1".into(),
+        epoch: 1,
+        epoch_id: vec![7; 16],
+        from_seq: 0,
+        to_seq: 11,
+        clear_ms: START_MS + 2 * 60_000,
+    };
+    let policy = PopupPolicy {
+        popup: "stall".into(),
+        version: 3,
+        starts_ms: START_MS,
+        ends_ms: START_MS + 3_600_000,
+        zone: "Europe/Berlin".into(),
+        currencies: vec!["EUR".into(), "JPY".into()],
+        ..PopupPolicy::default()
+    };
+    let batch = CellBatch {
+        sender: "till-1".into(),
+        cells: vec![sale(1, 5).encode_canonical()],
+        cuts: vec![cut],
+        beacons: vec![beacon],
+        popups: vec![policy],
+        ..CellBatch::default()
+    };
+    assert_eq!(region.accept(&batch, at(2)).refused, vec![]);
+    region
+}
+
+fn view() -> PopupView {
+    region().view("stall", at(2)).unwrap()
+}
+
+fn json_of(value: &impl serde::Serialize) -> Value {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+#[test]
+fn a_snapshot_has_the_rows_that_pages_are_built_against() {
+    let found = json_of(&snapshot(&view()));
+    assert_eq!(
+        found["asof"],
+        json!({
+            "server_ms": START_MS + 120_000, "watermark_ms": START_MS + 120_000,
+            "have": 11, "known": 12,
+            "unsent": {"records": 3, "money": [{"currency": "EUR", "minor": 200}], "unknown": []},
+            "silent": [],
+            "stage": [
+                {"currency": "EUR", "durable": 900, "replicated": 700, "reconciled": null},
+                {"currency": "JPY", "durable": 9000, "replicated": 9000, "reconciled": null}],
+        })
+    );
+    let rows = found["rows"].as_object().unwrap();
+    let keys: Vec<_> = rows.keys().map(String::as_str).collect();
+    let minute = format!("min/{}", MINUTE + 1);
+    assert_eq!(
+        keys,
+        [
+            "board/creators",
+            "board/products",
+            "board/rigs",
+            &minute,
+            "now",
+            "popup",
+            "rig/till-1",
+            "sku/mug"
+        ]
+    );
+    assert_eq!(
+        rows["popup"],
+        json!({"id": "stall", "starts_ms": START_MS, "ends_ms": START_MS + 3_600_000,
+            "zone": "Europe/Berlin", "currencies": ["EUR", "JPY"], "version": 3})
+    );
+    assert_eq!(
+        rows[&minute],
+        json!({"minute": MINUTE + 1, "start_ms": START_MS + 60_000, "conversions": 4,
+            "money": [{"currency": "EUR", "gross": 1200, "refund": 300, "net": 900},
+                      {"currency": "JPY", "gross": 9000, "refund": 0, "net": 9000}],
+            "checkout": {"started": 0, "completed": 0}})
+    );
+    assert_eq!(
+        rows["sku/mug"],
+        json!({"sku": "mug", "expected": 8, "sold": 2, "returned": 0, "received": 10, "adjusted": 0,
+            "counted": null, "skew": null, "oversold": false,
+            "money": [{"currency": "EUR", "gross": 1200, "refund": 300}]})
+    );
+}
+
+#[test]
+fn now_and_rig_rows_say_what_is_unknown() {
+    let rows = json_of(&snapshot(&view()))["rows"].clone();
+    assert_eq!(
+        rows["now"],
+        json!({
+            "currencies": [
+                {"currency": "EUR", "exponent": 2, "gross": 1200, "refund": 300, "net": 900, "tip": 5,
+                 "tax": 0, "fee": 0, "captures": 2, "refunds": 1, "conversions": 2,
+                 "confirmed": {"gross": 0, "refund": 0}},
+                {"currency": "JPY", "exponent": 0, "gross": 9000, "refund": 0, "net": 9000, "tip": 5,
+                 "tax": 0, "fee": 0, "captures": 2, "refunds": 1, "conversions": 2,
+                 "confirmed": {"gross": 0, "refund": 0}}],
+            "last5": [{"currency": "EUR", "gross": 600, "refund": 150, "net": 450},
+                      {"currency": "JPY", "gross": 4500, "refund": 0, "net": 4500}],
+            "minutes_complete": 2,
+            "checkout": {"n": 0, "p50_ms": null, "p95_ms": null, "band_ms": null, "max_ms": null,
+                "window_min": null, "open": 0, "in_flight_bound_ms": null,
+                "started": 0, "completed": 0, "abandoned": 0},
+            "tokens": {"issued": 0, "redeemed": 0, "estimated": false},
+            "counts": {"losses": 0, "unmatched": 0, "duplicates": 0, "other": 0, "refunds_unknown": 0},
+        })
+    );
+    assert_eq!(
+        rows["rig/till-1"],
+        json!({"rig": "till-1", "state": "replaying", "states": ["replaying"], "epoch": 1,
+            "durable_seq": 12, "trunk_seq": 9, "bulk_seq": 8, "have_seq": 11, "records_known": 12,
+            "unsent": {"records": 3, "sales": 1, "money": [{"currency": "EUR", "minor": 200}]},
+            "last_heard_ms": START_MS + 120_000, "clock_u_ms": 4, "battery": null,
+            "disk_minutes": null, "losses": 0, "gap_records": 0,
+            "currencies": [{"currency": "EUR", "gross": 1200, "refund": 300, "net": 900},
+                           {"currency": "JPY", "gross": 9000, "refund": 0, "net": 9000}]})
+    );
+    assert_eq!(
+        rows["board/rigs"],
+        json!({"rows": [
+            {"rank": 1, "id": "till-1", "currency": "EUR", "gross": 1200, "refund": 300, "net": 900,
+             "units": 2, "orders": 2},
+            {"rank": 1, "id": "till-1", "currency": "JPY", "gross": 9000, "refund": 0, "net": 9000,
+             "units": 2, "orders": 2}]})
+    );
+    assert_eq!(rows["board/products"]["rows"][0]["orders"], Value::Null);
+}
+
+#[test]
+fn a_delta_holds_what_changed_and_names_what_is_gone() {
+    let mut region = region();
+    let before = snapshot(&region.view("stall", at(2)).unwrap());
+    let same = snapshot(&region.view("stall", at(2)).unwrap());
+    let nothing = delta(&before.rows, &same);
+    assert!(nothing.rows.is_empty() && nothing.gone.is_empty());
+
+    region.insert_local([cell(1, 6), sale(3, 7)], at(2));
+    let after = snapshot(&region.view("stall", at(2)).unwrap());
+    let found = delta(&before.rows, &after);
+    assert_eq!(found.gone, [format!("min/{}", MINUTE + 1)]);
+    let changed: Vec<_> = found.rows.keys().copied().collect();
+    assert_eq!(changed, [&format!("min/{}", MINUTE + 3)[..], "now"]);
+    let found = json_of(&found);
+    assert_eq!(found["asof"]["known"], 12);
+    assert!(found["rows"]["now"]["currencies"][0]["gross"].is_i64());
+}
+
+#[test]
+fn a_delta_brings_an_old_reader_to_the_new_rows() {
+    let mut region = region();
+    let mut held = snapshot(&region.view("stall", at(2)).unwrap()).rows;
+    region.insert_local([cell(1, 6), sale(2, 7)], at(3));
+    let new = snapshot(&region.view("stall", at(9)).unwrap());
+    let brought = delta(&held, &new);
+    let gone: Vec<_> = brought.gone.iter().map(|key| String::from(*key)).collect();
+    let rows: Vec<_> = brought
+        .rows
+        .iter()
+        .map(|(k, row)| (String::from(*k), (*row).clone()))
+        .collect();
+    gone.iter().for_each(|key| drop(held.remove(key)));
+    held.extend(rows);
+    assert_eq!(held, new.rows);
+}
+
+#[test]
+fn a_tick_names_the_silent() {
+    let view = region().view("stall", at(5)).unwrap();
+    assert_eq!(
+        json_of(&tick(&view)),
+        json!({"server_ms": START_MS + 300_000, "watermark_ms": START_MS + 120_000,
+            "silent": [{"rig": "till-1", "since_ms": START_MS + 120_000, "records": 3}]})
+    );
+}
+
+#[test]
+fn an_etag_covers_the_route_and_not_the_server_clock() {
+    let region = region();
+    let state = |second: i64| {
+        let mut now = at(2);
+        now.wall.0 += second * 1_000;
+        now.mono.0 += second.unsigned_abs() * 1_000;
+        region.etag("stall", now).unwrap()
+    };
+    let tag = etag(state(0), "/summary");
+    assert!(tag.starts_with("W/\"") && tag.len() == 36);
+    assert_eq!(tag, etag(state(14), "/summary"));
+    assert_ne!(tag, etag(state(15), "/summary"), "a rig fell silent");
+    assert_ne!(tag, etag(state(0), "/series"));
+}
+
+#[test]
+fn other_reads_stand_under_asof() {
+    let view = view();
+    let steps = SeriesQuery::parse([("step", "5")]).unwrap();
+    let series = json_of(&series(&view, steps));
+    assert_eq!(series["points"][0]["minute"], MINUTE);
+    assert_eq!(series["points"][0]["complete"], false);
+    let asked = BoardQuery::parse(Board::Creators, [("by", "gross"), ("currency", "EUR")]).unwrap();
+    let board = json_of(&leaderboard(&view, Board::Creators, asked));
+    assert_eq!(
+        (&board["kind"], &board["by"]),
+        (&json!("creators"), &json!("gross"))
+    );
+    assert_eq!(board["rows"][0]["orders"], 2);
+    assert_eq!(json_of(&inventory(&view))["rows"][0]["sku"], "mug");
+    assert_eq!(json_of(&rigs(&view))["rigs"][0]["rig"], "till-1");
+    for body in [
+        series,
+        board,
+        json_of(&inventory(&view)),
+        json_of(&rigs(&view)),
+    ] {
+        assert_eq!(body["asof"]["have"], 11);
+    }
+    assert_eq!(
+        json_of(&popups(&region().popups(), 5)),
+        json!({"server_ms": 5, "popups": [{"id": "stall", "starts_ms": START_MS,
+            "ends_ms": START_MS + 3_600_000, "rigs": ["till-1"], "currencies": ["EUR", "JPY"]}]})
+    );
+}
+
+#[test]
+fn a_summary_shows_a_bounded_number_of_skus() {
+    let mut region = region();
+    let mut wide = cell(4, 9);
+    let row = |i| SkuRow {
+        sku: format!("s{i:04}"),
+        received: i64::from(i),
+        ..SkuRow::default()
+    };
+    wide.skus = (1..=300).map(row).collect();
+    region.insert_local([wide], at(2));
+    let view = region.view("stall", at(2)).unwrap();
+    let rows = snapshot(&view).rows;
+    let skus: Vec<_> = rows.keys().filter(|key| key.starts_with("sku/")).collect();
+    assert_eq!(skus.len(), popwatch_core::limits::SUMMARY_SKUS_MAX);
+    assert!(rows.contains_key("sku/s0001") && !rows.contains_key("sku/s0300"));
+    assert_eq!(inventory(&view).rows.len(), 301);
+}
+
+#[track_caller]
+fn refused(found: Result<impl std::fmt::Debug, QueryFault>, parameter: &str) {
+    assert_eq!(found.unwrap_err().parameter, parameter);
+}
+
+#[test]
+fn wrong_parameters_are_named() {
+    refused(SeriesQuery::parse([("step", "7")]), "step");
+    refused(SeriesQuery::parse([("from", "-1")]), "from");
+    refused(SeriesQuery::parse([("to", "noon")]), "to");
+    refused(SeriesQuery::parse([("metric", "x")]), "?");
+    let board = |pair| BoardQuery::parse(Board::Products, [pair]);
+    refused(board(("by", "orders")), "by");
+    refused(board(("by", "size")), "by");
+    refused(board(("currency", "eur")), "currency");
+    refused(board(("k", "101")), "k");
+    refused(board(("k", "0")), "k");
+    refused(check_inventory([("sort", "name")]), "sort");
+    assert!(check_inventory([("sort", "risk")]).is_ok());
+    let asked = BoardQuery::parse(Board::Rigs, [("by", "orders"), ("k", "100")]).unwrap();
+    assert_eq!(
+        (asked.by, asked.k, asked.currency),
+        (RankBy::Orders, 100, None)
+    );
+}

@@ -1,0 +1,576 @@
+//! The HTTP routes as data: the node serves exactly these, and the `OpenAPI` document is made of
+//! them.
+
+use popwatch_core::event::EventType;
+use serde_json::{Map, Value as Json, json};
+
+use crate::{problem, schema};
+
+/// Which role serves a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// On a rig.
+    Edge,
+    /// The compute-adjacent cache.
+    Region,
+    /// The central books.
+    Ledger,
+}
+
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Edge, Self::Region, Self::Ledger];
+
+    /// Its name on the command line and in file names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Region => "region",
+            Self::Ledger => "ledger",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Self::Edge => 8710,
+            Self::Region => 8720,
+            Self::Ledger => 8730,
+        }
+    }
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Takes something in.
+    Post,
+}
+
+impl Method {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+        }
+    }
+}
+
+/// A parameter of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it stands in the path; else in the query, and may be left out.
+    pub in_path: bool,
+    /// What it says.
+    pub doc: &'static str,
+    /// All values it can have; empty when any text is one.
+    pub values: &'static [&'static str],
+}
+
+/// A body that goes in or comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Body {
+    /// Its media type.
+    pub media: &'static str,
+    /// The component that describes it, none for bytes and free text.
+    pub schema: Option<&'static str>,
+}
+
+/// One answer of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// When it comes.
+    pub doc: &'static str,
+    /// Its body.
+    pub body: Option<Body>,
+}
+
+/// One route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Who serves it.
+    pub roles: &'static [Role],
+    /// How it is asked.
+    pub method: Method,
+    /// Its path, parameters in braces.
+    pub path: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+    /// Parameters of path and query.
+    pub parameters: &'static [Parameter],
+    /// Bodies it takes.
+    pub takes: &'static [Body],
+    /// Answers beside those every route has.
+    pub answers: &'static [Answer],
+}
+
+const POPUP: Parameter = Parameter {
+    name: "popup",
+    in_path: true,
+    doc: "The popup.",
+    values: &[],
+};
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/x-protobuf";
+
+const fn body(media: &'static str, schema: Option<&'static str>) -> Body {
+    Body { media, schema }
+}
+
+const fn done(doc: &'static str, media: &'static str, schema: Option<&'static str>) -> Answer {
+    Answer {
+        status: 200,
+        doc,
+        body: Some(body(media, schema)),
+    }
+}
+
+const fn refused(status: u16, doc: &'static str) -> Answer {
+    Answer {
+        status,
+        doc,
+        body: Some(body(problem::MEDIA_TYPE, Some("Problem"))),
+    }
+}
+
+const NO_POPUP: Answer = refused(404, "No such popup is known here.");
+const BAD_QUERY: Answer = refused(400, "A parameter is wrong.");
+const NOT_MODIFIED: Answer = Answer {
+    status: 304,
+    doc: "Nothing changed since the ETag that was sent.",
+    body: None,
+};
+const FEED: Answer = done(
+    "A feed: an event `snapshot`, then `delta`; the last state wins.",
+    "text/event-stream",
+    None,
+);
+const FEED_FULL: Answer = refused(503, "Too many live readers.");
+const LIVE: [Answer; 4] = [
+    done("The view as it stands.", JSON, Some("Document")),
+    NOT_MODIFIED,
+    BAD_QUERY,
+    NO_POPUP,
+];
+const LANE_TAKES: [Body; 1] = [body(PROTOBUF, None)];
+const LANE_ANSWERS: [Answer; 4] = [
+    done("What was taken, by position.", PROTOBUF, None),
+    refused(400, "The batch is damaged or of another protocol."),
+    refused(409, "The batch does not continue what is held here."),
+    refused(413, "The batch is too large."),
+];
+const BOOKS: [Answer; 3] = [
+    done("The books as they stand.", JSON, Some("Document")),
+    BAD_QUERY,
+    NO_POPUP,
+];
+
+const fn get(
+    roles: &'static [Role],
+    path: &'static str,
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    answers: &'static [Answer],
+) -> Route {
+    Route {
+        roles,
+        method: Method::Get,
+        path,
+        summary,
+        parameters,
+        takes: &[],
+        answers,
+    }
+}
+
+const fn live(path: &'static str, summary: &'static str) -> Route {
+    get(&[Role::Region], path, summary, &[POPUP], &LIVE)
+}
+
+const fn books(path: &'static str, summary: &'static str) -> Route {
+    get(&[Role::Ledger], path, summary, &[POPUP], &BOOKS)
+}
+
+const fn lane(role: &'static [Role], path: &'static str, summary: &'static str) -> Route {
+    Route {
+        roles: role,
+        method: Method::Post,
+        path,
+        summary,
+        parameters: &[],
+        takes: &LANE_TAKES,
+        answers: &LANE_ANSWERS,
+    }
+}
+
+/// All routes.
+pub const ROUTES: &[Route] = &[
+    Route {
+        roles: &[Role::Edge],
+        method: Method::Post,
+        path: "/v1/events",
+        summary: "Take events in; answers when they are safe on this till, a verdict each.",
+        parameters: &[],
+        takes: &[
+            body("application/cloudevents+json", Some("Event")),
+            body("application/cloudevents-batch+json", Some("Events")),
+            body("application/x-ndjson", None),
+            body(JSON, None),
+        ],
+        answers: &[
+            done("A verdict per event, in order.", JSON, Some("Verdicts")),
+            refused(400, "The body could not be parsed; nothing of it was kept."),
+            refused(403, "The Host or Origin is not allowed."),
+            refused(413, "The body or its number of events is too large."),
+            refused(415, "The content type or encoding is not supported."),
+            refused(
+                429,
+                "Nothing of these classes is kept now; come again after Retry-After.",
+            ),
+            refused(
+                503,
+                "Nothing can be made durable now; send the same ids again.",
+            ),
+        ],
+    },
+    get(
+        &[Role::Edge],
+        "/v1/status",
+        "How this rig is: position, what is not sent yet, clock, disk, losses.",
+        &[],
+        &[done("The status.", JSON, Some("Document"))],
+    ),
+    get(
+        &[Role::Edge, Role::Region],
+        "/v1/popups/{popup}/summary",
+        "What a popup sold, in total and by the minute's state.",
+        &[POPUP],
+        &LIVE,
+    ),
+    get(
+        &[Role::Edge],
+        "/v1/popups/{popup}/cells",
+        "The rig's own cells of a popup.",
+        &[POPUP],
+        &LIVE,
+    ),
+    get(
+        &[Role::Edge, Role::Region],
+        "/v1/popups/{popup}/stream",
+        "The popup's view as a feed.",
+        &[POPUP],
+        &[FEED, NO_POPUP, FEED_FULL],
+    ),
+    lane(&[Role::Region], "/v1/cells", "The cells lane."),
+    get(
+        &[Role::Region],
+        "/v1/popups",
+        "The popups known here.",
+        &[],
+        &[done("The list.", JSON, Some("Document")), NOT_MODIFIED],
+    ),
+    live("/v1/popups/{popup}/series", "Minute by minute."),
+    get(
+        &[Role::Region],
+        "/v1/popups/{popup}/leaderboards/{kind}",
+        "Who and what sells most.",
+        &[
+            POPUP,
+            Parameter {
+                name: "kind",
+                in_path: true,
+                doc: "What is ranked.",
+                values: &["creators", "products", "rigs"],
+            },
+        ],
+        &LIVE,
+    ),
+    live(
+        "/v1/popups/{popup}/inventory",
+        "Expected stock against counted stock.",
+    ),
+    live(
+        "/v1/popups/{popup}/rigs",
+        "The rigs that take part and how complete they are.",
+    ),
+    lane(&[Role::Ledger], "/v1/records", "The records lane."),
+    books(
+        "/v1/popups/{popup}/books",
+        "Balances and entries of a popup.",
+    ),
+    books(
+        "/v1/popups/{popup}/breaks",
+        "Named differences that are open or explained.",
+    ),
+    books(
+        "/v1/popups/{popup}/reconciliation",
+        "Whether journal, cells and books agree, and where not.",
+    ),
+    get(
+        &Role::ALL,
+        "/metrics",
+        "Metrics for Prometheus.",
+        &[],
+        &[done("The exposition.", "text/plain", None)],
+    ),
+    get(
+        &Role::ALL,
+        "/healthz",
+        "Whether the process works.",
+        &[],
+        &[
+            done("It works.", "text/plain", None),
+            refused(503, "It does not; the body says what fails."),
+        ],
+    ),
+    get(
+        &Role::ALL,
+        "/readyz",
+        "Whether it can take what it is for.",
+        &[],
+        &[
+            done("It can.", "text/plain", None),
+            refused(503, "It cannot; the body says what fails."),
+        ],
+    ),
+    get(
+        &Role::ALL,
+        "/openapi.json",
+        "This description.",
+        &[],
+        &[done("The document.", JSON, Some("Document"))],
+    ),
+    get(
+        &Role::ALL,
+        "/",
+        "The page for people.",
+        &[],
+        &[done("The page.", "text/html", None)],
+    ),
+];
+
+/// The `OpenAPI` 3.1 document of a role.
+#[must_use]
+pub fn openapi(role: Role) -> Json {
+    let mut paths = Map::new();
+    for route in ROUTES.iter().filter(|route| route.roles.contains(&role)) {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.key()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": format!("popwatch {}", role.name()),
+            "version": "1",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": format!("http://127.0.0.1:{}", role.port())}],
+        "paths": paths,
+        "components": {"schemas": components(role)},
+    })
+}
+
+fn operation(route: &Route) -> Json {
+    let answers: Map<String, Json> = route
+        .answers
+        .iter()
+        .map(|answer| {
+            let mut out = json!({"description": answer.doc});
+            if let Some(body) = answer.body {
+                out["content"] = content(&[body]);
+            }
+            (answer.status.to_string(), out)
+        })
+        .collect();
+    let mut out = json!({
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "responses": answers,
+    });
+    if !route.parameters.is_empty() {
+        out["parameters"] = route.parameters.iter().map(parameter).collect();
+    }
+    if !route.takes.is_empty() {
+        out["requestBody"] = json!({"required": true, "content": content(route.takes)});
+    }
+    out
+}
+
+/// `get_popups_popup_summary`: method and path in one word.
+fn operation_id(route: &Route) -> String {
+    let mut id = route.method.key().to_owned();
+    let parts = route.path.split(|c: char| !c.is_ascii_alphanumeric());
+    for part in parts.filter(|part| !part.is_empty() && *part != "v1") {
+        id.push('_');
+        id.push_str(part);
+    }
+    id
+}
+
+fn parameter(parameter: &Parameter) -> Json {
+    let mut schema = json!({"type": "string"});
+    if !parameter.values.is_empty() {
+        schema["enum"] = json!(parameter.values);
+    }
+    json!({
+        "name": parameter.name,
+        "in": if parameter.in_path { "path" } else { "query" },
+        "required": parameter.in_path,
+        "description": parameter.doc,
+        "schema": schema,
+    })
+}
+
+fn content(bodies: &[Body]) -> Json {
+    let bodies = bodies.iter().map(|body| {
+        let media = match body.schema {
+            Some(name) => json!({"schema": {"$ref": format!("#/components/schemas/{name}")}}),
+            None => json!({}),
+        };
+        (body.media.to_owned(), media)
+    });
+    Json::Object(bodies.collect())
+}
+
+fn components(role: Role) -> Map<String, Json> {
+    let mut out = Map::new();
+    out.insert("Problem".to_owned(), problem_schema());
+    out.insert("Document".to_owned(), json!({"type": "object"}));
+    if role != Role::Edge {
+        return out;
+    }
+    let mut any = Vec::new();
+    for of in EventType::ALL {
+        let name = component_name(*of);
+        any.push(json!({"$ref": format!("#/components/schemas/{name}")}));
+        out.insert(name, schema::event(*of));
+    }
+    out.insert("Event".to_owned(), json!({"oneOf": any}));
+    out.insert(
+        "Events".to_owned(),
+        json!({"type": "array", "items": {"$ref": "#/components/schemas/Event"}}),
+    );
+    out.insert("Verdicts".to_owned(), verdicts_schema());
+    out
+}
+
+/// `payment.captured` as `PaymentCaptured`.
+fn component_name(of: EventType) -> String {
+    let words = of.name().split('.').map(|word| {
+        let (first, rest) = word.split_at(1);
+        format!("{}{rest}", first.to_ascii_uppercase())
+    });
+    words.collect()
+}
+
+fn problem_schema() -> Json {
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "code": code_schema(),
+            "offset": {"type": "integer", "minimum": 0},
+        },
+    })
+}
+
+fn code_schema() -> Json {
+    json!({"type": "string", "pattern": "^PW[0-9]{4}$"})
+}
+
+fn verdicts_schema() -> Json {
+    json!({
+        "type": "object",
+        "required": ["rig", "epoch", "durable_seq", "results"],
+        "properties": {
+            "rig": {"type": "string"},
+            "epoch": {"type": "integer"},
+            "durable_seq": {"type": "integer"},
+            "results": {"type": "array", "items": {
+                "type": "object",
+                "required": ["status"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "status": {"enum": ["accepted", "duplicate", "rejected"]},
+                    "epoch": {"type": "integer"},
+                    "seq": {"type": "integer"},
+                    "late": {"type": "boolean"},
+                    "error": {
+                        "type": "object",
+                        "required": ["code", "detail"],
+                        "properties": {
+                            "code": code_schema(),
+                            "field": {"type": "string"},
+                            "detail": {"type": "string"},
+                        },
+                    },
+                },
+            }},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn routes_stand_once_per_role_and_name_their_parameters() {
+        for role in Role::ALL {
+            let mut seen = BTreeSet::new();
+            let mut ids = BTreeSet::new();
+            for route in ROUTES.iter().filter(|route| route.roles.contains(&role)) {
+                assert!(seen.insert((route.method, route.path)), "{}", route.path);
+                assert!(ids.insert(operation_id(route)), "{}", route.path);
+                let braces = route.path.matches('{').count();
+                let named = route.parameters.iter().filter(|parameter| {
+                    parameter.in_path && route.path.contains(&format!("{{{}}}", parameter.name))
+                });
+                assert_eq!(named.count(), braces, "{}", route.path);
+                let statuses: BTreeSet<_> = route.answers.iter().map(|a| a.status).collect();
+                assert_eq!(statuses.len(), route.answers.len(), "{}", route.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_reference_of_a_document_resolves() {
+        fn references(value: &Json, out: &mut Vec<String>) {
+            match value {
+                Json::Object(object) => {
+                    for (key, value) in object {
+                        match value.as_str().filter(|_| key == "$ref") {
+                            Some(target) => out.push(target.to_owned()),
+                            None => references(value, out),
+                        }
+                    }
+                }
+                Json::Array(items) => items.iter().for_each(|item| references(item, out)),
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+            }
+        }
+        for role in Role::ALL {
+            let document = openapi(role);
+            let mut found = Vec::new();
+            references(&document, &mut found);
+            assert!(!found.is_empty());
+            for target in found {
+                let pointer = target.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{target}");
+            }
+        }
+        assert!(openapi(Role::Edge)["paths"]["/v1/events"]["post"].is_object());
+    }
+}

@@ -1,0 +1,4 @@
+//! The borders against captured requests, hostile bytes and planted secrets.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod door;

@@ -1,0 +1,108 @@
+//! The long proofs: what must hold beyond what a check has time for.
+//!
+//! A proof is a name and a function that answers rows; it fails when a row does not hold.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::shell;
+use crate::table::{self, Row};
+
+/// One proof.
+struct Proof {
+    /// Its name on the command line.
+    name: &'static str,
+    /// Runs it; `Err` when it could not be run at all.
+    rows: fn() -> Result<Vec<Row>>,
+}
+
+/// All proofs, in the order they run.
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "generated",
+        rows: generated,
+    },
+    Proof {
+        name: "shape",
+        rows: shape,
+    },
+];
+
+/// Runs the named proof or all; answers whether every row holds.
+pub(crate) fn run(args: &[String]) -> Result<bool> {
+    let chosen = table::choose(PROOFS, |proof| proof.name, args)?;
+    let mut rows = Vec::new();
+    for proof in chosen {
+        shell::say(&format!("== prove {}", proof.name));
+        rows.extend((proof.rows)()?);
+    }
+    Ok(table::print(&rows))
+}
+
+/// Writing the generated files twice gives the same bytes.
+fn generated() -> Result<Vec<Row>> {
+    let (one, other) = (crate::codegen::files()?, crate::codegen::files()?);
+    let differing = one.iter().zip(&other).filter(|(a, b)| a != b).count();
+    Ok(vec![Row::count(
+        "generated files that differ between two runs",
+        differing,
+        0,
+    )])
+}
+
+/// How large the tree's Rust files and its dependencies are.
+fn shape() -> Result<Vec<Row>> {
+    let root = shell::root();
+    let mut lines = Vec::new();
+    for folder in ["crates", "xtask"] {
+        count_lines(&root.join(folder), &mut lines)?;
+    }
+    lines.sort_unstable();
+    let lock = fs::read_to_string(root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let packages = lock.matches("[[package]]").count();
+    Ok(vec![
+        Row::at_most("lines of a Rust file, median", rank(&lines, 50), 250),
+        Row::at_most("lines of a Rust file, 90 of 100", rank(&lines, 90), 600),
+        Row::at_most("lines of a Rust file, longest", rank(&lines, 100), 800),
+        Row::at_most("locked packages", packages, 360),
+    ])
+}
+
+fn count_lines(folder: &Path, lines: &mut Vec<usize>) -> Result<()> {
+    let unreadable = || format!("cannot list {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() {
+            count_lines(&path, lines)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            lines.push(text.lines().count());
+        }
+    }
+    Ok(())
+}
+
+/// The value at the nearest rank of `percent` in a sorted list; 0 of an empty one.
+fn rank(sorted: &[usize], percent: usize) -> usize {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    let at = rank.saturating_sub(1);
+    sorted.get(at).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_are_the_nearest() {
+        let sorted = [1, 2, 3, 4, 5, 6, 7, 8, 9, 100];
+        assert_eq!(
+            [50, 90, 100].map(|percent| rank(&sorted, percent)),
+            [5, 9, 100]
+        );
+        assert_eq!(rank(&[], 50), 0);
+    }
+}

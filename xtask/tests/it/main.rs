@@ -1,0 +1,3 @@
+//! What holds for the tree as a whole.
+
+mod tidy;
