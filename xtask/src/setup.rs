@@ -3,7 +3,10 @@
 //! What is missing is installed when the user may install, in one go; else every missing program
 //! is printed with its package, the command that installs it and the stage that will be skipped.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use anyhow::{Context, Result};
 
 use crate::shell;
 
@@ -17,12 +20,44 @@ pub(crate) struct Tool {
     programs: &'static [&'static str],
     /// The Debian packages that bring it.
     packages: &'static [&'static str],
+    /// What its tests import, as pip takes it; kept in a virtual environment under the target
+    /// folder.
+    modules: &'static [&'static str],
 }
 
 impl Tool {
     fn present(&self) -> bool {
+        self.is_on_path() && self.has_modules()
+    }
+
+    fn is_on_path(&self) -> bool {
         self.programs.iter().any(|program| shell::on_path(program))
     }
+
+    fn has_modules(&self) -> bool {
+        let stamp = || std::fs::read_to_string(environment().join(STAMP));
+        self.modules.is_empty() || stamp().is_ok_and(|held| held == self.modules.join("\n"))
+    }
+
+    /// What a person would type to bring what is missing.
+    fn remedy(&self) -> String {
+        if self.is_on_path() {
+            format!("pip install {}", self.modules.join(" "))
+        } else {
+            install_line(self.packages)
+        }
+    }
+}
+
+/// Says which modules the virtual environment holds; written last.
+const STAMP: &str = "holds.txt";
+
+/// The virtual environment the tests look for.
+fn environment() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target
+        .unwrap_or_else(|| shell::root().join("target"))
+        .join("check-python")
 }
 
 /// A browser that can be driven without a screen.
@@ -30,6 +65,7 @@ pub(crate) const CHROMIUM: Tool = Tool {
     name: "chromium",
     programs: &["chromium", "chromium-browser", "google-chrome"],
     packages: &["chromium"],
+    modules: &[],
 };
 
 /// Prometheus' own checker of what `/metrics` prints.
@@ -37,17 +73,27 @@ pub(crate) const PROMTOOL: Tool = Tool {
     name: "promtool",
     programs: &["promtool"],
     packages: &["prometheus"],
+    modules: &[],
 };
 
-/// Python with virtual environments.
+/// What people try a web service with.
+pub(crate) const CURL: Tool = Tool {
+    name: "curl",
+    programs: &["curl"],
+    packages: &["curl"],
+    modules: &[],
+};
+
+/// Python, and the official SDK of CloudEvents in a virtual environment.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3",
     programs: &["python3"],
     packages: &["python3", "python3-venv"],
+    modules: &["cloudevents==2.2.0"],
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 3] = [&CHROMIUM, &PROMTOOL, &PYTHON];
+pub(crate) const TOOLS: [&Tool; 4] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON];
 
 /// How long the package manager may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -62,18 +108,29 @@ pub(crate) fn provide(
     if lacking.is_empty() {
         return Vec::new();
     }
+    let off_path: Vec<_> = lacking
+        .iter()
+        .copied()
+        .filter(|tool| !tool.is_on_path())
+        .collect();
     match privilege() {
-        Some(prefix) => install(&prefix, &lacking),
+        _ if off_path.is_empty() => {}
+        Some(prefix) => install(&prefix, &off_path),
         None => shell::say(
             "set-up: nothing can be installed here: that takes apt-get, and root or password-less sudo",
         ),
+    }
+    for tool in lacking.iter().filter(|tool| tool.is_on_path()) {
+        if let Err(fault) = fetch(tool) {
+            shell::say(&format!("set-up: {fault:#}; is PyPI in reach?"));
+        }
     }
     let lacking = missing(wanted);
     for tool in &lacking {
         shell::say(&format!(
             "set-up: {} is missing; `{}` brings it; until then {} is skipped",
             tool.name,
-            install_line(tool.packages),
+            tool.remedy(),
             stage(tool),
         ));
     }
@@ -119,6 +176,20 @@ fn install(prefix: &[&str], lacking: &[&'static Tool]) {
     }
 }
 
+/// Makes the virtual environment with a tool's modules, anew.
+fn fetch(tool: &Tool) -> Result<()> {
+    let (folder, stamp) = (environment(), environment().join(STAMP));
+    let mut create = shell::command("python3");
+    create.args(["-m", "venv", "--clear"]).arg(&folder);
+    shell::run(&mut create, LIMIT)?;
+    let pip = folder.join("bin/pip");
+    let mut install = shell::command(&pip.to_string_lossy());
+    install.args(["install", "--quiet", "--disable-pip-version-check"]);
+    shell::run(install.args(tool.modules), LIMIT)?;
+    std::fs::write(&stamp, tool.modules.join("\n"))
+        .with_context(|| format!("cannot write {}", stamp.display()))
+}
+
 /// Each package once, in order.
 fn packages(tools: &[&'static Tool]) -> Vec<&'static str> {
     let mut packages: Vec<&str> = tools
@@ -145,11 +216,26 @@ mod tests {
         name: "absent",
         programs: &["no-such-program-anywhere"],
         packages: &["zebra", "absent"],
+        modules: &[],
+    };
+
+    static UNFETCHED: Tool = Tool {
+        name: "unfetched",
+        programs: &["sh"],
+        packages: &["dash"],
+        modules: &["no-such-module==0.0.0"],
     };
 
     #[test]
     fn a_tool_whose_programs_are_not_there_is_missing() {
         assert_eq!(missing(&[&ABSENT]), [&ABSENT]);
+    }
+
+    #[test]
+    fn a_program_whose_modules_are_not_there_is_missing_and_says_how_to_get_them() {
+        assert_eq!(missing(&[&UNFETCHED]), [&UNFETCHED]);
+        assert_eq!(UNFETCHED.remedy(), "pip install no-such-module==0.0.0");
+        assert_eq!(ABSENT.remedy(), install_line(ABSENT.packages));
     }
 
     #[test]

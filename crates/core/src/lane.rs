@@ -84,6 +84,20 @@ pub struct Stretch {
     pub chain_after: Option<[u8; 32]>,
 }
 
+impl Stretch {
+    /// Nothing could be read from `from` on.
+    #[must_use]
+    pub fn nothing_at(from: Seq) -> Self {
+        Self {
+            first_seq: from,
+            last_seq: Seq::NONE,
+            items: Vec::new(),
+            chain_before: None,
+            chain_after: None,
+        }
+    }
+}
+
 /// Why an exchange with a peer failed, as far as a lane cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerFault {

@@ -15,7 +15,10 @@ const WAITING_MAX: usize = 256;
 type Question = Box<dyn FnOnce(&mut Books) + Send>;
 
 enum Order {
-    Accept(RecordBatch, oneshot::Sender<Result<RecordAck, BooksFault>>),
+    Accept(
+        Box<RecordBatch>,
+        oneshot::Sender<Result<RecordAck, BooksFault>>,
+    ),
     Ask(Question),
     Stop,
 }
@@ -39,9 +42,12 @@ pub(crate) struct Busy;
 
 impl BooksHandle {
     /// Hands a batch over and waits for its commit.
-    pub(crate) async fn accept(&self, batch: RecordBatch) -> Result<Result<RecordAck, BooksFault>, Busy> {
+    pub(crate) async fn accept(
+        &self,
+        batch: RecordBatch,
+    ) -> Result<Result<RecordAck, BooksFault>, Busy> {
         let (answer, ack) = oneshot::channel();
-        self.order(Order::Accept(batch, answer))?;
+        self.order(Order::Accept(Box::new(batch), answer))?;
         ack.await.map_err(|_| Busy)
     }
 

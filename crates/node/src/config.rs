@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::limits::REGIONS_MAX;
 use serde::Deserialize;
 
 /// The whole file.
@@ -231,6 +232,17 @@ impl Config {
 }
 
 impl EdgeConfig {
+    /// Refuses more regions than one rig feeds.
+    pub fn check_regions(&self) -> Result<(), ConfigFault> {
+        if self.regions.len() <= REGIONS_MAX {
+            return Ok(());
+        }
+        Err(ConfigFault::Value {
+            field: String::from("edge.regions"),
+            problem: format!("has more than {REGIONS_MAX} entries"),
+        })
+    }
+
     /// The rig's checked name.
     pub fn rig_id(&self) -> Result<RigId, ConfigFault> {
         RigId::new(&self.rig).map_err(|fault| ConfigFault::Value {

@@ -153,6 +153,7 @@ impl EdgeDriver {
                     self.edge.handle(Input::Durable { epoch, seq, record }, now);
                 }
             }
+            News::Storing(can) => self.edge.handle(Input::Storing(can), now),
             News::Loaded(want, stretch) => self.edge.handle(Input::Loaded(want, stretch), now),
         }
     }

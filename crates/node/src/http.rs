@@ -40,13 +40,19 @@ pub(crate) fn edge_router(
         .route("/v1/events", post(ingest::events))
         .route("/v1/status", get(ingest::status))
         .with_state(edge);
-    own.merge(cells_route(page)).merge(live_routes(live)).merge(common_routes(common))
+    own.merge(cells_route(page))
+        .merge(live_routes(live))
+        .merge(common_routes(common))
 }
 
 /// The routes of a region.
 pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
-    let own = Router::new().route("/v1/cells", post(lanes::cells)).with_state(lane.clone());
-    own.merge(cells_route(lane)).merge(live_routes(live)).merge(common_routes(common))
+    let own = Router::new()
+        .route("/v1/cells", post(lanes::cells))
+        .with_state(lane.clone());
+    own.merge(cells_route(lane))
+        .merge(live_routes(live))
+        .merge(common_routes(common))
 }
 
 /// The routes of a ledger.
@@ -56,13 +62,18 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState) -> Router {
         .route("/v1/popups", get(ledger::popups))
         .route("/v1/popups/{popup}/books", get(ledger::books))
         .route("/v1/popups/{popup}/breaks", get(ledger::breaks))
-        .route("/v1/popups/{popup}/reconciliation", get(ledger::reconciliation))
+        .route(
+            "/v1/popups/{popup}/reconciliation",
+            get(ledger::reconciliation),
+        )
         .with_state(ledger);
     own.merge(common_routes(common))
 }
 
 fn cells_route(lane: RegionLane) -> Router {
-    Router::new().route("/v1/popups/{popup}/cells", get(lanes::held)).with_state(lane)
+    Router::new()
+        .route("/v1/popups/{popup}/cells", get(lanes::held))
+        .with_state(lane)
 }
 
 fn live_routes(live: LiveState) -> Router {
@@ -70,7 +81,10 @@ fn live_routes(live: LiveState) -> Router {
         .route("/v1/popups", get(live::popups))
         .route("/v1/popups/{popup}/summary", get(live::summary))
         .route("/v1/popups/{popup}/series", get(live::series))
-        .route("/v1/popups/{popup}/leaderboards/{kind}", get(live::leaderboard))
+        .route(
+            "/v1/popups/{popup}/leaderboards/{kind}",
+            get(live::leaderboard),
+        )
         .route("/v1/popups/{popup}/inventory", get(live::inventory))
         .route("/v1/popups/{popup}/rigs", get(live::rigs))
         .route("/v1/popups/{popup}/stream", get(live::stream))
@@ -88,9 +102,7 @@ fn common_routes(common: Common) -> Router {
         let path = format!("/{}", asset.path);
         router = router.route(&path, get(move || async move { shared::asset(asset) }));
     }
-    router
-        .fallback(shared::unknown)
-        .with_state(common)
+    router.fallback(shared::unknown).with_state(common)
 }
 
 /// Serves `router` on `listener` until `shutdown`; open streams end with it.
@@ -103,12 +115,15 @@ pub(crate) async fn serve(
     let router = router
         .layer(middleware::from_fn(browser_headers))
         .layer(middleware::from_fn_with_state(allowed, known_host));
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            // A sender that is gone means the same as a shutdown.
-            drop(shutdown.changed().await);
-        })
-        .await
+    axum::serve(
+        listener,
+        router.into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(async move {
+        // A sender that is gone means the same as a shutdown.
+        drop(shutdown.changed().await);
+    })
+    .await
 }
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.
@@ -126,20 +141,34 @@ impl AllowedHosts {
 
     /// The header that names another host, if one does.
     fn foreign(&self, headers: &HeaderMap) -> Option<&'static str> {
-        let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+        let text = |name| {
+            headers
+                .get(name)
+                .map(|value: &HeaderValue| value.to_str().unwrap_or("?"))
+        };
         if text(header::HOST).is_some_and(|host| !self.allows(host)) {
             return Some("Host");
         }
         let known = |origin: &str| {
-            origin.split_once("://").is_some_and(|(_, authority)| self.allows(authority))
+            origin
+                .split_once("://")
+                .is_some_and(|(_, authority)| self.allows(authority))
         };
-        text(header::ORIGIN).is_some_and(|origin| !known(origin)).then_some("Origin")
+        text(header::ORIGIN)
+            .is_some_and(|origin| !known(origin))
+            .then_some("Origin")
     }
 
     fn allows(&self, authority: &str) -> bool {
-        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
-        });
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, port)| {
+                if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                    host
+                } else {
+                    authority
+                }
+            });
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
             || host.parse::<std::net::IpAddr>().is_ok_and(|ip| {
@@ -149,11 +178,7 @@ impl AllowedHosts {
 }
 
 /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages).
-async fn known_host(
-    State(allowed): State<AllowedHosts>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn known_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
     let Some(name) = allowed.foreign(request.headers()) else {
         return next.run(request).await;
     };
@@ -168,7 +193,10 @@ async fn browser_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, page::CONTENT_SECURITY_POLICY),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            page::CONTENT_SECURITY_POLICY,
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ] {

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RegionId, Seq};
-use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX, REGIONS_MAX};
+use popwatch_core::id::{JournalId, RegionId, RigId, Seq};
+use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input};
 use popwatch_redact::apply::Plan;
@@ -42,7 +42,7 @@ use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
-use crate::peer::Link;
+use crate::peer::{Link, PeerHandle, Reply};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::Door;
@@ -91,8 +91,14 @@ pub enum StartFault {
         /// Why.
         source: std::io::Error,
     },
+    /// Another process has the data directory.
+    #[error("PW0206: another process uses {}; stop it, or give this one its own data directory", .path.display())]
+    Locked {
+        /// Which.
+        path: PathBuf,
+    },
     /// The journal.
-    #[error("the journal in {} did not open: {source}", .path.display())]
+    #[error("the journal in {} did not open", .path.display())]
     Journal {
         /// Where.
         path: PathBuf,
@@ -100,7 +106,7 @@ pub enum StartFault {
         source: OpenError,
     },
     /// The books.
-    #[error("the books in {} did not open: {source}", .path.display())]
+    #[error("the books in {} did not open", .path.display())]
     Books {
         /// Where.
         path: PathBuf,
@@ -231,12 +237,7 @@ impl Node {
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
         let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
-        if config.regions.len() > REGIONS_MAX {
-            return Err(StartFault::Config(ConfigFault::Value {
-                field: String::from("edge.regions"),
-                problem: format!("has more than {REGIONS_MAX} entries"),
-            }));
-        }
+        config.check_regions()?;
         let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
@@ -250,34 +251,18 @@ impl Node {
             })?;
         self.journal = Some((handle.clone(), thread));
 
-        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let mut connect = |link, url: &str, path| {
-            let (peer, task) = peer::link(link, url, path, rig.as_str(), replies.clone());
-            self.tasks.spawn(until(self.shutdown.subscribe(), task));
-            peer
-        };
-        let ledger = config
-            .ledger
-            .as_ref()
-            .map(|url| connect(Link::Ledger, url, "/v1/records"));
-        let regions = config
-            .regions
-            .iter()
-            .enumerate()
-            .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
-            .collect();
-        let (asks, asked) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let orders = http::RegionLane::new(asks);
+        let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
+        let (ledger, regions, replies) = self.link_peers(config, &rig);
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
             news: heard,
             ledger,
             regions,
-            replies: answered,
-            orders: asked,
+            replies,
+            orders,
             ambient: ambient.clone(),
             publisher,
             status,
@@ -294,21 +279,37 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let counted = Arc::clone(&readers);
-        let common = Common::new(
-            RoleName::Edge,
-            rig.as_str(),
-            move || counters.render(&shown.borrow(), counted.open()),
-            || Ok(()),
-        );
+        let common = edge_common(&rig, counters, shown, &readers);
         let live = self.live_state(live, readers, ambient);
-        self.serve(
-            listener,
-            http::edge_router(common, state, orders, live),
-            address,
-        );
+        let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
+        self.serve(listener, router, address);
         self.edge = Some(address);
         Ok(())
+    }
+
+    /// Starts a link to each configured peer; what they answer comes out of the last part.
+    fn link_peers(
+        &mut self,
+        config: &EdgeConfig,
+        rig: &RigId,
+    ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
+        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let mut connect = |link, url: &str, path| {
+            let (peer, task) = peer::link(link, url, path, rig.as_str(), replies.clone());
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+            peer
+        };
+        let ledger = config
+            .ledger
+            .as_ref()
+            .map(|url| connect(Link::Ledger, url, "/v1/records"));
+        let regions = config
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
+            .collect();
+        (ledger, regions, answered)
     }
 
     fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
@@ -329,6 +330,25 @@ impl Node {
             }
         });
     }
+}
+
+/// What an edge serves as every role does.
+fn edge_common(
+    rig: &RigId,
+    counters: Arc<EdgeMetrics>,
+    status: watch::Receiver<Arc<EdgeStatus>>,
+    readers: &Arc<Readers>,
+) -> Common {
+    let (readers, ready) = (Arc::clone(readers), status.clone());
+    Common::new(
+        RoleName::Edge,
+        rig.as_str(),
+        move || counters.render(&status.borrow(), readers.open()),
+        move || match ready.borrow().states.contains(&"cannot_store") {
+            true => Err(String::from("the journal cannot take records")),
+            false => Ok(()),
+        },
+    )
 }
 
 /// Runs a task until it ends or the node stops.
@@ -386,10 +406,7 @@ fn open_journal(
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
     let (mut journal, recovery) =
-        Journal::open(fs, opening).map_err(|source| StartFault::Journal {
-            path: data.to_path_buf(),
-            source,
-        })?;
+        Journal::open(fs, opening).map_err(|fault| did_not_open(data, fault))?;
     for gap in &recovery.gaps {
         tracing::error!(
             epoch = gap.epoch,
@@ -405,12 +422,23 @@ fn open_journal(
         config.ledger.is_some(),
         config.regions.len(),
     );
-    refold(&mut journal, &mut edge, ambient);
+    refold(&mut journal, &mut edge, ambient).map_err(|source| StartFault::Data {
+        path: data.to_path_buf(),
+        source,
+    })?;
     Ok((journal, edge))
 }
 
+fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
+    let path = data.to_path_buf();
+    match fault {
+        OpenError::Locked => StartFault::Locked { path },
+        source @ OpenError::Unavailable { .. } => StartFault::Journal { path, source },
+    }
+}
+
 /// Feeds every epoch of the journal to the edge, oldest first.
-fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
+fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> std::io::Result<()> {
     let acked = journal.acked().to_vec();
     for info in journal.epochs() {
         let now = ambient.now();
@@ -430,7 +458,7 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
         );
         let mut from = Seq(1);
         while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES);
+            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
             let Some(last) = items.last().map(ReadItem::last_seq) else {
                 break;
             };
@@ -461,4 +489,5 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) {
             now,
         );
     }
+    Ok(())
 }

@@ -46,16 +46,22 @@ impl Publisher {
     /// Renders every popup that shows something new; `extra` adds rows of the role's own.
     pub(crate) fn publish(&self, region: &Region, now: Now, extra: &Rows) {
         let before = Arc::clone(&self.sender.borrow());
+        let own = hash_of(extra);
         let lines = region.popups();
         let mut popups = BTreeMap::new();
         for line in &lines {
             let Some(state) = region.etag(&line.id, now) else {
                 continue;
             };
+            let state = if extra.is_empty() {
+                state
+            } else {
+                joined(state, own)
+            };
             let shown = before
                 .popups
                 .get(&line.id)
-                .filter(|shown| shown.is_as(state, extra));
+                .filter(|shown| shown.state == state);
             let shown = match shown {
                 Some(shown) => Some(Arc::clone(shown)),
                 None => PopupLive::render(region, &line.id, state, now, extra).map(Arc::new),
@@ -92,12 +98,20 @@ impl PopupLive {
             state,
         })
     }
+}
 
-    /// Whether it still shows all there is: the same memory and the same rows of the role's own.
-    fn is_as(&self, state: [u8; 16], extra: &Rows) -> bool {
-        self.state == state
-            && extra
-                .iter()
-                .all(|(key, row)| self.snapshot.rows.get(key) == Some(row))
-    }
+/// A hash of the role's own rows as readers see them.
+fn hash_of(rows: &Rows) -> [u8; 32] {
+    let bytes = serde_json::to_vec(rows).expect("rows of texts and numbers are JSON");
+    *blake3::hash(&bytes).as_bytes()
+}
+
+fn joined(state: [u8; 16], own: [u8; 32]) -> [u8; 16] {
+    let mut both = [0; 16];
+    blake3::Hasher::new()
+        .update(&state)
+        .update(&own)
+        .finalize_xof()
+        .fill(&mut both);
+    both
 }

@@ -43,7 +43,14 @@ impl EdgeMetrics {
     #[must_use]
     pub(crate) fn render(&self, status: &EdgeStatus, readers: usize) -> String {
         let mut text = Exposition::new();
-        let rig = status.rig.as_str();
+        self.render_admission(&mut text, &status.rig);
+        render_journal(&mut text, status);
+        render_peers(&mut text, status);
+        readers_gauge(&mut text, readers);
+        text.finish()
+    }
+
+    fn render_admission(&self, text: &mut Exposition, rig: &str) {
         let mut family = text.family(
             "popwatch_admission_total",
             MetricKind::Counter,
@@ -63,81 +70,72 @@ impl EdgeMetrics {
         for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
             family.sample(&[("rig", rig), ("code", &code.to_string())], count);
         }
-        gauge(
-            &mut text,
-            "popwatch_journal_epoch",
-            "Life of the journal.",
-            rig,
-            status.epoch.into(),
-        );
-        gauge(
-            &mut text,
-            "popwatch_journal_durable_seq",
-            "Head of the journal.",
-            rig,
-            status.durable_seq,
-        );
-        gauge(
-            &mut text,
-            "popwatch_replicated_seq",
-            "Records of the current epoch that the ledger holds.",
-            rig,
-            status.replicated.seq,
-        );
-        gauge(
-            &mut text,
-            "popwatch_unreplicated_events",
-            "Durable records that the ledger does not hold yet.",
-            rig,
-            status.unsent.records,
-        );
-        let mut family = text.family(
-            "popwatch_unreplicated_revenue_minor_units",
-            MetricKind::Gauge,
-            "Captured minus refunded that the ledger does not hold yet.",
-        );
-        for amount in &status.unsent.money {
-            family.sample(
-                &[("rig", rig), ("currency", &amount.currency)],
-                amount.minor,
-            );
-        }
-        gauge(
-            &mut text,
-            "popwatch_gap_records",
-            "Records lost to damage.",
-            rig,
-            status.gap_records,
-        );
-        let mut family = text.family(
-            "popwatch_rig_state",
-            MetricKind::Gauge,
-            "1 for each state the rig is in.",
-        );
-        for state in &status.states {
-            family.sample(&[("rig", rig), ("state", state)], 1);
-        }
-        let mut family = text.family(
-            "popwatch_peer_up",
-            MetricKind::Gauge,
-            "1 while the peer answers.",
-        );
-        for peer in &status.peers {
-            let labels = [
-                ("rig", rig),
-                ("kind", peer.kind),
-                ("peer", peer.name.as_str()),
-            ];
-            family.sample(&labels, u8::from(peer.down_ms.is_none()));
-        }
-        readers_gauge(&mut text, readers);
-        text.finish()
     }
 }
 
-fn gauge(text: &mut Exposition, name: &'static str, help: &str, rig: &str, value: u64) {
-    text.family(name, MetricKind::Gauge, help)
-        .sample(&[("rig", rig)], value);
+fn render_journal(text: &mut Exposition, status: &EdgeStatus) {
+    let rig = status.rig.as_str();
+    let replicated = status.replicated.seq;
+    for (name, help, value) in [
+        (
+            "popwatch_journal_epoch",
+            "Life of the journal.",
+            status.epoch.into(),
+        ),
+        (
+            "popwatch_journal_durable_seq",
+            "Head of the journal.",
+            status.durable_seq,
+        ),
+        (
+            "popwatch_replicated_seq",
+            "Records of this epoch at the ledger.",
+            replicated,
+        ),
+        (
+            "popwatch_unreplicated_events",
+            "Records not at the ledger yet.",
+            status.unsent.records,
+        ),
+        (
+            "popwatch_gap_records",
+            "Records lost to damage.",
+            status.gap_records,
+        ),
+    ] {
+        text.family(name, MetricKind::Gauge, help)
+            .sample(&[("rig", rig)], value);
+    }
+    let mut family = text.family(
+        "popwatch_unreplicated_revenue_minor_units",
+        MetricKind::Gauge,
+        "Captured minus refunded that the ledger does not hold yet.",
+    );
+    for amount in &status.unsent.money {
+        family.sample(
+            &[("rig", rig), ("currency", &amount.currency)],
+            amount.minor,
+        );
+    }
+}
+
+fn render_peers(text: &mut Exposition, status: &EdgeStatus) {
+    let rig = status.rig.as_str();
+    let help = "1 for each state the rig is in.";
+    let mut family = text.family("popwatch_rig_state", MetricKind::Gauge, help);
+    for state in &status.states {
+        family.sample(&[("rig", rig), ("state", state)], 1);
+    }
+    let help = "1 while the peer answers.";
+    let mut family = text.family("popwatch_peer_up", MetricKind::Gauge, help);
+    for peer in &status.peers {
+        let labels = [
+            ("rig", rig),
+            ("kind", peer.kind),
+            ("peer", peer.name.as_str()),
+        ];
+        family.sample(&labels, u8::from(peer.down_since_ms.is_none()));
+    }
 }
 
 fn readers_gauge(text: &mut Exposition, readers: usize) {

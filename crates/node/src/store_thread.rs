@@ -13,9 +13,7 @@ use popwatch_core::event::system::Acked;
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
-use popwatch_core::limits::{
-    ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX,
-};
+use popwatch_core::limits::{ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX};
 use popwatch_core::record::{Draft, Record};
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
@@ -66,12 +64,17 @@ pub(crate) enum News {
     Epoch(Epoch, EpochId),
     /// Records became durable, in order.
     Durable(Vec<(Epoch, Seq, std::sync::Arc<Record>)>),
+    /// The disk takes records again, or does not.
+    Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
 }
 
 enum Order {
-    Append(Vec<Redacted<Draft>>, oneshot::Sender<Result<Vec<Fate>, Refusal>>),
+    Append(
+        Vec<Redacted<Draft>>,
+        oneshot::Sender<Result<Vec<Fate>, Refusal>>,
+    ),
     Load(Want),
     Acked(Vec<Acked>),
     Stop,
@@ -98,7 +101,10 @@ impl JournalHandle {
     /// Hands events over and waits until they are durable, duplicates or refused; fates come in
     /// the order of the drafts.
     pub(crate) async fn append(&self, drafts: Vec<Redacted<Draft>>) -> Result<Vec<Fate>, Refusal> {
-        debug_assert!(drafts.len() <= REQUEST_EVENTS_MAX, "the door bounds a request");
+        debug_assert!(
+            drafts.len() <= REQUEST_EVENTS_MAX,
+            "the door bounds a request"
+        );
         let (answer, fates) = oneshot::channel();
         match self.orders.try_send(Order::Append(drafts, answer)) {
             Ok(()) => fates.await.unwrap_or(Err(Refusal::Stopping)),
@@ -117,7 +123,10 @@ impl JournalHandle {
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
     pub(crate) fn acked(&self, acked: Vec<Acked>) {
         let sent = self.orders.try_send(Order::Acked(acked));
-        debug_assert!(!matches!(sent, Err(TrySendError::Disconnected(_))), "the thread lives");
+        debug_assert!(
+            !matches!(sent, Err(TrySendError::Disconnected(_))),
+            "the thread lives"
+        );
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
@@ -134,10 +143,18 @@ pub(crate) fn spawn_journal(
     news: mpsc::Sender<News>,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (orders, queue) = sync_channel(WAITING_REQUESTS_MAX);
-    let thread = std::thread::Builder::new().name(String::from("journal")).spawn(move || {
-        let mut thread = JournalThread { journal, ambient, news, sealed_ms: 0 };
-        thread.run(&queue);
-    })?;
+    let thread = std::thread::Builder::new()
+        .name(String::from("journal"))
+        .spawn(move || {
+            let mut thread = JournalThread {
+                journal,
+                ambient,
+                news,
+                sealed_ms: 0,
+                can_store: true,
+            };
+            thread.run(&queue);
+        })?;
     Ok((JournalHandle { orders }, thread))
 }
 
@@ -146,6 +163,7 @@ struct JournalThread {
     ambient: Ambient,
     news: mpsc::Sender<News>,
     sealed_ms: u64,
+    can_store: bool,
 }
 
 type Waiting = (usize, oneshot::Sender<Result<Vec<Fate>, Refusal>>);
@@ -200,6 +218,7 @@ impl JournalThread {
         }
         match self.journal.append(drafts, self.ambient.stamp()) {
             Ok(commit) => {
+                self.storing(true);
                 let mut fates = commit.verdicts.iter().map(fate_of);
                 for (count, answer) in waiting {
                     let own: Vec<Fate> = fates.by_ref().take(count).collect();
@@ -210,10 +229,18 @@ impl JournalThread {
             }
             Err(fault) => {
                 tracing::error!(%fault, "events could not be made durable");
+                self.storing(false);
                 for (_, answer) in waiting {
                     drop(answer.send(Err(Refusal::NotDurable)));
                 }
             }
+        }
+    }
+
+    fn storing(&mut self, can: bool) {
+        if self.can_store != can {
+            self.can_store = can;
+            self.send(News::Storing(can));
         }
     }
 
@@ -242,19 +269,25 @@ impl JournalThread {
     }
 
     fn load(&mut self, want: Want) {
-        let parts = self.journal.batch(
+        let read = self.journal.batch(
             want.epoch,
             want.cursor,
             want.from,
             want.items_max,
             want.bytes_max,
         );
-        let stretch = Stretch {
-            first_seq: parts.first_seq,
-            last_seq: parts.last_seq,
-            items: parts.items,
-            chain_before: parts.chain_before,
-            chain_after: parts.chain_after,
+        let stretch = match read {
+            Ok(parts) => Stretch {
+                first_seq: parts.first_seq,
+                last_seq: parts.last_seq,
+                items: parts.items,
+                chain_before: parts.chain_before,
+                chain_after: parts.chain_after,
+            },
+            Err(fault) => {
+                tracing::error!(%fault, epoch = want.epoch.0, seq = want.from.0, "journal not read");
+                Stretch::nothing_at(want.from)
+            }
         };
         self.send(News::Loaded(want, stretch));
     }

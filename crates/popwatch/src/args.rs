@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Replay a sales file (CSV or NDJSON) as a popup through given edges.
     Replay(ReplayArgs),
+    /// Read the journal of a stopped edge: what is in it, what is missing.
+    Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
 }
@@ -156,6 +158,40 @@ pub(crate) struct ReplayArgs {
     /// Give each document the currency of its Country, with the same integer of minor units.
     #[arg(long)]
     pub(crate) currency_by_country: bool,
+}
+
+/// `popwatch journal`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch journal fsck ./till-1
+         popwatch journal export ./till-1 > till-1.ndjson
+
+Nothing in the folder is changed. The edge must be stopped, or the folder a copy.")]
+pub(crate) struct JournalArgs {
+    /// What to read.
+    #[command(subcommand)]
+    pub(crate) command: JournalCommand,
+}
+
+/// One way to read a journal.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// List segments, epochs, seals and records, without what the records say.
+    #[command(after_help = "Example: popwatch journal inspect ./till-1")]
+    Inspect(JournalDir),
+    /// Check every frame, chain and total; name every gap and its worth. Status 3 when not whole.
+    #[command(after_help = "Example: popwatch journal fsck ./till-1 --format json")]
+    Fsck(JournalDir),
+    /// Print all records as CloudEvents, one per line, with poprig, popepoch and popseq.
+    #[command(after_help = "Example: popwatch journal export ./till-1 > till-1.ndjson")]
+    Export(JournalDir),
+}
+
+/// Whose journal.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JournalDir {
+    /// The --data folder of an edge.
+    pub(crate) dir: PathBuf,
 }
 
 /// `popwatch reconcile`.

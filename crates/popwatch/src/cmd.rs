@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod demo;
+mod journal;
 mod reconcile;
 mod replay;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(args).await,
         Command::Send(args) => send::run(&args, format).await,
         Command::Replay(args) => replay::run(&args, format).await,
+        Command::Journal(args) => tokio::task::block_in_place(|| journal::run(&args, format)),
         Command::Reconcile(args) => reconcile::run(&args, format).await,
     }
 }

@@ -142,7 +142,8 @@ impl Books {
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; \
-                       PRAGMA busy_timeout = 5000;";
+                       PRAGMA busy_timeout = 5000; \
+                       PRAGMA wal_autocheckpoint = 4000;";
         db.execute_batch(pragmas)
             .map_err(BooksFault::sql("set up its database"))?;
         schema::migrate(&mut db)?;

@@ -25,7 +25,7 @@ use crate::lane::{
     EpochHeld, FRAME_HEADER_BYTES, Item, ItemBody, PROTOCOL, PeerFault, RecordAck, RecordBatch,
     Stretch,
 };
-use crate::limits::{BATCH_ITEMS_MAX, BATCH_WIRE_BYTES_MAX};
+use crate::limits::{BATCH_ITEMS_MAX, BATCH_WIRE_BYTES_MAX, RETRY_MS_MIN};
 use crate::money::Currency;
 use crate::record::{self, Record};
 use crate::time::MonoMs;
@@ -298,8 +298,12 @@ impl RecordsUp {
         }
     }
 
-    /// The journal read what was wanted.
-    pub fn loaded(&mut self, want: Want, stretch: Stretch) {
+    /// The journal read what was wanted; an empty stretch says that it could not, and is wanted
+    /// again a little later.
+    pub fn loaded(&mut self, want: Want, stretch: Stretch, now: MonoMs) {
+        if stretch.last_seq < want.from {
+            self.retry.told_to_wait(now, RETRY_MS_MIN);
+        }
         match &mut self.phase {
             Phase::Counting { next, tally, asked } => {
                 *asked = false;

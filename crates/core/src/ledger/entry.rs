@@ -154,14 +154,17 @@ impl Balanced<Entry> {
     #[must_use]
     pub fn id(&self) -> EntryId {
         let entry = &self.0;
-        EntryId(
-            FieldHash::new("popwatch.entry.v1")
-                .field(&entry.fact.0)
-                .field(entry.rule.text().as_bytes())
-                .field(&Rule::VERSION.to_le_bytes())
-                .field(&encode_legs(&entry.legs))
-                .finish(),
-        )
+        let mut hash = FieldHash::new("popwatch.entry.v1");
+        hash.field(&entry.fact.0)
+            .field(entry.rule.text().as_bytes())
+            .field(&Rule::VERSION.to_le_bytes());
+        for leg in &entry.legs {
+            hash.field(leg.account.of.code().as_bytes())
+                .field(leg.account.part.as_bytes())
+                .field(leg.commodity.to_string().as_bytes())
+                .field(&leg.amount.to_le_bytes());
+        }
+        EntryId(hash.finish())
     }
 }
 

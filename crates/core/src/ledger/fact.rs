@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::FieldHash;
+use crate::anchor::event_time;
 use crate::event::{Class, Event, Field, FieldSink, Value};
 use crate::id::{EventId, PopupId, Position, Source};
-use crate::record::{Record, Stamp};
+use crate::record::Record;
 
 /// 16 bytes that name a fact by its business key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +97,7 @@ impl Fact {
             content: content_of(&record.event, &popup),
             popup,
             position,
-            occurred_ms: occurred_ms(&record.stamp),
+            occurred_ms: occurred_ms(record),
             event: record.event.clone(),
         })
     }
@@ -109,19 +110,11 @@ impl Fact {
     }
 }
 
-/// When an event happened by its own stamps: admission minus its age where the sender stated one,
-/// else its own time unless that lies more than five seconds after admission, else admission.
+/// When an event happened as its own record tells it, ms since 1970.
 #[must_use]
-pub fn occurred_ms(stamp: &Stamp) -> i64 {
-    match (stamp.age_ms, stamp.time_ms) {
-        (Some(age), _) => stamp.wall_ms.saturating_sub(i64::from(age)),
-        (None, Some(time)) if time <= stamp.wall_ms.saturating_add(AHEAD_MS) => time,
-        (None, Some(_) | None) => stamp.wall_ms,
-    }
+pub fn occurred_ms(record: &Record) -> i64 {
+    event_time(&record.stamp, record.flags, None, None).at.0
 }
-
-/// An event's own time this far after its admission is not believed, ms.
-const AHEAD_MS: i64 = 5_000;
 
 fn business_id(record: &Record, popup: &PopupId) -> FactId {
     let kind = record.event.type_name();
@@ -214,26 +207,6 @@ fn content_of(event: &Event, popup: &PopupId) -> [u8; 16] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(wall_ms: i64, time_ms: Option<i64>, age_ms: Option<u32>, expect: i64) {
-        let stamp = Stamp {
-            mono_ns: 0,
-            wall_ms,
-            time_ms,
-            age_ms,
-        };
-        assert_eq!(occurred_ms(&stamp), expect);
-    }
-
-    #[test]
-    fn an_events_time_is_believed_within_reason() {
-        check(100_000, None, None, 100_000);
-        check(100_000, Some(70_000), None, 70_000);
-        check(100_000, Some(105_000), None, 105_000);
-        check(100_000, Some(105_001), None, 100_000);
-        check(100_000, Some(70_000), Some(500), 99_500);
-    }
 
     #[test]
     fn ids_of_facts_stay_what_they_are() {

@@ -246,9 +246,11 @@ pub fn refund(
     let mut posted = Posted::default();
     let amount = i128::from(asked.amount.0);
     let money = || Commodity::Money(asked.currency);
-    let sale = context.sale.and_then(|sale| match &sale.event {
-        Event::PaymentCaptured(data) if data.currency == asked.currency => Some((sale, data)),
-        _ => None,
+    let sale = context.sale.and_then(|sale| {
+        let Event::PaymentCaptured(data) = &sale.event else {
+            return None;
+        };
+        (data.currency == asked.currency).then_some((sale, data))
     });
     let (goods, tax, tip) = match sale {
         Some((sale, data)) => refund_parts(sale, data, context.before, amount),
@@ -501,11 +503,14 @@ pub fn orphan(fact: &Fact, asked: &event::PaymentRefunded) -> Break {
 /// facts without.
 #[must_use]
 pub fn worth(event: &Event) -> Option<Money> {
-    match event {
-        Event::PaymentCaptured(sale) => Some(Money::new(sale.amount.0, sale.currency)),
-        Event::PaymentRefunded(asked) => Some(Money::new(asked.amount.0, asked.currency)),
-        Event::BooksAdjusted(manual) => Some(Money::new(manual.amount.0, manual.currency)),
-        _ => None,
+    if let Event::PaymentCaptured(sale) = event {
+        Some(Money::new(sale.amount.0, sale.currency))
+    } else if let Event::PaymentRefunded(asked) = event {
+        Some(Money::new(asked.amount.0, asked.currency))
+    } else if let Event::BooksAdjusted(manual) = event {
+        Some(Money::new(manual.amount.0, manual.currency))
+    } else {
+        None
     }
 }
 
@@ -544,15 +549,16 @@ fn place_named(name: &str) -> Account {
 /// The rig that a stock fact sets items aside for.
 #[must_use]
 pub fn grantee(fact: &Fact) -> Option<(Sku, String)> {
-    let (sku, to) = match &fact.event {
-        Event::InventoryReceived(of) => (&of.sku, place(of.to.as_ref())),
-        Event::InventoryMoved(of) => (&of.sku, place(of.to.as_ref())),
-        Event::InventoryAllocated(of) => {
-            let rig = fact.position.rig.as_str();
-            let to = of.to.as_ref().map_or(rig, StockPlace::as_str);
-            (&of.sku, place_named(to))
-        }
-        _ => return None,
+    let (sku, to) = if let Event::InventoryReceived(of) = &fact.event {
+        (&of.sku, place(of.to.as_ref()))
+    } else if let Event::InventoryMoved(of) = &fact.event {
+        (&of.sku, place(of.to.as_ref()))
+    } else if let Event::InventoryAllocated(of) = &fact.event {
+        let rig = fact.position.rig.as_str();
+        let to = of.to.as_ref().map_or(rig, StockPlace::as_str);
+        (&of.sku, place_named(to))
+    } else {
+        return None;
     };
     (to.of == Chart::StockRights).then(|| (sku.clone(), to.part))
 }
@@ -560,29 +566,44 @@ pub fn grantee(fact: &Fact) -> Option<(Sku, String)> {
 /// The SKU a fact makes stocked.
 #[must_use]
 pub fn supplied(fact: &Fact) -> Option<&Sku> {
-    match &fact.event {
-        Event::InventoryReceived(of) => Some(&of.sku),
-        Event::InventoryAllocated(of) => Some(&of.sku),
-        _ => None,
+    if let Event::InventoryReceived(of) = &fact.event {
+        Some(&of.sku)
+    } else if let Event::InventoryAllocated(of) = &fact.event {
+        Some(&of.sku)
+    } else {
+        None
     }
 }
 
 /// The SKUs whose stock depends on a fact, in order, each once.
 #[must_use]
 pub fn skus(fact: &Fact) -> Vec<Sku> {
-    let mut skus: Vec<Sku> = match &fact.event {
-        Event::PaymentCaptured(sale) => line_skus(sale.lines.as_deref()),
-        Event::PaymentRefunded(asked) => line_skus(asked.lines.as_deref()),
-        Event::InventoryReceived(of) => [of.sku.clone()].into(),
-        Event::InventoryAllocated(of) => [of.sku.clone()].into(),
-        Event::InventoryMoved(of) => [of.sku.clone()].into(),
-        Event::InventoryAdjusted(of) => [of.sku.clone()].into(),
-        Event::InventoryCounted(of) => [of.sku.clone()].into(),
-        _ => Vec::new(),
+    let mut skus: Vec<Sku> = if let Event::PaymentCaptured(sale) = &fact.event {
+        line_skus(sale.lines.as_deref())
+    } else if let Event::PaymentRefunded(asked) = &fact.event {
+        line_skus(asked.lines.as_deref())
+    } else {
+        stock_sku(&fact.event).cloned().into_iter().collect()
     };
     skus.sort_unstable();
     skus.dedup();
     skus
+}
+
+fn stock_sku(event: &Event) -> Option<&Sku> {
+    if let Event::InventoryReceived(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryAllocated(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryMoved(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryAdjusted(of) = event {
+        Some(&of.sku)
+    } else if let Event::InventoryCounted(of) = event {
+        Some(&of.sku)
+    } else {
+        None
+    }
 }
 
 fn line_skus(lines: Option<&[Line]>) -> Vec<Sku> {
@@ -613,3 +634,6 @@ fn push_move(legs: &mut Legs, sku: &Sku, qty: i64, to: Account, from: Account) {
     legs.push((to, units(), i128::from(qty)));
     legs.push((from, units(), -i128::from(qty)));
 }
+
+#[cfg(test)]
+mod tests;

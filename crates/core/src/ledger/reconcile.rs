@@ -468,10 +468,12 @@ impl TotalsCheck {
             self.sums.values_mut().for_each(|sum| *sum = None);
         }
         self.next_seq = seq + 1;
-        let (currency, own) = match &record.event {
-            Event::PaymentCaptured(sale) => (sale.currency, (sale.amount.0, 0)),
-            Event::PaymentRefunded(asked) => (asked.currency, (0, asked.amount.0)),
-            _ => return,
+        let (currency, own) = if let Event::PaymentCaptured(sale) = &record.event {
+            (sale.currency, (sale.amount.0, 0))
+        } else if let Event::PaymentRefunded(asked) = &record.event {
+            (asked.currency, (0, asked.amount.0))
+        } else {
+            return;
         };
         for row in &record.totals {
             if row.currency != currency.code() {

@@ -55,6 +55,8 @@ pub enum Input {
         /// Its last seq that counts.
         last: Seq,
     },
+    /// The journal can take records again, or cannot.
+    Storing(bool),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -86,6 +88,7 @@ pub struct Edge {
     page_lane: CellsUp,
     beacons: u64,
     was_offline: bool,
+    can_store: bool,
     losses: u64,
     gap_records: u64,
     last_sale_ms: Option<i64>,
@@ -118,6 +121,7 @@ impl Edge {
             page_lane: CellsUp::new(rig.clone(), 0),
             beacons: 0,
             was_offline: false,
+            can_store: true,
             losses: 0,
             gap_records: 0,
             last_sale_ms: None,
@@ -138,9 +142,10 @@ impl Edge {
                     records.ended(epoch, last);
                 }
             }
+            Input::Storing(can) => self.can_store = can,
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
-                    records.loaded(want, stretch);
+                    records.loaded(want, stretch, now.mono);
                 }
             }
             Input::Ledger(answer) => {
@@ -274,6 +279,9 @@ impl Edge {
     #[must_use]
     pub fn states(&self, now: MonoMs) -> Vec<&'static str> {
         let mut states = Vec::new();
+        if !self.can_store {
+            states.push("cannot_store");
+        }
         if let Some(records) = &self.records {
             match records.standing() {
                 Standing::Forked(_) => states.push("fork"),

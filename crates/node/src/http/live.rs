@@ -17,6 +17,7 @@ use popwatch_core::view::Board;
 use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, Tick};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::shared::{ProblemAnswer, problem};
 use crate::driver::LiveReader;
@@ -49,7 +50,10 @@ impl Readers {
     /// None open, at most `max`.
     #[must_use]
     pub(crate) fn new(max: usize) -> Self {
-        Self { open: AtomicUsize::new(0), max }
+        Self {
+            open: AtomicUsize::new(0),
+            max,
+        }
     }
 
     /// Streams open now.
@@ -59,9 +63,11 @@ impl Readers {
     }
 
     fn enter(self: &Arc<Self>) -> Option<Reader> {
-        let entered = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < self.max).then_some(open + 1)
-        });
+        let entered = self
+            .open
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+                (open < self.max).then_some(open + 1)
+            });
         entered.ok().map(|_| Reader(Arc::clone(self)))
     }
 }
@@ -85,12 +91,19 @@ pub(super) fn popup_id(text: &str) -> Result<PopupId, ProblemAnswer> {
 impl LiveState {
     fn popup(&self, text: &str) -> Result<Arc<PopupLive>, ProblemAnswer> {
         let popup = popup_id(text)?;
-        self.live.borrow().popups.get(popup.as_str()).cloned().ok_or_else(|| {
-            problem(
-                Code::PopupUnknown,
-                format!("no event or policy of {popup} has come here; /v1/popups lists the others"),
-            )
-        })
+        self.live
+            .borrow()
+            .popups
+            .get(popup.as_str())
+            .cloned()
+            .ok_or_else(|| {
+                problem(
+                    Code::PopupUnknown,
+                    format!(
+                        "no event or policy of {popup} has come here; /v1/popups lists the others"
+                    ),
+                )
+            })
     }
 }
 
@@ -120,7 +133,9 @@ pub(super) async fn series(
     let popup = state.popup(&popup)?;
     let query_read = SeriesQuery::parse(pairs(&query))?;
     let route = format!("series{query:?}");
-    Ok(tagged(&popup, &route, &headers, |popup| answer_v1::series(&popup.view, query_read)))
+    Ok(tagged(&popup, &route, &headers, |popup| {
+        answer_v1::series(&popup.view, query_read)
+    }))
 }
 
 /// Ranks of creators, products or rigs.
@@ -131,12 +146,15 @@ pub(super) async fn leaderboard(
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    let board = Board::ALL.into_iter().find(|board| board.name() == kind).ok_or_else(|| {
-        problem(
-            Code::PathUnknown,
-            "leaderboards are of creators, products or rigs".to_owned(),
-        )
-    })?;
+    let board = Board::ALL
+        .into_iter()
+        .find(|board| board.name() == kind)
+        .ok_or_else(|| {
+            problem(
+                Code::PathUnknown,
+                "leaderboards are of creators, products or rigs".to_owned(),
+            )
+        })?;
     let query_read = BoardQuery::parse(board, pairs(&query))?;
     let route = format!("leaderboards/{kind}{query:?}");
     Ok(tagged(&popup, &route, &headers, |popup| {
@@ -153,7 +171,9 @@ pub(super) async fn inventory(
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
     answer_v1::check_inventory(pairs(&query))?;
-    Ok(tagged(&popup, "inventory", &headers, |popup| answer_v1::inventory(&popup.view)))
+    Ok(tagged(&popup, "inventory", &headers, |popup| {
+        answer_v1::inventory(&popup.view)
+    }))
 }
 
 /// The rigs and their states.
@@ -163,11 +183,15 @@ pub(super) async fn rigs(
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    Ok(tagged(&popup, "rigs", &headers, |popup| answer_v1::rigs(&popup.view)))
+    Ok(tagged(&popup, "rigs", &headers, |popup| {
+        answer_v1::rigs(&popup.view)
+    }))
 }
 
 fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    query
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 /// The body under its entity tag, or 304 without making it when the reader has it.
@@ -178,7 +202,9 @@ fn tagged<'a, T: Serialize>(
     body: impl FnOnce(&'a PopupLive) -> T,
 ) -> Response {
     let etag = answer_v1::etag(popup.state, route);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
@@ -210,7 +236,7 @@ pub(super) async fn stream(
         shutdown: state.shutdown.clone(),
         ambient: state.ambient.clone(),
         shown: None,
-        tick_at: tokio::time::Instant::now() + TICK,
+        ticks: ticks(),
         _reader: reader,
     };
     Ok(Sse::new(events(feed)).into_response())
@@ -223,8 +249,16 @@ struct Feed {
     shutdown: watch::Receiver<bool>,
     ambient: crate::ambient::Ambient,
     shown: Option<Arc<PopupLive>>,
-    tick_at: tokio::time::Instant,
+    ticks: Interval,
     _reader: Reader,
+}
+
+/// A tick every [`TICK`], the first one period from now.
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
 }
 
 fn events(feed: Feed) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -237,7 +271,12 @@ impl Feed {
     /// The next event; `None` ends the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let newest = self.live.borrow_and_update().popups.get(self.popup.as_str()).cloned();
+            let newest = self
+                .live
+                .borrow_and_update()
+                .popups
+                .get(self.popup.as_str())
+                .cloned();
             if let Some(newest) = newest
                 && let Some(event) = self.show(newest)
             {
@@ -246,10 +285,7 @@ impl Feed {
             tokio::select! {
                 _ = self.shutdown.changed() => return None,
                 changed = self.live.changed() => if changed.is_err() { return None },
-                () = tokio::time::sleep_until(self.tick_at) => {
-                    self.tick_at = tokio::time::Instant::now() + TICK;
-                    return self.tick();
-                }
+                _ = self.ticks.tick() => return self.tick(),
             }
         }
     }
@@ -261,7 +297,9 @@ impl Feed {
                 let delta = answer_v1::delta(&shown.snapshot.rows, &newest.snapshot);
                 Event::default().event("delta").json_data(&delta)
             }
-            None => Event::default().event("snapshot").json_data(&newest.snapshot),
+            None => Event::default()
+                .event("snapshot")
+                .json_data(&newest.snapshot),
         };
         let id = answer_v1::etag(newest.state, "stream");
         self.shown = Some(newest);
@@ -271,8 +309,15 @@ impl Feed {
     fn tick(&self) -> Option<Event> {
         let server_ms = self.ambient.wall_ms();
         let tick = match &self.shown {
-            Some(shown) => Tick { server_ms, ..answer_v1::tick(&shown.view) },
-            None => Tick { server_ms, watermark_ms: None, silent: Vec::new() },
+            Some(shown) => Tick {
+                server_ms,
+                ..answer_v1::tick(&shown.view)
+            },
+            None => Tick {
+                server_ms,
+                watermark_ms: None,
+                silent: Vec::new(),
+            },
         };
         Event::default().event("tick").json_data(&tick).ok()
     }

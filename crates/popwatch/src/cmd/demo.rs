@@ -58,15 +58,32 @@ pub(crate) async fn run(args: DemoArgs, format: Format) -> anyhow::Result<Exit> 
     };
     let stage = Stage::set(&args, &plan, &day).await?;
     stage.announce(format);
-    let tally = stage.play(&plan, &day, args.speed, format).await?;
+    let outcome = tokio::select! {
+        // First, so that the Ctrl-C it waits for at the end is its own.
+        biased;
+        outcome = show(&stage, &plan, &day, &args, format) => outcome,
+        stopped = stop_signal() => stopped.map(|()| Exit::Failed),
+    };
+    stage.strike().await;
+    outcome
+}
+
+/// The day from opening to the closed books, and the pages after it.
+async fn show(
+    stage: &Stage,
+    plan: &Plan,
+    day: &Day,
+    args: &DemoArgs,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    let tally = stage.play(plan, day, args.speed, format).await?;
     let drained = stage.drain().await?;
-    let verdict = verdict::judge(&stage, plan.popup.as_str(), &tally, drained).await?;
+    let verdict = verdict::judge(stage, plan.popup.as_str(), &tally, drained).await?;
     verdict.print(format)?;
     if !args.exit {
         print::note("The pages stay up until Ctrl-C.");
         stop_signal().await?;
     }
-    stage.strike().await;
     Ok(if verdict.closed { Exit::Done } else { Exit::No })
 }
 
@@ -113,6 +130,14 @@ enum Data {
 }
 
 impl Data {
+    fn of(args: &DemoArgs) -> Self {
+        let own = || std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id()));
+        match &args.data {
+            Some(path) => Self::Given(path.clone()),
+            None => Self::Own(own()),
+        }
+    }
+
     fn path(&self) -> &Path {
         match self {
             Self::Given(path) | Self::Own(path) => path,
@@ -124,12 +149,7 @@ impl Stage {
     async fn set(args: &DemoArgs, plan: &Plan, day: &Day) -> anyhow::Result<Self> {
         let begin = plan.starts.0 - ShelfPlan::of(day).minutes_ms();
         let (ambient, clock) = Ambient::scripted(begin);
-        let data = match &args.data {
-            Some(path) => Data::Given(path.clone()),
-            None => Data::Own(
-                std::env::temp_dir().join(format!("popwatch-demo-{}", std::process::id())),
-            ),
-        };
+        let data = Data::of(args);
         let port = |number: u16| {
             let number = if args.ports == Ports::Any { 0 } else { number };
             SocketAddr::from(([127, 0, 0, 1], number))
@@ -168,15 +188,9 @@ impl Stage {
                 regions: vec![format!("http://{}", relays[0].address())],
                 pseudonym_key: Some(key.clone()),
             };
-            let popup = popup_config(plan);
-            let node = Node::start(
-                config(data.path(), &rig, |c| {
-                    c.edge = Some(edge);
-                    c.popups = vec![popup];
-                }),
-                &ambient,
-            )
-            .await?;
+            let mut config = config(data.path(), &rig, |c| c.edge = Some(edge));
+            config.popups = vec![popup_config(plan)];
+            let node = Node::start(config, &ambient).await?;
             let address = node.edge.context("the edge listens")?;
             nodes.push(node);
             edges.push(Edge {

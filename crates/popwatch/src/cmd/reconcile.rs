@@ -59,6 +59,10 @@ struct Cells {
     compared: u64,
     #[serde(default)]
     drifted: u64,
+    #[serde(default)]
+    ahead: u64,
+    #[serde(default)]
+    stale: u64,
     drift_minor: i64,
 }
 
@@ -151,15 +155,17 @@ impl Break {
 
 impl Cells {
     fn sentence(&self) -> String {
-        let Self {
-            compared,
-            drifted,
-            drift_minor,
-        } = self;
-        match (drifted, drift_minor) {
+        let compared = self.compared;
+        if self.drifted > 0 {
+            let (drifted, minor) = (self.drifted, self.drift_minor);
+            return format!(
+                "{compared} cells compared, {drifted} differ, by up to {minor} minor units"
+            );
+        }
+        match (self.ahead, self.stale) {
             (0, 0) => format!("{compared} cells compared, all equal to the re-fold"),
-            _ => {
-                format!("{compared} cells compared, {drifted} differ, by {drift_minor} minor units")
+            (ahead, stale) => {
+                format!("{compared} cells compared, none differs; {ahead} ahead, {stale} behind")
             }
         }
     }
@@ -313,14 +319,21 @@ not closed
 
     #[test]
     fn drift_is_said() {
-        let cells = Cells {
+        let cells = |drifted, ahead| Cells {
             compared: 40,
-            drifted: 2,
+            drifted,
+            ahead,
+            stale: 0,
             drift_minor: 150,
         };
+        let sentence = |drifted, ahead| cells(drifted, ahead).sentence();
         assert_eq!(
-            cells.sentence(),
-            "40 cells compared, 2 differ, by 150 minor units"
+            sentence(2, 1),
+            "40 cells compared, 2 differ, by up to 150 minor units"
+        );
+        assert_eq!(
+            sentence(0, 3),
+            "40 cells compared, none differs; 3 ahead, 0 behind"
         );
     }
 

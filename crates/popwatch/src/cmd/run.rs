@@ -11,6 +11,11 @@ use crate::print;
 
 /// Runs the roles until Ctrl-C or SIGTERM.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        .with_target(false)
+        .init();
     let mut config = match &args.config {
         Some(path) => Config::read(path)?,
         None => Config::all(std::path::Path::new("popwatch-data")),

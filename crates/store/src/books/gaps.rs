@@ -210,10 +210,12 @@ fn held_worth(
         let Some(money) = worth(&record.event) else {
             continue;
         };
-        let sign = match record.event {
-            Event::PaymentCaptured(_) => 1,
-            Event::PaymentRefunded(_) => -1,
-            _ => 0,
+        let sign = if matches!(record.event, Event::PaymentCaptured(_)) {
+            1
+        } else if matches!(record.event, Event::PaymentRefunded(_)) {
+            -1
+        } else {
+            0
         };
         out.push((money.currency, i128::from(money.minor) * sign));
     }

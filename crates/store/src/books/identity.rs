@@ -16,7 +16,7 @@ use rusqlite::params;
 
 use super::BooksFault;
 use super::posting::Poster;
-use super::rows::{column, id16, set_breaks};
+use super::rows::{column, set_breaks};
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,9 +329,4 @@ pub(super) fn every(poster: &Poster<'_>, id: FactId) -> Result<Vec<Fact>, BooksF
         out.extend(super::rows::fact_at(poster.db, at)?);
     }
     Ok(out)
-}
-
-/// Reads a fact id from a column.
-pub(super) fn fact_id(bytes: &[u8]) -> Result<FactId, BooksFault> {
-    id16(bytes, "fact id").map(FactId)
 }

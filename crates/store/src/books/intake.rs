@@ -117,18 +117,18 @@ impl Head {
 
     /// Checks every item's shape, checksums and number before anything is stored.
     fn places<'a>(&self, batch: &'a RecordBatch) -> Result<Vec<Place<'a>>, BooksFault> {
+        let seed = frame::seed(&self.epoch_id);
         let mut next = batch.first_seq;
         let mut out = Vec::with_capacity(batch.items.len());
         for Item { body } in &batch.items {
             let place = match body {
                 Some(ItemBody::Frame(bytes)) => {
-                    let frame = frame::parse(bytes, &self.epoch_id)
+                    let frame = frame::parse(bytes, seed)
                         .ok_or(BooksFault::Batch("holds a damaged frame"))?;
                     if frame.epoch != self.epoch || frame.seq != next {
                         return Err(BooksFault::Batch("holds a frame out of its place"));
                     }
-                    let class = Class::from_byte(frame.class);
-                    if class.is_some_and(|class| class.cursor() != self.cursor) {
+                    if frame.class.cursor() != self.cursor {
                         return Err(BooksFault::Batch("holds a frame of the other cursor"));
                     }
                     Place::Frame(frame)
@@ -281,7 +281,7 @@ impl Intake<'_> {
         let start = batch.first_seq - 1;
         let mut known = held.checkpoints(start, last);
         if start == 0 {
-            known.insert(0, frame::chain_start(&self.head.epoch_id, self.head.cursor));
+            known.insert(0, frame::chain_start(self.head.epoch_id, self.head.cursor));
         }
         let before: Chain = batch.chain_before[..].try_into().ok();
         let mut chain = before;
@@ -297,7 +297,7 @@ impl Intake<'_> {
                         forked |= chain.is_some_and(|chain| chain != stated);
                         chain = Some(stated);
                     }
-                    chain = chain.map(|chain| frame.chain(&chain));
+                    chain = chain.map(|chain| frame.chain(chain));
                 }
                 Place::Skip { skip, .. } => match skip.why() {
                     SkipWhy::OtherCursor | SkipWhy::Void => {}
@@ -322,15 +322,23 @@ impl Intake<'_> {
 
     /// The chain that a seal states for its own cursor, before itself.
     fn sealed_chain(&self, frame: &Frame<'_>) -> Option<[u8; 32]> {
-        if self.head.cursor != Cursor::Trunk || frame.class != Class::System.byte() {
+        if self.head.cursor != Cursor::Trunk || frame.class != Class::System {
             return None;
         }
-        match record::decode(frame.payload()).ok()?.event {
-            Event::System(
-                SystemEvent::RigSeal(Seal { chain_trunk, .. })
-                | SystemEvent::RigStopped(Seal { chain_trunk, .. }),
-            ) => chain_trunk[..].try_into().ok(),
-            _ => None,
+        let Event::System(event) = record::decode(frame.payload()).ok()?.event else {
+            return None;
+        };
+        match event {
+            SystemEvent::RigSeal(Seal { chain_trunk, .. })
+            | SystemEvent::RigStopped(Seal { chain_trunk, .. }) => chain_trunk[..].try_into().ok(),
+            SystemEvent::RigStarted(_)
+            | SystemEvent::RigGap(_)
+            | SystemEvent::RigLoss(_)
+            | SystemEvent::RigTrimmed(_)
+            | SystemEvent::RigConflict(_)
+            | SystemEvent::PolicyApplied(_)
+            | SystemEvent::PolicyImplied(_)
+            | SystemEvent::ClockAnchored(_) => None,
         }
     }
 
@@ -368,8 +376,8 @@ impl Intake<'_> {
                 false => self.other_bytes(frame),
             };
         }
-        let compressed = frame.flags & 1 != 0;
-        let record = match compressed {
+        // No journal compresses yet, so such a payload is from a newer one.
+        let record = match frame.compressed {
             true => None,
             false => record::decode(frame.payload()).ok(),
         };
@@ -426,7 +434,7 @@ impl Intake<'_> {
                     self.head.epoch,
                     column(frame.seq),
                     hash_of(frame),
-                    frame.class,
+                    frame.class.byte(),
                     book.map(PopupId::as_str),
                     fact.map(|fact| fact.id.0),
                     frame.bytes
@@ -582,7 +590,7 @@ impl Intake<'_> {
                     by_record: true,
                     unknown: gap.value_unknown,
                     rows: gap.value.clone(),
-                    at_ms: ledger::fact::occurred_ms(&record.stamp),
+                    at_ms: ledger::fact::occurred_ms(record),
                 },
             ),
             SystemEvent::PolicyApplied(policy) => self.policy(&policy.popup, false),

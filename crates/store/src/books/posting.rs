@@ -144,15 +144,15 @@ impl<'a> Poster<'a> {
                 self.post_sku(&fact.popup, &sku)?;
             }
         }
-        match &fact.event {
-            Event::PaymentCaptured(_) => self.post_refunds(&fact.popup, id),
-            Event::PaymentRefunded(asked) => {
-                let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
-                self.put_refund(&fact, sale)?;
-                self.post_refunds(&fact.popup, sale)
-            }
-            _ => Ok(()),
+        if let Event::PaymentCaptured(_) = &fact.event {
+            return self.post_refunds(&fact.popup, id);
         }
+        if let Event::PaymentRefunded(asked) = &fact.event {
+            let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
+            self.put_refund(&fact, sale)?;
+            return self.post_refunds(&fact.popup, sale);
+        }
+        Ok(())
     }
 
     /// Removes the rows of every record that could have stated this fact.
@@ -295,18 +295,17 @@ impl<'a> Poster<'a> {
         for sku in &skus {
             self.learn(known, &fact.popup, sku)?;
         }
-        let posted = match &fact.event {
-            Event::PaymentRefunded(asked) => {
-                let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
-                let before = self.refunded_before(&fact, sale)?;
-                let sale = self.fact(sale)?;
-                let context = RefundContext {
-                    sale: sale.as_deref(),
-                    before,
-                };
-                post::refund(&fact, asked, &context, known)
-            }
-            _ => post::post(&fact, known),
+        let posted = if let Event::PaymentRefunded(asked) = &fact.event {
+            let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
+            let before = self.refunded_before(&fact, sale)?;
+            let sale = self.fact(sale)?;
+            let context = RefundContext {
+                sale: sale.as_deref(),
+                before,
+            };
+            post::refund(&fact, asked, &context, known)
+        } else {
+            post::post(&fact, known)
         }
         .map_err(BooksFault::Entry)?;
         for sku in skus {
@@ -377,13 +376,15 @@ impl<'a> Poster<'a> {
         facts.sort_by(|a, b| a.order().cmp(&b.order()));
         let counts: Vec<Counted> = facts
             .iter()
-            .filter_map(|fact| match &fact.event {
-                Event::InventoryCounted(of) => Some(Counted {
+            .filter_map(|fact| {
+                let Event::InventoryCounted(of) = &fact.event else {
+                    return None;
+                };
+                Some(Counted {
                     fact: fact.id,
                     at_ms: fact.occurred_ms,
                     units: of.qty.0,
-                }),
-                _ => None,
+                })
             })
             .collect();
         let band = gaps::band(self.db, popup)?;

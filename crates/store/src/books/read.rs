@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use popwatch_core::event::Event;
-use popwatch_core::id::{EpochId, PopupId, RigId, Sku};
+use popwatch_core::fold::{EpochFold, Step};
+use popwatch_core::id::{Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
-    Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck, coverage_breaks,
-    reconcile,
+    CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck,
+    coverage_breaks, reconcile,
 };
 use popwatch_core::ledger::root::{Root, books_root};
 use popwatch_core::ledger::{Account, Break, Commodity, Ranges, post};
@@ -241,11 +242,43 @@ impl Books {
         let Some(epoch_id) = self.epoch_id(&epoch.rig, epoch.epoch)? else {
             return Ok(totals);
         };
-        let _ = (epoch_id, popup, cells);
+        let mut fold = EpochFold::new(epoch.rig.clone(), Epoch(epoch.epoch), epoch_id);
+        let mut again = false;
         self.scan(&epoch.rig, epoch.epoch, |seq, record| {
-            totals.record(seq, record);
+            totals.record(seq, &record);
+            again |= matches!(fold.apply(Seq(seq), &record), Step::Rebucket);
+            Ok(())
         })?;
+        if again {
+            fold = self.refold_bucketed(epoch, epoch_id)?;
+        }
+        let of_popup = fold.cells().filter(|cell| cell.popup == popup.as_str());
+        cells.extend(of_popup.map(|cell| (cell.key(), CellState::of(cell))));
         Ok(totals)
+    }
+
+    /// Folds an epoch whose anchors move earlier records: at each such anchor all records up to it
+    /// are folded again.
+    fn refold_bucketed(
+        &self,
+        epoch: &EpochCoverage,
+        epoch_id: EpochId,
+    ) -> Result<EpochFold, BooksFault> {
+        let mut fold = EpochFold::new(epoch.rig.clone(), Epoch(epoch.epoch), epoch_id);
+        self.scan(&epoch.rig, epoch.epoch, |seq, record| {
+            if matches!(fold.apply(Seq(seq), &record), Step::Rebucket) {
+                let mut earlier = Vec::new();
+                self.scan(&epoch.rig, epoch.epoch, |at, record| {
+                    if at <= seq {
+                        earlier.push((Seq(at), record));
+                    }
+                    Ok(())
+                })?;
+                fold.rebucket(earlier);
+            }
+            Ok(())
+        })?;
+        Ok(fold)
     }
 
     /// Feeds all readable records of an epoch in seq order.
@@ -253,24 +286,26 @@ impl Books {
         &self,
         rig: &RigId,
         epoch: u32,
-        mut each: impl FnMut(u64, &Record),
+        mut each: impl FnMut(u64, Record) -> Result<(), BooksFault>,
     ) -> Result<(), BooksFault> {
-        let mut walk = || -> rusqlite::Result<()> {
-            let mut ask = self.db.prepare_cached(
+        let what = "read the records of an epoch";
+        let mut ask = self
+            .db
+            .prepare_cached(
                 "SELECT seq, bytes FROM records
                  WHERE rig = ?1 AND epoch = ?2 AND bytes IS NOT NULL ORDER BY seq",
-            )?;
-            let mut rows = ask.query(params![rig.as_str(), epoch])?;
-            while let Some(row) = rows.next()? {
-                let bytes = row.get_ref(1)?.as_blob()?;
-                let payload = bytes.get(frame::HEADER_BYTES..).unwrap_or_default();
-                if let Ok(record) = record::decode(payload) {
-                    each(number(row.get(0)?), &record);
-                }
+            )
+            .map_err(BooksFault::sql(what))?;
+        let mut rows = ask
+            .query(params![rig.as_str(), epoch])
+            .map_err(BooksFault::sql(what))?;
+        while let Some(row) = rows.next().map_err(BooksFault::sql(what))? {
+            let (seq, record) = held_record(row).map_err(BooksFault::sql(what))?;
+            if let Some(record) = record {
+                each(seq, record)?;
             }
-            Ok(())
-        };
-        walk().map_err(BooksFault::sql("read the records of an epoch"))
+        }
+        Ok(())
     }
 
     fn epoch_id(&self, rig: &RigId, epoch: u32) -> Result<Option<EpochId>, BooksFault> {
@@ -447,6 +482,13 @@ impl Books {
             epoch,
         })
     }
+}
+
+/// The record of a row of seq and bytes; `None` where it is unreadable.
+fn held_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u64, Option<Record>)> {
+    let bytes = row.get_ref(1)?.as_blob()?;
+    let payload = bytes.get(frame::HEADER_BYTES..).unwrap_or_default();
+    Ok((number(row.get(0)?), record::decode(payload).ok()))
 }
 
 struct CoverageRow {

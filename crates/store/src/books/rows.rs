@@ -23,11 +23,6 @@ pub(super) fn epoch_number(column: i64) -> u32 {
     u32::try_from(column).unwrap_or(0)
 }
 
-/// 16 bytes from a column.
-pub(super) fn id16(bytes: &[u8], what: &'static str) -> Result<[u8; 16], BooksFault> {
-    bytes.try_into().map_err(|_| BooksFault::Damaged(what))
-}
-
 /// A position from columns.
 pub(super) fn position(rig: &str, epoch: i64, seq: i64) -> Result<Position, BooksFault> {
     Ok(Position {

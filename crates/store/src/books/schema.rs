@@ -33,7 +33,7 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), BooksFault> {
     }
     for (number, sum) in &applied {
         let step = STEPS.iter().find(|(known, _)| known == number);
-        if !step.is_some_and(|(_, sql)| checksum(sql) == sum[..]) {
+        if step.is_none_or(|(_, sql)| checksum(sql) != sum[..]) {
             return Err(BooksFault::SchemaForeign { step: *number });
         }
     }

@@ -179,7 +179,7 @@ impl FaultFs {
         self.disk().read
     }
 
-    /// Lets the call with this number (see [`FaultFs::ops`], the next call is `ops()`) fail.
+    /// Lets one call before the next crash fail: the one with this number (see [`FaultFs::ops`], the next call is `ops()`) fail.
     pub fn fail_at(&self, op: u64, fault: Fault) {
         self.disk().planned.insert(op, fault);
     }
@@ -270,6 +270,7 @@ impl Disk {
         self.life += 1;
         self.locked = false;
         self.dead = false;
+        self.planned.clear();
     }
 
     fn link(&mut self, name: &str) -> u64 {
@@ -676,7 +677,7 @@ pub struct Dice(pub u64);
 
 impl Dice {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -686,7 +687,7 @@ impl Dice {
 
     /// A number below `end`; 0 when `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next().checked_rem(end).unwrap_or(0)
+        self.roll().checked_rem(end).unwrap_or(0)
     }
 
     /// An index below `end`; 0 when `end` is 0.

@@ -143,11 +143,11 @@ mod tests {
         let mut all: Vec<_> = (0..count)
             .map(|seq| {
                 let mut key = [0; 12];
-                key[..8].copy_from_slice(&dice.next().to_be_bytes());
-                key[8..].copy_from_slice(&dice.next().to_be_bytes()[..4]);
+                key[..8].copy_from_slice(&dice.roll().to_be_bytes());
+                key[8..].copy_from_slice(&dice.roll().to_be_bytes()[..4]);
                 KeyEntry {
                     key,
-                    content: Content(dice.next().to_be_bytes()),
+                    content: Content(dice.roll().to_be_bytes()),
                     epoch: 2,
                     seq,
                 }

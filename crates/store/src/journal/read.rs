@@ -5,8 +5,10 @@
 //! just now: it gets its value, is answered as a gap at once, and its `rig.gap` goes with the next
 //! commit.
 
-use popwatch_core::event::system::Gap;
-use popwatch_core::event::{Class, Cursor};
+use std::io;
+
+use popwatch_core::event::system::{Gap, SystemEvent, TotalsRow};
+use popwatch_core::event::{Class, Cursor, Event};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::lane::{Item, ItemBody, Skip, SkipWhy};
 use popwatch_core::record::decode;
@@ -119,7 +121,9 @@ struct Walk {
     listed: Option<std::vec::IntoIter<FrameAt>>,
     /// A frame behind a missing range.
     held: Option<FrameAt>,
-    /// Number of the segment that was entered last.
+    /// Why the walk cannot go on now.
+    refused: Option<io::Error>,
+    /// Chains before the segment that was entered last.
     entered: Option<Option<[[u8; 32]; 2]>>,
 }
 
@@ -132,6 +136,9 @@ impl Walk {
             }
             let held = self.held.take();
             let Some(frame) = held.or_else(|| self.frame(fs)) else {
+                if self.refused.is_some() {
+                    return Step::End;
+                }
                 if self.index < self.extents.len() {
                     self.leave();
                     continue;
@@ -199,8 +206,29 @@ impl Walk {
                 return Some(frame);
             }
         }
-        self.damaged(fs);
+        if self.refused.is_none() {
+            self.damaged(fs);
+        }
+        if self.refused.is_some() {
+            return None;
+        }
         self.listed.as_mut()?.next()
+    }
+
+    /// A file that is gone is lost; any other refusal may pass and must not be taken for a loss.
+    fn refuse(&mut self, error: io::Error) -> Vec<u8> {
+        if error.kind() != io::ErrorKind::NotFound {
+            self.refused = Some(error);
+        }
+        Vec::new()
+    }
+
+    /// What was found, or why nothing could be.
+    fn answer<T>(&mut self, something: bool, found: T) -> io::Result<T> {
+        match self.refused.take() {
+            Some(error) if !something => Err(error),
+            Some(_) | None => Ok(found),
+        }
     }
 
     fn fill<F: Fs>(&mut self, fs: &F) {
@@ -212,7 +240,10 @@ impl Walk {
         let bytes = fs
             .open(&extent.name)
             .and_then(|file| read_range(&file, self.at, len));
-        self.buf = bytes.unwrap_or_default();
+        self.buf = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => self.refuse(error),
+        };
         self.buf_at = self.at;
     }
 
@@ -221,17 +252,21 @@ impl Walk {
         let Some(extent) = self.extents.get(self.index) else {
             return;
         };
-        self.buf = read_all(fs, &extent.name).unwrap_or_default();
+        let (first, end) = (extent.first, extent.end);
+        self.buf = match read_all(fs, &extent.name) {
+            Ok(bytes) => bytes,
+            Err(error) => self.refuse(error),
+        };
         self.buf_at = 0;
-        let end = usize::try_from(extent.end).unwrap_or(usize::MAX);
-        self.buf.truncate(end);
+        self.buf
+            .truncate(usize::try_from(end).unwrap_or(usize::MAX));
         let epoch = self.epoch;
-        let found = scan(&self.buf, epoch.epoch, &epoch.epoch_id, Seq(extent.first));
+        let found = scan(&self.buf, epoch.epoch, &epoch.epoch_id, Seq(first));
         let mut frames = found.frames;
         // What follows the last good commit was acknowledged all the same: the segment's end is known.
         if let Some(torn) = found.torn {
             let mut at = torn.at;
-            while at < extent.end {
+            while at < end {
                 let rest = usize::try_from(at).ok().and_then(|at| self.buf.get(at..));
                 match read_frame(rest.unwrap_or_default(), self.seed) {
                     Ok((header, _)) if header.kind == FrameKind::Record => {
@@ -294,10 +329,11 @@ impl Chains {
 impl<F: Fs> Journal<F> {
     /// Reads records of one epoch from `from` on, about `max_bytes` of them and at least one.
     /// Every seq up to the epoch's end is accounted for; empty beyond it and for unknown epochs.
-    pub fn read(&mut self, epoch: Epoch, from: Seq, max_bytes: usize) -> Vec<ReadItem> {
+    /// Fails only when a file cannot be opened now and nothing was read before it.
+    pub fn read(&mut self, epoch: Epoch, from: Seq, max_bytes: usize) -> io::Result<Vec<ReadItem>> {
         let mut items = Vec::new();
         let Some(info) = self.info(epoch) else {
-            return items;
+            return Ok(items);
         };
         let from = from.0.max(1);
         if info.void {
@@ -307,7 +343,7 @@ impl<F: Fs> Journal<F> {
                     last: info.last_seq,
                 });
             }
-            return items;
+            return Ok(items);
         }
         let mut walk = self.walk(info, from, None);
         let mut bytes = 0;
@@ -329,11 +365,12 @@ impl<F: Fs> Journal<F> {
                 }
             }
         }
-        items
+        walk.answer(!items.is_empty(), items)
     }
 
     /// The next stretch of one epoch for one cursor: at most `max_items` items and about
-    /// `max_bytes` of frames, at least one. Batches in sequence read each byte once.
+    /// `max_bytes` of frames, at least one. Batches in sequence read each byte once. Fails as
+    /// [`Journal::read`].
     pub fn batch(
         &mut self,
         epoch: Epoch,
@@ -341,7 +378,7 @@ impl<F: Fs> Journal<F> {
         from: Seq,
         max_items: usize,
         max_bytes: usize,
-    ) -> BatchParts {
+    ) -> io::Result<BatchParts> {
         let from = from.0.max(1);
         let mut parts = BatchParts {
             first_seq: Seq(from),
@@ -351,7 +388,7 @@ impl<F: Fs> Journal<F> {
             last_seq: Seq(from - 1),
         };
         let Some(info) = self.info(epoch) else {
-            return parts;
+            return Ok(parts);
         };
         if info.void {
             if info.last_seq.0 >= from {
@@ -362,7 +399,7 @@ impl<F: Fs> Journal<F> {
                     Vec::new(),
                 );
             }
-            return parts;
+            return Ok(parts);
         }
         let index = chain_index(cursor);
         let (mut walk, mut chains) = self.position_walk(info, cursor, from);
@@ -408,7 +445,7 @@ impl<F: Fs> Journal<F> {
             chains: chains.0,
             place,
         });
-        parts
+        walk.answer(!parts.items.is_empty(), parts)
     }
 
     /// A walk at `from` with the chains before it.
@@ -511,6 +548,7 @@ impl<F: Fs> Journal<F> {
             buf_at: 0,
             listed: None,
             held: None,
+            refused: None,
             entered: None,
         }
     }
@@ -594,15 +632,15 @@ impl<F: Fs> Journal<F> {
         segments.sort_by_key(|segment| segment.footer.first_seq);
         let end = info.current.then(|| self.totals.statement(true));
         let end = end.or_else(|| self.stated(info));
-        value(&self.fs, &segments, &mut gaps, named, end.as_deref());
+        if value(&self.fs, &segments, &mut gaps, named, end.as_deref()).is_err() {
+            gaps.iter_mut().for_each(|gap| gap.value_unknown = true);
+        }
         self.gaps.extend(gaps.iter().cloned());
         self.gaps_waiting.append(&mut gaps);
     }
 
     /// The totals with which the next epoch closed this one.
-    fn stated(&self, info: EpochInfo) -> Option<Vec<popwatch_core::event::system::TotalsRow>> {
-        use popwatch_core::event::Event;
-        use popwatch_core::event::system::SystemEvent;
+    fn stated(&self, info: EpochInfo) -> Option<Vec<TotalsRow>> {
         let next = self
             .epochs
             .iter()
@@ -613,24 +651,17 @@ impl<F: Fs> Journal<F> {
             .find(|extent| extent.first == 1)?;
         let file = self.fs.open(&extent.name).ok()?;
         let (_, record) = super::recovery::record_at(&file, BODY_AT, &next.epoch_id)?;
-        match record.event {
-            Event::System(SystemEvent::RigStarted(started))
-                if started.previous_epoch_id == info.epoch_id.0 =>
-            {
-                Some(started.previous_totals)
-            }
-            _ => None,
+        if let Event::System(SystemEvent::RigStarted(started)) = record.event
+            && started.previous_epoch_id == info.epoch_id.0
+        {
+            return Some(started.previous_totals);
         }
+        None
     }
 }
 
 /// Adds seqs without a frame; runs of the other cursor become one skip.
-fn push_skip(
-    parts: &mut BatchParts,
-    count: u64,
-    why: SkipWhy,
-    value: Vec<popwatch_core::event::system::TotalsRow>,
-) {
+fn push_skip(parts: &mut BatchParts, count: u64, why: SkipWhy, value: Vec<TotalsRow>) {
     parts.last_seq = Seq(parts.last_seq.0 + count);
     if why == SkipWhy::OtherCursor
         && let Some(ItemBody::Skip(last)) =

@@ -52,7 +52,7 @@ use super::{Committed, EpochInfo, Journal, OpenError, Opening};
 use crate::fs::Fs;
 
 pub(super) use account::{Accounts, ranges, subtract, value};
-pub(super) use survey::{record_at, survey};
+pub(super) use survey::{Found, record_at, survey};
 
 /// State of a segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,13 +176,16 @@ impl<F: Fs> Journal<F> {
     /// Never gives up over damage: what cannot be read is put aside, named and valued. Fails only
     /// when another process holds the folder or the disk refuses a call.
     pub fn open(fs: F, opening: Opening) -> Result<(Self, Recovery), OpenError> {
-        let lock = fs.lock().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::Locked,
-            _ => unavailable("locked")(error),
+        let lock = fs.lock().map_err(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                OpenError::Locked
+            } else {
+                unavailable("locked")(error)
+            }
         })?;
         let mut survey = survey(&fs, Some(&opening.rig)).map_err(unavailable("read"))?;
         let journal_id = survey.journal_id.unwrap_or(opening.fresh.journal_id);
-        let accounts = Accounts::new(&fs, &mut survey, Some(opening.boot_id));
+        let accounts = Accounts::new(&fs, &mut survey).map_err(unavailable("read"))?;
         let mut recovery = Recovery {
             newer_format: survey.newer,
             rows: survey.rows.clone(),

@@ -236,9 +236,14 @@ impl<'a> Scanner<'a> {
         self.frames.push(FrameAt { at, header });
     }
 
-    /// A footer proves that everything before it was committed.
+    /// A footer is written with the seal before it, in one commit; it proves that everything before
+    /// that seal was committed.
     fn footer(&mut self, at: u64, header: FrameHeader) {
-        self.gap_before(at, header.seq.0.saturating_add(1));
+        if self.last < header.seq.0 && self.last + 1 >= header.seq.0 {
+            self.mark(at, None);
+            return;
+        }
+        self.gap_before(at, header.seq.0);
         self.bad.clear();
         self.footer_at = Some(at);
     }

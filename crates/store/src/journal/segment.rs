@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use popwatch_core::event::Class;
+use popwatch_core::event::system::SystemEvent;
+use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::limits;
 use popwatch_core::record::{Record, decode, event_key};
@@ -187,7 +188,8 @@ impl Sealed {
             if let Some(answer) = self.find_in_file(fs, at, key) {
                 return answer;
             }
-            let frames = load(fs, self);
+            // A file that cannot be opened now is asked again next time; the ledger knows repeats too.
+            let frames = load(fs, self).ok()?;
             self.keys = KeysAt::Memory(frames.keys(journal_key, self.footer.last_seq));
         }
         match &self.keys {
@@ -248,12 +250,13 @@ pub struct Loaded {
     pub scan: Scan,
 }
 
-/// Reads and scans a closed segment. A file that cannot be opened reads as empty.
-pub fn load<F: Fs>(fs: &F, segment: &Sealed) -> Loaded {
-    let bytes = read_all(fs, &segment.name).unwrap_or_default();
+/// Reads and scans a closed segment. Damage is part of the answer; fails only when the file cannot
+/// be opened.
+pub fn load<F: Fs>(fs: &F, segment: &Sealed) -> io::Result<Loaded> {
+    let bytes = read_all(fs, &segment.name)?;
     let first = segment.footer.first_seq;
     let scan = scan(&bytes, segment.epoch, &segment.epoch_id, first);
-    Loaded { bytes, scan }
+    Ok(Loaded { bytes, scan })
 }
 
 impl Loaded {
@@ -350,12 +353,10 @@ impl Loaded {
 /// are looked up.
 #[must_use]
 pub fn indexed(record: &Record) -> bool {
-    use popwatch_core::event::Event;
-    use popwatch_core::event::system::SystemEvent;
-    match &record.event {
-        Event::System(SystemEvent::RigConflict(_)) => true,
-        Event::System(_) => false,
-        _ => true,
+    if let Event::System(event) = &record.event {
+        matches!(event, SystemEvent::RigConflict(_))
+    } else {
+        true
     }
 }
 

@@ -234,7 +234,7 @@ impl Totals {
 
     /// How many rows there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn row_count(&self) -> usize {
         self.rows.len()
     }
 
@@ -278,9 +278,10 @@ pub fn rows(stated: &Stated) -> Vec<TotalsRow> {
 /// The seal in a record, if it is one.
 #[must_use]
 pub fn seal_of(event: &Event) -> Option<&Seal> {
-    match event {
-        Event::System(SystemEvent::RigSeal(seal) | SystemEvent::RigStopped(seal)) => Some(seal),
-        _ => None,
+    if let Event::System(SystemEvent::RigSeal(seal) | SystemEvent::RigStopped(seal)) = event {
+        Some(seal)
+    } else {
+        None
     }
 }
 

@@ -20,8 +20,6 @@ pub struct EdgeStatus {
     pub unsent: UnsentStatus,
     /// The newest sale, by the rig's clock, ms since 1970.
     pub last_sale_ms: Option<i64>,
-    /// The rig's wall clock, ms since 1970.
-    pub now_ms: i64,
     /// Peers and how they stand.
     pub peers: Vec<Peer>,
     /// States, the one that matters most first.
@@ -72,8 +70,8 @@ pub struct Peer {
     pub name: String,
     /// `ok` or `down`.
     pub state: &'static str,
-    /// For how long it is out of reach, ms.
-    pub down_ms: Option<u64>,
+    /// Since when it is out of reach, ms since 1970 by the rig's clock, to the second.
+    pub down_since_ms: Option<i64>,
 }
 
 impl EdgeStatus {
@@ -92,12 +90,19 @@ impl EdgeStatus {
                 "ledger" => ledger.unwrap_or_default(),
                 _ => regions.get(peer.index).copied().unwrap_or_default(),
             };
-            let down_ms = peer.down_since.map(|since: MonoMs| now.mono.since(since));
+            let down_since_ms = peer.down_since.map(|since: MonoMs| {
+                let down_ms = i64::try_from(now.mono.since(since)).unwrap_or(i64::MAX);
+                now.wall.0.saturating_sub(down_ms) / 1_000 * 1_000
+            });
             Peer {
                 kind: peer.kind,
                 name: name.to_owned(),
-                state: if down_ms.is_some() { "down" } else { "ok" },
-                down_ms,
+                state: if down_since_ms.is_some() {
+                    "down"
+                } else {
+                    "ok"
+                },
+                down_since_ms,
             }
         });
         Self {
@@ -115,7 +120,6 @@ impl EdgeStatus {
                 money: unsent.money.iter().map(amount).collect(),
             },
             last_sale_ms: edge.last_sale_ms(),
-            now_ms: now.wall.0,
             peers: peers.collect(),
             states: edge.states(now.mono),
             gap_records: edge.gap_records(),

@@ -37,7 +37,7 @@ fn record(class: Class) -> Record {
                 ("method", text("card")),
             ],
         ),
-        _ => (
+        Class::System | Class::Stock | Class::Journey | Class::Ambient => (
             EventType::ProductViewed,
             vec![("viewer", text("v")), ("sku", text("s"))],
         ),
@@ -87,7 +87,12 @@ impl World {
     fn load(&self, want: Want) -> Stretch {
         let mut items = Vec::new();
         let mut last = want.from.0 - 1;
-        for (at, class) in self.journal.iter().enumerate().skip(last as usize) {
+        for (at, class) in self
+            .journal
+            .iter()
+            .enumerate()
+            .skip(usize::try_from(last).unwrap())
+        {
             if items.len() == want.items_max {
                 break;
             }
@@ -147,7 +152,7 @@ impl World {
             let batch = match ask {
                 Ask::Load(want) => {
                     let stretch = self.load(want);
-                    self.lane.loaded(want, stretch);
+                    self.lane.loaded(want, stretch, self.now);
                     continue;
                 }
                 Ask::Send(batch) => batch,
@@ -270,7 +275,7 @@ fn an_answer_beyond_the_head_or_for_another_epoch_moves_nothing() {
         panic!("work waits")
     };
     let stretch = world.load(want);
-    world.lane.loaded(want, stretch);
+    world.lane.loaded(want, stretch, world.now);
     let Some(Ask::Send(batch)) = world.lane.poll(world.now) else {
         panic!("a batch is ready")
     };

@@ -1,12 +1,20 @@
 //! One small story per rule and per odd delivery.
 
 use popwatch_core::code::Code;
-use popwatch_core::event::{Cursor, Event, Minor};
+use popwatch_core::event::{Class, Cursor, Event, Minor};
 use popwatch_core::id::{PaymentMethod, TokenId};
 use popwatch_core::lane::{Beacon, RecordBatch, SkipWhy};
 
 use super::fixture::*;
 use crate::books::{Books, BooksFault};
+
+fn hello() -> RecordBatch {
+    RecordBatch {
+        protocol: 1,
+        rig: "till-1".into(),
+        ..RecordBatch::default()
+    }
+}
 
 #[test]
 fn a_sale_is_posted_to_its_accounts() {
@@ -258,9 +266,22 @@ fn one_id_with_two_contents_is_a_conflict_whose_first_counts() {
 }
 
 #[test]
+fn one_payment_told_twice_with_other_amounts_counts_as_first_told() {
+    let mut late = Rig::new("till-1", 1, 1);
+    late.event("1", 5, captured("p1", 130, &[]));
+    let mut early = Rig::new("till-2", 1, 2);
+    early.event("2", 1, captured("p1", 100, &[]));
+    for order in [[&early, &late], [&late, &early]] {
+        let books = deliver(&order.map(Rig::trunk));
+        assert_eq!(balance(&books, "4010"), -100);
+        assert_eq!(classes(&books), ["E-CONFLICT"]);
+    }
+}
+
+#[test]
 fn an_unreadable_record_is_kept_and_the_rest_posts() {
     let mut till = Rig::new("till-1", 1, 1);
-    let poison = till.raw(1, &[8, 11, 255, 255]);
+    let poison = till.raw(Class::Money, &[8, 11, 255, 255]);
     till.event("1", 1, captured("p1", 100, &[]));
     let mut books = Books::open_memory().unwrap();
     let ack = books.accept(&till.trunk(), now()).unwrap();
@@ -359,8 +380,6 @@ fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
     till.event("1", 1, captured("p1", 100, &[]));
     let mut books = deliver(&till.all());
     let hello = RecordBatch {
-        protocol: 1,
-        rig: "till-1".into(),
         beacons: vec![Beacon {
             popup: "fri".into(),
             rig: "till-1".into(),
@@ -368,7 +387,7 @@ fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
             durable_seq: 12,
             ..Beacon::default()
         }],
-        ..RecordBatch::default()
+        ..hello()
     };
     let ack = books.accept(&hello, now()).unwrap();
     assert_eq!((ack.epochs.len(), ack.epochs[0].trunk_seq), (1, 2));
@@ -426,6 +445,10 @@ fn damaged_batches_leave_nothing_behind() {
         let fault = books.accept(batch, now()).unwrap_err();
         assert_eq!(fault.code(), Code::BatchInvalid, "batch {at}");
         assert!(books.popups().unwrap().is_empty(), "batch {at}");
+        assert!(
+            books.accept(&hello(), now()).unwrap().epochs.is_empty(),
+            "batch {at}"
+        );
     }
     let mut other = good.clone();
     other.protocol = 2;
@@ -461,4 +484,37 @@ fn a_file_keeps_the_books() {
     let books = Books::open(&path).unwrap();
     assert_eq!(state(&books), before);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn live_summaries_that_differ_from_the_records_are_found_to_the_minor_unit() {
+    let mut till = Rig::new("till-1", 1, 1);
+    till.event("1", 1, captured("p1", 100, &[("mug", 1, 100)]));
+    till.event("2", 90, captured("p2", 250, &[("mug", 1, 250)]));
+    till.event("3", 95, refunded("r1", "p1", 30, &[]));
+    let books = deliver(&till.all());
+    let region = cells(&[till.clone()]);
+    let ask = |region| books.reconcile(&popup(), Some(region), now().wall).unwrap();
+    let out = ask(region.clone());
+    assert_eq!((out.cells.compared, out.cells.drift_minor_max()), (2, 0));
+    assert!(out.closed && out.breaks.is_empty());
+    let sums = out.totals[&gbp()];
+    assert_eq!((sums.captured, sums.refunded, sums.net()), (350, 30, 320));
+    assert_eq!((sums.sales, sums.refunds), (2, 1));
+
+    let mut wrong = region.clone();
+    let cell = wrong.values_mut().next().unwrap();
+    cell.money.get_mut(&gbp()).unwrap().0 += 7;
+    cell.digest[0] ^= 1;
+    let out = ask(wrong);
+    assert_eq!(out.cells.drift_minor, [(gbp(), 7)].into());
+    assert_eq!(out.breaks[0].class.text(), "S-DRIFT");
+    assert!(!out.closed);
+
+    // The region lacks the newest minute.
+    let mut behind = region;
+    behind.pop_last();
+    let out = ask(behind);
+    assert_eq!(out.cells.drift_minor_max(), 280);
+    assert_eq!(out.breaks[0].class.text(), "S-STALE");
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use popwatch_core::event::system::{Gap, RigStarted, Seal, SystemEvent, TotalsRow};
 use popwatch_core::event::{
-    BooksAdjusted, Count, CountSigned, Cursor, Event, InventoryAdjusted, InventoryAllocated,
+    BooksAdjusted, Class, Count, CountSigned, Cursor, Event, InventoryAdjusted, InventoryAllocated,
     InventoryCounted, InventoryReceived, Line, Minor, MinorSigned, PaymentCaptured,
     PaymentRefunded,
 };
+use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{
-    EpochId, EventId, OrderId, PaymentId, PaymentMethod, PopupId, RefundId, Remark, Sku, Source,
+    Epoch, EpochId, EventId, OrderId, PaymentId, PaymentMethod, PopupId, RefundId, Remark, RigId,
+    Seq, Sku, Source,
 };
 use popwatch_core::lane::{Item, ItemBody, PROTOCOL, RecordBatch, Skip, SkipWhy};
-use popwatch_core::ledger::reconcile::Reconciliation;
+use popwatch_core::ledger::reconcile::{CellState, Cells, Reconciliation};
 use popwatch_core::money::Currency;
 use popwatch_core::record::{self, Record, Stamp};
 use popwatch_core::time::{MonoMs, Now, WallMs};
@@ -48,7 +50,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(name: &'static str, epoch: u32, mark: u8) -> Self {
         let epoch_id = EpochId([mark; 16]);
-        let chains = vec![Cursor::ALL.map(|cursor| frame::chain_start(&epoch_id, cursor))];
+        let chains = vec![Cursor::ALL.map(|cursor| frame::chain_start(epoch_id, cursor))];
         let mut rig = Self {
             name,
             epoch,
@@ -70,17 +72,14 @@ impl Rig {
         self.frames.len() as u64
     }
 
-    pub(super) fn raw(&mut self, class: u8, payload: &[u8]) -> u64 {
+    pub(super) fn raw(&mut self, class: Class, payload: &[u8]) -> u64 {
         let seq = self.last() + 1;
         let bytes = frame::make(class, self.epoch, seq, &self.epoch_id, payload);
-        let cursor = match class {
-            0..=2 => Cursor::Trunk,
-            _ => Cursor::Bulk,
-        };
+        let cursor = class.cursor();
         let mut chains = *self.chains.last().unwrap();
-        let parsed = frame::parse(&bytes, &self.epoch_id).unwrap();
+        let parsed = frame::parse(&bytes, frame::seed(&self.epoch_id)).unwrap();
         let at = cursor as usize - 1;
-        chains[at] = parsed.chain(&chains[at]);
+        chains[at] = parsed.chain(chains[at]);
         self.chains.push(chains);
         self.frames.push((cursor, bytes));
         seq
@@ -104,7 +103,7 @@ impl Rig {
             origin: None,
             event,
         };
-        let class = record.event.class().byte();
+        let class = record.event.class();
         self.raw(class, &record::encode(&record))
     }
 
@@ -358,6 +357,22 @@ pub(super) fn balance(books: &Books, account: &str) -> i64 {
         .filter(|line| line.account.to_string() == account)
         .map(crate::books::AccountLine::balance)
         .sum()
+}
+
+/// The cells an edge would have sent of these rigs.
+pub(super) fn cells(rigs: &[Rig]) -> Cells {
+    let mut out = Cells::new();
+    for rig in rigs {
+        let name = RigId::new(rig.name).unwrap();
+        let mut fold = EpochFold::new(name, Epoch(rig.epoch), rig.epoch_id);
+        for (at, (_, bytes)) in rig.frames.iter().enumerate() {
+            let record = record::decode(&bytes[frame::HEADER_BYTES..]).unwrap();
+            let step = fold.apply(Seq(at as u64 + 1), &record);
+            assert_eq!(step, Step::Folded);
+        }
+        out.extend(fold.cells().map(|cell| (cell.key(), CellState::of(cell))));
+    }
+    out
 }
 
 pub(super) fn classes(books: &Books) -> Vec<&'static str> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use popwatch_core::event::{Cursor, Event, Minor};
 use popwatch_core::invariant;
 use popwatch_core::lane::RecordBatch;
+use popwatch_core::ledger::reconcile::Cells;
 use proptest::prelude::*;
 
 use super::fixture::*;
@@ -143,6 +144,12 @@ proptest! {
         }
         let books = deliver(&cut);
         check_laws(&books);
+        let map = |cells: &Cells| -> BTreeMap<_, _> {
+            cells.iter().map(|(key, cell)| (key.clone(), (cell.version, cell.digest))).collect()
+        };
+        let (rig, again) = (cells(&rigs), books.refold(&popup()).unwrap());
+        prop_assert!(!rig.is_empty());
+        invariant::folds_agree("rig and ledger", &map(&rig), &map(&again)).unwrap();
         same("a shuffled day", &expect, &state(&books));
     }
 }

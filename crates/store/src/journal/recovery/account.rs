@@ -1,16 +1,19 @@
 //! Per epoch: which seqs are there, which are lost, and what the lost ones were worth.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use popwatch_core::event::system::{Acked, Gap, PopupPolicy, RigStarted, SystemEvent, TotalsRow};
-use popwatch_core::id::{BootId, Epoch, EpochId, Seq};
+use popwatch_core::event::system::{
+    Acked, Gap, PopupPolicy, RigStarted, Seal, SystemEvent, TotalsRow,
+};
+use popwatch_core::id::{Epoch, EpochId, Seq};
 
 use super::NOTHING;
 use super::survey::{Found, Survey, last_seal, limit};
 use crate::fs::Fs;
 use crate::journal::EpochInfo;
 use crate::journal::segment::{KeysAt, Sealed, load};
-use crate::journal::totals::{Appraiser, Stated, Valued, rows};
+use crate::journal::totals::{Appraiser, Stated, Sums, Valued, rows};
 
 /// What a survey adds up to.
 #[derive(Debug, Default)]
@@ -53,26 +56,22 @@ struct Piece<'a> {
 }
 
 impl Accounts {
-    pub(in crate::journal) fn new<F: Fs>(
-        fs: &F,
-        survey: &mut Survey,
-        _boot: Option<BootId>,
-    ) -> Self {
+    pub(in crate::journal) fn new<F: Fs>(fs: &F, survey: &mut Survey) -> io::Result<Self> {
         let known = epochs(survey);
-        bound(fs, survey, &known);
+        bound(fs, survey, &known)?;
         let mut accounts = Self {
             known: recorded(survey),
             clean: true,
             ..Self::default()
         };
         for (epoch, of) in &known {
-            accounts.epoch(fs, survey, *epoch, of);
+            accounts.epoch(fs, survey, *epoch, of)?;
         }
-        accounts.last(fs, survey);
-        accounts
+        accounts.last(fs, survey)?;
+        Ok(accounts)
     }
 
-    fn epoch<F: Fs>(&mut self, fs: &F, survey: &Survey, epoch: u32, of: &Known) {
+    fn epoch<F: Fs>(&mut self, fs: &F, survey: &Survey, epoch: u32, of: &Known) -> io::Result<()> {
         let segments: Vec<_> = of_epoch(&survey.found, epoch, of.id);
         let seen = segments.iter().map(|found| found.sealed.footer.last_seq.0);
         let seen = seen.max().unwrap_or(0).max(of.trimmed);
@@ -88,7 +87,7 @@ impl Accounts {
             current: false,
         });
         if of.void {
-            return;
+            return Ok(());
         }
         let named = ranges(&self.known, epoch, &of.id);
         let mut found: Vec<Gap> = Vec::new();
@@ -108,32 +107,34 @@ impl Accounts {
             }
         }
         if found.is_empty() {
-            return;
+            return Ok(());
         }
         let sealed: Vec<_> = segments.iter().map(|found| &found.sealed).collect();
         let end = of
             .stated
             .as_ref()
             .map(|stated| stated.previous_totals.as_slice());
-        value(fs, &sealed, &mut found, &named, end);
+        value(fs, &sealed, &mut found, &named, end)?;
         self.found.append(&mut found);
+        Ok(())
     }
 
     /// How the last epoch ended.
-    fn last<F: Fs>(&mut self, fs: &F, survey: &Survey) {
+    fn last<F: Fs>(&mut self, fs: &F, survey: &Survey) -> io::Result<()> {
         let Some(info) = self.epochs.iter().rfind(|info| !info.void).copied() else {
-            return;
+            return Ok(());
         };
         let segments = of_epoch(&survey.found, info.epoch.0, info.epoch_id);
         let sealed: Vec<_> = segments.iter().map(|found| &found.sealed).collect();
-        self.clean = sealed
-            .last()
-            .and_then(|segment| last_seal(fs, segment))
-            .is_some_and(|(seq, ends, _)| ends && seq == info.last_seq.0);
+        let seal = match sealed.last() {
+            Some(segment) => last_seal(fs, segment)?,
+            None => None,
+        };
+        self.clean = seal.is_some_and(|(seq, ends, _)| ends && seq == info.last_seq.0);
         self.chains = sealed
             .last()
             .map_or([None; 2], |segment| segment.footer.chains);
-        self.totals = appraise(fs, &sealed, &[], None, u64::MAX).1;
+        self.totals = appraise(fs, &sealed, &[], None, u64::MAX)?.1;
         let notes = segments.iter().flat_map(|found| &found.notes);
         let mut policies = BTreeMap::new();
         for (_, note) in notes {
@@ -142,13 +143,15 @@ impl Accounts {
             }
         }
         self.policies = policies.into_values().collect();
-        let mut newest = survey.found.iter().rev();
-        self.acked = newest
-            .find_map(|found| {
-                last_seal(fs, &found.sealed).filter(|(_, _, seal)| !seal.acked.is_empty())
-            })
-            .map(|(_, _, seal)| seal.acked)
-            .unwrap_or_default();
+        for found in survey.found.iter().rev() {
+            if let Some((_, _, seal)) = last_seal(fs, &found.sealed)?
+                && !seal.acked.is_empty()
+            {
+                self.acked = seal.acked;
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -178,38 +181,35 @@ fn epochs(survey: &Survey) -> BTreeMap<u32, Known> {
     }
     // Ascending, so that the newest statement stays.
     for (_, note) in survey.found.iter().flat_map(|found| &found.notes) {
-        match note {
-            SystemEvent::RigStarted(started) => {
-                for void in &started.void_epochs {
-                    if let Some(of) = known.get_mut(void) {
-                        of.void = true;
-                    }
-                }
-                if let Some(id) = EpochId::from_slice(&started.previous_epoch_id) {
-                    let of = known
-                        .entry(started.previous_epoch)
-                        .or_insert_with(|| new(id));
-                    if of.id == id {
-                        of.stated = Some(started.clone());
-                    }
+        if let SystemEvent::RigStarted(started) = note {
+            for void in &started.void_epochs {
+                if let Some(of) = known.get_mut(void) {
+                    of.void = true;
                 }
             }
-            SystemEvent::RigTrimmed(trimmed) => {
-                for upto in &trimmed.upto {
-                    if let Some(id) = EpochId::from_slice(&upto.epoch_id) {
-                        let of = known.entry(upto.epoch).or_insert_with(|| new(id));
-                        of.trimmed = of.trimmed.max(upto.trunk_seq).max(upto.bulk_seq);
-                    }
+            if let Some(id) = EpochId::from_slice(&started.previous_epoch_id) {
+                let of = known
+                    .entry(started.previous_epoch)
+                    .or_insert_with(|| new(id));
+                if of.id == id {
+                    of.stated = Some(started.clone());
                 }
             }
-            _ => {}
+        }
+        if let SystemEvent::RigTrimmed(trimmed) = note {
+            for upto in &trimmed.upto {
+                if let Some(id) = EpochId::from_slice(&upto.epoch_id) {
+                    let of = known.entry(upto.epoch).or_insert_with(|| new(id));
+                    of.trimmed = of.trimmed.max(upto.trunk_seq).max(upto.bulk_seq);
+                }
+            }
         }
     }
     known
 }
 
 /// Frames above what the next epoch stated are void, and so is everything of a void epoch.
-fn bound<F: Fs>(fs: &F, survey: &mut Survey, known: &BTreeMap<u32, Known>) {
+fn bound<F: Fs>(fs: &F, survey: &mut Survey, known: &BTreeMap<u32, Known>) -> io::Result<()> {
     let journal_id = survey.journal_id;
     for found in &mut survey.found {
         let Some(of) = known.get(&found.sealed.epoch.0) else {
@@ -224,20 +224,23 @@ fn bound<F: Fs>(fs: &F, survey: &mut Survey, known: &BTreeMap<u32, Known>) {
             found.sealed.keys = KeysAt::Memory(Vec::new());
             found.bare = false;
         } else if found.bare && found.sealed.footer.last_seq > last {
-            let loaded = load(fs, &found.sealed);
+            let loaded = load(fs, &found.sealed)?;
             limit(&mut found.sealed, &loaded, last, journal_id);
             found.notes.retain(|(seq, _)| *seq <= last.0);
         }
     }
+    Ok(())
 }
 
 fn recorded(survey: &Survey) -> Vec<Gap> {
     let notes = survey.found.iter().flat_map(|found| &found.notes);
-    let gaps = notes.filter_map(|(_, note)| match note {
-        SystemEvent::RigGap(gap) => Some(gap.clone()),
-        _ => None,
-    });
-    gaps.collect()
+    let mut gaps = Vec::new();
+    for (_, note) in notes {
+        if let SystemEvent::RigGap(gap) = note {
+            gaps.push(gap.clone());
+        }
+    }
+    gaps
 }
 
 /// The ranges that gaps name in one epoch, ascending.
@@ -330,22 +333,21 @@ pub(in crate::journal) fn value<F: Fs>(
     gaps: &mut [Gap],
     named: &[(u64, u64)],
     end: Option<&[TotalsRow]>,
-) {
+) -> io::Result<()> {
     let mut lost: Vec<_> = gaps.iter().map(|gap| (gap.first, gap.last)).collect();
     lost.extend_from_slice(named);
     lost.sort_unstable();
     let from = gaps.iter().map(|gap| gap.first).min().unwrap_or(0);
-    let (valued, _) = appraise(fs, segments, &lost, end, from);
+    let (valued, _) = appraise(fs, segments, &lost, end, from)?;
     for gap in gaps {
         let worth = valued
             .iter()
             .find(|worth| (worth.first, worth.last) == (gap.first, gap.last));
         gap.value_unknown = worth.is_none_or(|worth| !worth.known);
         gap.value = worth.map(|worth| rows(&worth.lost)).unwrap_or_default();
-        gap.value.retain(|row| {
-            row.n != 0 || crate::journal::totals::Sums::of_row(row) != Default::default()
-        });
+        gap.value.retain(|row| Sums::of_row(row) != Sums::default());
     }
+    Ok(())
 }
 
 /// Walks an epoch's statements from the last complete seal before `from` on. Answers what each lost
@@ -356,7 +358,7 @@ pub(in crate::journal) fn appraise<F: Fs>(
     lost: &[(u64, u64)],
     end: Option<&[TotalsRow]>,
     from: u64,
-) -> (Vec<Valued>, Stated) {
+) -> io::Result<(Vec<Valued>, Stated)> {
     let reach = segments
         .iter()
         .position(|segment| segment.footer.last_seq.0 >= from);
@@ -364,10 +366,12 @@ pub(in crate::journal) fn appraise<F: Fs>(
     let mut appraiser = Appraiser::default();
     let mut start = 0;
     for index in (0..reach).rev() {
-        let seal = segments.get(index).and_then(|segment| {
-            last_seal(fs, segment)
-                .filter(|(seq, _, seal)| seal.complete && *seq == segment.footer.last_seq.0)
-        });
+        let Some(segment) = segments.get(index) else {
+            continue;
+        };
+        let whole =
+            |(seq, _, seal): &(u64, bool, Seal)| seal.complete && *seq == segment.footer.last_seq.0;
+        let seal = last_seal(fs, segment)?.filter(whole);
         if let Some((seq, _, seal)) = seal {
             appraiser = Appraiser::new(&seal.totals, seq);
             start = index + 1;
@@ -380,7 +384,7 @@ pub(in crate::journal) fn appraise<F: Fs>(
     };
     let mut gaps = lost.iter().filter(|(first, _)| *first >= known).peekable();
     for segment in segments.iter().skip(start) {
-        let loaded = load(fs, segment);
+        let loaded = load(fs, segment)?;
         for frame in &loaded.scan.frames {
             let seq = frame.header.seq.0;
             if seq > segment.footer.last_seq.0 {
@@ -394,7 +398,8 @@ pub(in crate::journal) fn appraise<F: Fs>(
             }
         }
         if gaps.peek().is_none() && !lost.is_empty() && appraiser.settled() {
-            break;
+            let (valued, _, stated) = appraiser.finish();
+            return Ok((valued, stated));
         }
     }
     for (first, last) in gaps {
@@ -404,5 +409,5 @@ pub(in crate::journal) fn appraise<F: Fs>(
         appraiser.end(totals);
     }
     let (valued, _, stated) = appraiser.finish();
-    (valued, stated)
+    Ok((valued, stated))
 }

@@ -22,13 +22,13 @@ pub(super) fn repair<F: Fs>(
     for name in &survey.empty {
         fs.unlink(name)?;
     }
-    // What survived the death of a process is not on the disk yet.
     if let Some(last) = survey.found.last().filter(|last| !last.bare) {
-        fs.open(&last.sealed.name)?.sync_data()?;
+        let file = fs.open(&last.sealed.name)?;
+        write_again(&file, last.tail_at, last.sealed.bytes)?;
     }
     for found in survey.found.iter_mut().filter(|found| found.bare) {
         let file = fs.open(&found.sealed.name)?;
-        file.sync_data()?;
+        write_again(&file, found.tail_at, found.sealed.end)?;
         if let Some(torn) = &found.torn {
             recovery
                 .quarantined
@@ -47,6 +47,15 @@ pub(super) fn repair<F: Fs>(
         fs.sync_dir(QUARANTINE)?;
     }
     fs.sync_dir(DIR)
+}
+
+/// Makes the last commit durable that survived the death of a process. It may be in the cache only,
+/// even marked as written although its sync failed; so it is written again before it is synced.
+fn write_again<T: File>(file: &T, from: u64, to: u64) -> io::Result<()> {
+    let len = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    let bytes = read_range(file, from, len)?;
+    file.write_at(&bytes, from)?;
+    file.sync_data()
 }
 
 /// A name in the quarantine that is not taken.

@@ -15,7 +15,7 @@ use crate::journal::format::{
     BODY_AT, FRAME_HEADER_BYTES, FrameHeader, FrameKind, HEADER_B_AT, HeaderRead, HeaderSeed,
     SegmentHeader, TRAILER_BYTES, chain_start, read_frame, read_trailer,
 };
-use crate::journal::scan::{Body, Torn, scan};
+use crate::journal::scan::{Body, Scan, Torn, scan};
 use crate::journal::segment::{
     DIR, KeysAt, Loaded, QUARANTINE, Sealed, keys_offset, load, read_all, read_range, segment_no,
 };
@@ -30,6 +30,8 @@ pub(in crate::journal) struct Found {
     pub(in crate::journal) sealed: Sealed,
     /// It has no footer on disk.
     pub(in crate::journal) bare: bool,
+    /// Where its last commit begins: the bytes from there on may never have been synced.
+    pub(in crate::journal) tail_at: u64,
     /// What was cut.
     pub(in crate::journal) torn: Option<Torn>,
     /// Its system records that are no seals.
@@ -40,6 +42,8 @@ pub(in crate::journal) struct Found {
 #[derive(Debug, Default)]
 pub(in crate::journal) struct Survey {
     pub(in crate::journal) journal_id: Option<JournalId>,
+    /// The rig that journal names.
+    pub(in crate::journal) rig: Option<String>,
     /// Ascending by number.
     pub(in crate::journal) found: Vec<Found>,
     pub(in crate::journal) rows: Vec<(String, Row)>,
@@ -83,8 +87,16 @@ pub(in crate::journal) fn survey<F: Fs>(fs: &F, rig: Option<&RigId>) -> io::Resu
         candidates.push(Candidate { name, no, header });
     }
     survey.journal_id = whose(&candidates, rig);
+    survey.rig = candidates
+        .iter()
+        .find_map(|candidate| match &candidate.header {
+            HeaderRead::Ok(header) if Some(header.journal_id) == survey.journal_id => {
+                Some(String::from(&header.rig))
+            }
+            HeaderRead::Ok(_) | HeaderRead::Newer(_) | HeaderRead::None => None,
+        });
     candidates.sort_by_key(|candidate| candidate.no);
-    survey.classify(fs, candidates, rig);
+    survey.classify(fs, candidates, rig)?;
     survey.found.sort_by_key(|found| found.sealed.no);
     for found in &survey.found {
         survey.highest_epoch = survey.highest_epoch.max(found.sealed.epoch.0);
@@ -146,7 +158,12 @@ impl Survey {
         Ok(())
     }
 
-    fn classify<F: Fs>(&mut self, fs: &F, candidates: Vec<Candidate>, rig: Option<&RigId>) {
+    fn classify<F: Fs>(
+        &mut self,
+        fs: &F,
+        candidates: Vec<Candidate>,
+        rig: Option<&RigId>,
+    ) -> io::Result<()> {
         let last = candidates
             .iter()
             .map(|candidate| candidate.no)
@@ -170,7 +187,7 @@ impl Survey {
                         && rig.is_none_or(|rig| header.rig == *rig);
                     if ours {
                         let header = header.clone();
-                        self.whole(fs, candidate.name, &header, place);
+                        self.whole(fs, candidate.name, &header, place)?;
                     } else {
                         self.rows.push((candidate.name.clone(), Row::R2));
                         self.aside.push(candidate.name);
@@ -179,20 +196,36 @@ impl Survey {
             }
         }
         for (candidate, place) in headless {
-            self.headless(fs, candidate, place);
+            self.headless(fs, candidate, place)?;
         }
+        Ok(())
     }
 
-    fn whole<F: Fs>(&mut self, fs: &F, name: String, header: &SegmentHeader, place: Place) {
-        let footer = read_footer(fs, &name, header);
+    fn whole<F: Fs>(
+        &mut self,
+        fs: &F,
+        name: String,
+        header: &SegmentHeader,
+        place: Place,
+    ) -> io::Result<()> {
+        let file = fs.open(&name)?;
+        let len = file.len()?;
+        let footer = read_footer(&file, len, header);
+        // The last segment's closing commit may have been torn between its seal and its footer.
+        let torn = |(footer, _): &(Footer, u64)| {
+            let seal = record_at(&file, footer.last_seal_at, &header.epoch_id);
+            place == Place::Last && seal.is_none_or(|(seq, _)| seq != footer.last_seq.0)
+        };
+        let unsealed = footer.as_ref().is_some_and(torn);
+        let footer = footer.filter(|_| !unsealed);
         let state = if footer.is_some() {
             FooterState::Ok
         } else {
             FooterState::No
         };
         let found = match footer {
-            Some(footer) => with_footer(fs, &name, header, footer),
-            None => without_footer(fs, &name, header.segment_no, header),
+            Some(footer) => with_footer(&file, &name, header, len, footer),
+            None => without_footer(fs, &name, header.segment_no, header)?,
         };
         let body = found.body();
         let row = decide(HeaderState::Ok, state, body, place);
@@ -208,6 +241,7 @@ impl Survey {
         } else {
             self.keep(found);
         }
+        Ok(())
     }
 
     /// R15: of two segments with one number the longer stays.
@@ -232,8 +266,8 @@ impl Survey {
 
     /// Looks for frames under the epochs that are known, nearest segments first; then under the id
     /// that a `rig.started` in its first place claims.
-    fn headless<F: Fs>(&mut self, fs: &F, candidate: Candidate, place: Place) {
-        let bytes = read_all(fs, &candidate.name).unwrap_or_default();
+    fn headless<F: Fs>(&mut self, fs: &F, candidate: Candidate, place: Place) -> io::Result<()> {
+        let bytes = read_all(fs, &candidate.name)?;
         let mut known: Vec<_> = self
             .found
             .iter()
@@ -283,13 +317,14 @@ impl Survey {
                         .then(|| Cursor::ALL.map(|cursor| chain_start(id, cursor))),
                     journal_id: self.journal_id,
                 };
-                let found = bare(fs, &candidate.name, candidate.no, &start);
+                let found = bare(fs, &candidate.name, candidate.no, &start)?;
                 if self.journal_id.is_none() {
-                    self.journal_id = journal_of(&found);
+                    self.journal_id = journal_of(&found.notes);
                 }
                 self.keep(found);
             }
         }
+        Ok(())
     }
 }
 
@@ -308,10 +343,13 @@ impl Found {
     }
 }
 
-fn journal_of(found: &Found) -> Option<JournalId> {
-    found.notes.iter().find_map(|(_, note)| match note {
-        SystemEvent::RigStarted(started) => JournalId::from_slice(&started.journal_id),
-        _ => None,
+fn journal_of(notes: &[(u64, SystemEvent)]) -> Option<JournalId> {
+    notes.iter().find_map(|(_, note)| {
+        if let SystemEvent::RigStarted(started) = note {
+            JournalId::from_slice(&started.journal_id)
+        } else {
+            None
+        }
     })
 }
 
@@ -328,20 +366,19 @@ fn claimed(bytes: &[u8]) -> Option<(Epoch, EpochId)> {
 }
 
 fn started_of(record: &Record) -> Option<&RigStarted> {
-    match &record.event {
-        Event::System(SystemEvent::RigStarted(started)) => Some(started),
-        _ => None,
+    if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
+        Some(started)
+    } else {
+        None
     }
 }
 
 /// The footer of a segment and its frame's offset; `None` unless all of its head is sound.
-fn read_footer<F: Fs>(fs: &F, name: &str, header: &SegmentHeader) -> Option<(Footer, u64)> {
-    let file = fs.open(name).ok()?;
-    let len = file.len().ok()?;
+fn read_footer<T: File>(file: &T, len: u64, header: &SegmentHeader) -> Option<(Footer, u64)> {
     let tail = u64::try_from(TRAILER_BYTES).ok()?;
-    let trailer = read_range(&file, len.checked_sub(tail)?, TRAILER_BYTES).ok()?;
+    let trailer = read_range(file, len.checked_sub(tail)?, TRAILER_BYTES).ok()?;
     let (at, payload) = read_trailer(&trailer)?;
-    let mut bytes = read_range(&file, at, FOOTER_READ_BYTES).ok()?;
+    let mut bytes = read_range(file, at, FOOTER_READ_BYTES).ok()?;
     let seed = HeaderSeed::new(&header.epoch_id);
     let (frame, _) = FrameHeader::read(&bytes, seed).ok()?;
     let fits = frame.kind == FrameKind::Footer
@@ -351,34 +388,29 @@ fn read_footer<F: Fs>(fs: &F, name: &str, header: &SegmentHeader) -> Option<(Foo
     fits.then_some(())?;
     let head = Footer::head_len(bytes.get(FRAME_HEADER_BYTES..)?)?;
     if FRAME_HEADER_BYTES + head > bytes.len() {
-        bytes = read_range(&file, at, FRAME_HEADER_BYTES + head).ok()?;
+        bytes = read_range(file, at, FRAME_HEADER_BYTES + head).ok()?;
     }
     let footer = Footer::read(bytes.get(FRAME_HEADER_BYTES..)?)?;
     let whole = footer.first_seq == header.first_seq && footer.last_seq == frame.seq;
     whole.then_some((footer, at))
 }
 
-fn with_footer<F: Fs>(
-    fs: &F,
+fn with_footer<T: File>(
+    file: &T,
     name: &str,
     header: &SegmentHeader,
+    bytes: u64,
     (footer, at): (Footer, u64),
 ) -> Found {
-    let file = fs.open(name);
-    let bytes = file
-        .as_ref()
-        .ok()
-        .and_then(|file| file.len().ok())
-        .unwrap_or(0);
+    let footer_tail = match footer.last_seal_at {
+        0 => at,
+        seal => seal,
+    };
     let mut notes = Vec::new();
-    if let Ok(file) = &file {
-        for mark in &footer.marks {
-            let record = record_at(file, u64::from(*mark), &header.epoch_id);
-            if let Some((seq, Event::System(event))) =
-                record.map(|(seq, record)| (seq, record.event))
-            {
-                notes.push((seq, event));
-            }
+    for mark in &footer.marks {
+        let record = record_at(file, u64::from(*mark), &header.epoch_id);
+        if let Some((seq, Event::System(event))) = record.map(|(seq, record)| (seq, record.event)) {
+            notes.push((seq, event));
         }
     }
     Found {
@@ -394,6 +426,7 @@ fn with_footer<F: Fs>(
             footer,
         },
         bare: false,
+        tail_at: footer_tail,
         torn: None,
         notes,
     }
@@ -417,12 +450,19 @@ pub(in crate::journal) fn record_at<T: File>(
 }
 
 /// The last seal of a segment: its seq, whether it ends the epoch, what it says.
-pub(in crate::journal) fn last_seal<F: Fs>(fs: &F, segment: &Sealed) -> Option<(u64, bool, Seal)> {
+pub(in crate::journal) fn last_seal<F: Fs>(
+    fs: &F,
+    segment: &Sealed,
+) -> io::Result<Option<(u64, bool, Seal)>> {
     let at = segment.footer.last_seal_at;
-    (at != 0).then_some(())?;
-    let (seq, record) = record_at(&fs.open(&segment.name).ok()?, at, &segment.epoch_id)?;
-    let ends = matches!(record.event, Event::System(SystemEvent::RigStopped(_)));
-    seal_of(&record.event).map(|seal| (seq, ends, seal.clone()))
+    if at == 0 {
+        return Ok(None);
+    }
+    let found = record_at(&fs.open(&segment.name)?, at, &segment.epoch_id);
+    Ok(found.and_then(|(seq, record)| {
+        let ends = matches!(record.event, Event::System(SystemEvent::RigStopped(_)));
+        seal_of(&record.event).map(|seal| (seq, ends, seal.clone()))
+    }))
 }
 
 struct Start {
@@ -433,7 +473,7 @@ struct Start {
     journal_id: Option<JournalId>,
 }
 
-fn without_footer<F: Fs>(fs: &F, name: &str, no: u64, header: &SegmentHeader) -> Found {
+fn without_footer<F: Fs>(fs: &F, name: &str, no: u64, header: &SegmentHeader) -> io::Result<Found> {
     let start = Start {
         epoch: header.epoch,
         epoch_id: header.epoch_id,
@@ -444,7 +484,7 @@ fn without_footer<F: Fs>(fs: &F, name: &str, no: u64, header: &SegmentHeader) ->
     bare(fs, name, no, &start)
 }
 
-fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> Found {
+fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> io::Result<Found> {
     let footer = Footer {
         first_seq: start.first_seq,
         ..Footer::default()
@@ -460,21 +500,17 @@ fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> Found {
         keys: KeysAt::Memory(Vec::new()),
         footer,
     };
-    let loaded = load(fs, &sealed);
+    let loaded = load(fs, &sealed)?;
     let notes = notes(&loaded);
-    let journal_id = start.journal_id.or_else(|| {
-        notes.iter().find_map(|(_, note)| match note {
-            SystemEvent::RigStarted(started) => JournalId::from_slice(&started.journal_id),
-            _ => None,
-        })
-    });
+    let journal_id = start.journal_id.or_else(|| journal_of(&notes));
     limit(&mut sealed, &loaded, Seq(u64::MAX), journal_id);
-    Found {
+    Ok(Found {
         sealed,
         bare: true,
+        tail_at: tail_of(&loaded.scan),
         torn: loaded.scan.torn,
         notes,
-    }
+    })
 }
 
 /// Lets a segment without footer count its records up to `last` only.
@@ -500,10 +536,26 @@ fn notes(loaded: &Loaded) -> Vec<(u64, SystemEvent)> {
     let frames = loaded.scan.frames.iter();
     let system = frames.filter(|frame| frame.header.class == popwatch_core::event::Class::System);
     system
-        .filter_map(|frame| match loaded.record(frame)?.event {
-            Event::System(SystemEvent::RigSeal(_) | SystemEvent::RigStopped(_)) => None,
-            Event::System(event) => Some((frame.header.seq.0, event)),
-            _ => None,
+        .filter_map(|frame| {
+            let record = loaded.record(frame)?;
+            if seal_of(&record.event).is_some() {
+                return None;
+            }
+            if let Event::System(event) = record.event {
+                return Some((frame.header.seq.0, event));
+            }
+            None
         })
         .collect()
+}
+
+/// Offset of the last commit; 0 when it is the one that wrote the header too.
+fn tail_of(scan: &Scan) -> u64 {
+    let mut firsts = scan
+        .frames
+        .iter()
+        .rev()
+        .filter(|frame| frame.header.is_first());
+    let last = firsts.next().map_or(0, |frame| frame.at);
+    if last == BODY_AT { 0 } else { last }
 }

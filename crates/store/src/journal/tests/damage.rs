@@ -2,9 +2,13 @@ use super::*;
 
 /// A stopped journal of a few tiny segments, single-record commits; what stands where.
 fn small() -> (FaultFs, Held) {
+    filled(40)
+}
+
+fn filled(count: i64) -> (FaultFs, Held) {
     let fs = FaultFs::new(1);
     let (mut journal, _) = Journal::open(fs.clone(), opening(1)).unwrap();
-    for n in 0..24 {
+    for n in 0..count {
         journal
             .append(vec![sale(&format!("a{n}"), n + 1)], stamp())
             .unwrap();
@@ -81,7 +85,7 @@ fn zeroed_sectors_cost_what_they_hit() {
 
 #[test]
 fn lost_swapped_doubled_and_foreign_segments_are_named_or_put_aside() {
-    let (fs, before) = small();
+    let (fs, before) = filled(150);
     let names: Vec<_> = fs
         .names()
         .into_iter()
@@ -221,7 +225,7 @@ fn random_garbage_in_any_file_never_stops_a_start() {
                 2 => copy.put(
                     name,
                     (0..dice.index(9_000))
-                        .map(|_| dice.next().to_le_bytes()[0])
+                        .map(|_| dice.roll().to_le_bytes()[0])
                         .collect(),
                 ),
                 _ => {
@@ -230,7 +234,7 @@ fn random_garbage_in_any_file_never_stops_a_start() {
                         .iter_mut()
                         .skip(at)
                         .take(700)
-                        .for_each(|byte| *byte = dice.next().to_le_bytes()[0]);
+                        .for_each(|byte| *byte = dice.roll().to_le_bytes()[0]);
                     copy.put(name, bytes);
                 }
             }
@@ -289,7 +293,7 @@ proptest::proptest! {
         let mut named = Vec::new();
         let mut from = 1;
         while from <= last {
-            for item in journal.read(Epoch(1), Seq(from), 1 << 20) {
+            for item in journal.read(Epoch(1), Seq(from), 1 << 20).unwrap() {
                 match item {
                     ReadItem::Frame { seq, .. } => from = seq.0 + 1,
                     ReadItem::Gap(gap) => {
@@ -313,4 +317,105 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(found, expect);
     }
+}
+
+#[test]
+fn fsck_names_what_is_missing_and_changes_nothing() {
+    let (fs, before) = filled(150);
+    let whole = inspect::fsck(&fs).unwrap();
+    assert!(whole.is_whole(), "{whole:?}");
+    let head = before.keys().next_back().unwrap().1;
+    assert_eq!(whole.lines(), [format!("till-1 epoch 1: 1..{head}")]);
+
+    // Two neighbours in the first segment: 3 sales of 10, 11 and 12 cents.
+    let name = segment::segment_name(1);
+    let bytes = fs.bytes(&name).unwrap();
+    for id in ["a9", "a10", "a11"] {
+        let wanted = [&[u8::try_from(id.len()).unwrap()], id.as_bytes()].concat();
+        let at = bytes
+            .windows(wanted.len())
+            .position(|part| part == wanted)
+            .unwrap();
+        fs.flip(&name, at, 0);
+    }
+    let sum: Vec<_> = fs.names().iter().map(|name| fs.bytes(name)).collect();
+    let report = inspect::fsck(&fs).unwrap();
+    assert!(!report.is_whole());
+    assert_eq!(
+        report.lines(),
+        [format!(
+            "till-1 epoch 1: 1..{head}, missing 12..14 (media, EUR 0.33)"
+        )]
+    );
+    let mut seen = 0;
+    let mut missing = Vec::new();
+    inspect::inspect(&fs, &mut |what| match what {
+        inspect::Seen::Record { .. } => seen += 1,
+        inspect::Seen::Missing { first, last } => missing.push((first.0, last.0)),
+        inspect::Seen::Segment { .. } | inspect::Seen::Seal { .. } => {}
+    })
+    .unwrap();
+    assert_eq!(missing, [(12, 14)]);
+    let exported: Vec<_> = inspect::records(&fs).unwrap().map(Result::unwrap).collect();
+    assert_eq!(exported.len(), seen);
+    assert_eq!(exported.len(), before.len() - 3);
+    assert!(exported.windows(2).all(|pair| pair[0].seq < pair[1].seq));
+    assert_eq!(
+        sum,
+        fs.names()
+            .iter()
+            .map(|name| fs.bytes(name))
+            .collect::<Vec<_>>()
+    );
+
+    // Once it is recorded, it is still missing, and the new epoch is whole.
+    let (_, gaps, _) = survivors(&fs);
+    assert_eq!(gaps[&1], [(12, 14)]);
+    let report = inspect::fsck(&fs).unwrap();
+    assert_eq!(report.epochs.len(), 2);
+    assert!(report.epochs[0].gaps[0].recorded);
+    assert!(report.epochs[1].gaps.is_empty() && report.epochs[1].faults.is_empty());
+}
+
+#[test]
+fn fsck_sees_a_record_that_was_exchanged_with_sound_crcs() {
+    use crate::journal::format::{FRAME_HEADER_BYTES, FrameHeader, HeaderSeed};
+    let (fs, _) = filled(30);
+    let name = segment::segment_name(1);
+    let mut bytes = fs.bytes(&name).unwrap();
+    let id = {
+        let mut id = [1; 16];
+        id[15] = 1;
+        EpochId(id)
+    };
+    let frames = scan::scan(&bytes, Epoch(1), &id, Seq(1)).frames;
+    let frame = frames[10];
+    let start = usize::try_from(frame.at).unwrap();
+    let mut record = popwatch_core::record::decode(
+        &bytes[start + FRAME_HEADER_BYTES..start + frame.header.frame_bytes()],
+    )
+    .unwrap();
+    let Event::PaymentCaptured(data) = &mut record.event else {
+        panic!("a sale");
+    };
+    data.amount = Minor(data.amount.0 + 1);
+    let payload = encode(&record);
+    let header = FrameHeader {
+        len: u32::try_from(payload.len()).unwrap(),
+        ..frame.header
+    };
+    let made = header.encode(&payload, HeaderSeed::new(&id));
+    bytes[start..start + 32].copy_from_slice(&made);
+    bytes[start + 32..start + 32 + payload.len()].copy_from_slice(&payload);
+    fs.put(&name, bytes);
+    let (mut journal, _) = open(&fs, 2);
+    journal.stop(stamp()).unwrap();
+    let report = inspect::fsck(&fs).unwrap();
+    let faults = &report.epochs[0].faults;
+    assert!(
+        faults
+            .iter()
+            .any(|fault| fault.what == inspect::FaultKind::Totals),
+        "{report:?}"
+    );
 }

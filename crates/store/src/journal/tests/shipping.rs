@@ -20,7 +20,7 @@ fn ship(
     let mut from = Seq(1);
     let mut chain = Some(chain_start(info.epoch_id, cursor));
     while from <= info.last_seq {
-        let parts = journal.batch(epoch, cursor, from, items, 2_000);
+        let parts = journal.batch(epoch, cursor, from, items, 2_000).unwrap();
         assert_eq!(parts.first_seq, from);
         let mut gap = false;
         let mut seq = from.0;
@@ -89,17 +89,25 @@ fn both_cursors_account_for_every_seq_and_their_chains_hold() {
     }
     // From the middle, without a batch before it.
     let from = Seq(head / 2);
-    let whole = journal.batch(Epoch(1), Cursor::Trunk, Seq(1), 10_000, 1 << 20);
-    let late = journal.batch(Epoch(1), Cursor::Trunk, from, 10_000, 1 << 20);
+    let whole = journal
+        .batch(Epoch(1), Cursor::Trunk, Seq(1), 10_000, 1 << 20)
+        .unwrap();
+    let late = journal
+        .batch(Epoch(1), Cursor::Trunk, from, 10_000, 1 << 20)
+        .unwrap();
     assert_eq!(late.chain_after, whole.chain_after);
     assert!(late.chain_before.is_some());
     assert_eq!(
-        journal.batch(Epoch(9), Cursor::Trunk, Seq(1), 1, 1).items,
+        journal
+            .batch(Epoch(9), Cursor::Trunk, Seq(1), 1, 1)
+            .unwrap()
+            .items,
         []
     );
     assert_eq!(
         journal
             .batch(Epoch(1), Cursor::Trunk, Seq(head + 1), 1, 1)
+            .unwrap()
             .items,
         []
     );
@@ -125,9 +133,11 @@ fn a_batch_over_a_gap_carries_its_value_and_the_chain_restarts_at_the_seal() {
     journal.append(vec![sale("z", 9)], stamp()).unwrap();
     let name = segment::segment_name(1);
     let bytes = fs.bytes(&name).unwrap();
-    let at = bytes.windows(3).position(|part| part == b"s3\x32").unwrap();
+    let at = bytes.windows(3).position(|part| part == b"\x02s3").unwrap();
     fs.flip(&name, at, 0);
-    let parts = journal.batch(Epoch(1), Cursor::Trunk, Seq(1), 1_000, 1 << 20);
+    let parts = journal
+        .batch(Epoch(1), Cursor::Trunk, Seq(1), 1_000, 1 << 20)
+        .unwrap();
     let gap = parts
         .items
         .iter()

@@ -1,0 +1,172 @@
+//! The pages in a real browser: what they show is what the API says, nothing breaks the content
+//! policy, and the till's own page lives on without any network.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::support::{BINARY, Process, Site, get, sale, sell, try_get, until, until_within};
+
+const POPUP: &str = "stall";
+const DESK: (u32, u32) = (1280, 1400);
+const PHONE: (u32, u32) = (390, 844);
+
+/// A sale of `minor` pence whose checkout took `ms`.
+fn sold(n: i64, minor: i64, ms: i64) -> [Value; 3] {
+    let event = |kind: &str, data: Value| {
+        json!({
+            "specversion": "1.0", "id": format!("{kind}-{n}"), "source": "checkout",
+            "popup": POPUP, "type": format!("popwatch.{kind}"), "data": data,
+        })
+    };
+    let mut paid = sale(POPUP, "checkout", &format!("sale-{n}"), minor);
+    paid["data"]["currency"] = json!("GBP");
+    let (checkout, order) = (format!("c-{n}"), format!("o-sale-{n}"));
+    let completed = json!({ "checkout": checkout, "order": order, "duration_ms": ms });
+    [
+        event("checkout.started", json!({ "checkout": checkout })),
+        paid,
+        event("checkout.completed", completed),
+    ]
+}
+
+fn refunded(n: i64, minor: i64) -> Value {
+    json!({
+        "specversion": "1.0", "id": format!("refund-{n}"), "source": "checkout", "popup": POPUP,
+        "type": "popwatch.payment.refunded",
+        "data": {
+            "refund": format!("r-{n}"), "payment": format!("p-sale-{n}"), "amount": minor,
+            "currency": "GBP", "reason": "changed_mind",
+        },
+    })
+}
+
+/// Everything the page shows of the figures equals what its own server answers.
+#[track_caller]
+fn agrees(page: &mut Browser, address: &str) {
+    let view = get(address, &format!("/v1/popups/{POPUP}/summary"));
+    let now = &view["rows"]["now"];
+    let money = &now["currencies"][0];
+    let text = |value: &Value| {
+        if value.is_null() {
+            String::new()
+        } else {
+            value.to_string()
+        }
+    };
+    for (testid, value) in [
+        ("net-GBP", &money["net"]),
+        ("gross-GBP", &money["gross"]),
+        ("refund-GBP", &money["refund"]),
+        ("sales", &money["conversions"]),
+        ("p50", &now["checkout"]["p50_ms"]),
+        ("p95", &now["checkout"]["p95_ms"]),
+    ] {
+        page.shows(testid, &text(value));
+    }
+    assert!(!now["checkout"]["p95_ms"].is_null(), "{now}");
+    assert_eq!(money["net"], 72_920, "{money}");
+}
+
+/// The popup's window lies around now, so that the page shows an evening that is on.
+fn config(site: &Site) -> String {
+    let clock = Command::new("date")
+        .args(["-u", "+%Y-%m-%d"])
+        .output()
+        .unwrap();
+    let day = String::from_utf8(clock.stdout).unwrap();
+    let day = day.trim();
+    site.edge_config()
+        + &format!(
+            "[[popups]]\nid = \"{POPUP}\"\nstarts = \"{day}T00:00:00Z\"\n\
+             ends = \"{day}T23:59:59Z\"\nzone = \"Europe/London\"\ncurrencies = [\"GBP\"]\n"
+        )
+}
+
+#[test]
+#[ignore = "needs: chromium"]
+fn the_pages_show_what_the_api_says_and_the_tills_own_lives_without_a_network() {
+    let site = Site::new("pages");
+    let (mut region, mut ledger) = (site.start_region(), site.start_ledger());
+    let _edge = site.started("edge", &config(&site));
+    let events: Vec<Value> = (0..30)
+        .flat_map(|n| sold(n, 1_000 + 100 * n, 20_000 + 900 * n))
+        .collect();
+    sell(&site.edge, &events);
+    sell(&site.edge, &[refunded(3, 580)]);
+    site.drained(POPUP);
+
+    let mut everybody = Browser::open("region");
+    everybody.window(DESK, false, "light");
+    everybody.go(&format!("http://{}/", site.region));
+    let mut till = Browser::open("rig");
+    till.window(DESK, false, "light");
+    till.go(&format!("http://{}/", site.edge));
+    agrees(&mut everybody, &site.region);
+    agrees(&mut till, &site.edge);
+    everybody.shows("rig-till-1-state", "ok");
+    everybody.shows("status", "ok");
+    till.shows("status", "ok");
+    till.shows("durable-seq", &site.status()["durable_seq"].to_string());
+    // A sale appears by itself.
+    sell(&site.edge, &sold(30, 80, 30_000));
+    everybody.shows("net-GBP", "73000");
+    till.shows("net-GBP", "73000");
+    assert_eq!(everybody.complaints(), Vec::<Value>::new());
+    drop(everybody);
+
+    region.kill();
+    ledger.kill();
+    till.shows("status", "selling_offline");
+    sell(&site.edge, &sold(31, 20, 30_000));
+    till.shows("net-GBP", "73020");
+    till.shows("unsent-GBP", "20");
+    till.shows("durable-seq", &site.status()["durable_seq"].to_string());
+    assert_eq!(till.complaints(), Vec::<Value>::new());
+}
+
+/// Where pictures of the pages go, if they are wanted.
+fn screens() -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("POPWATCH_SCREENS")?);
+    std::fs::create_dir_all(&folder).unwrap();
+    Some(folder)
+}
+
+/// With `POPWATCH_SCREENS=DIR`: pictures of the demo while one rig has no network.
+#[test]
+#[ignore = "needs: chromium"]
+fn the_demo_is_photographed_when_asked() {
+    let Some(folder) = screens() else {
+        return;
+    };
+    let args = ["demo", "--speed", "120", "--exit", "--ports", "any"];
+    let mut demo = Process::of(Command::new(BINARY).args(args));
+    let (region, cut, other) = (
+        demo.address("all rigs"),
+        demo.address("rig-2"),
+        demo.address("rig-0"),
+    );
+    let minutes = std::time::Duration::from_secs(120);
+    until_within(minutes, "the region misses rig-2", || {
+        let summary = try_get(&region, "/v1/popups/demo/summary")?;
+        (summary["asof"]["silent"][0]["rig"] == "rig-2").then_some(())
+    });
+    let mut page = Browser::open("screens");
+    for (name, address, size, mobile, scheme) in [
+        ("region", &region, DESK, false, "light"),
+        ("region-dark", &region, DESK, false, "dark"),
+        ("region-phone", &region, PHONE, true, "light"),
+        ("rig-offline", &cut, DESK, false, "light"),
+        ("rig", &other, DESK, false, "light"),
+    ] {
+        page.window(size, mobile, scheme);
+        page.go(&format!("http://{address}/"));
+        until("the page has its figures", || {
+            page.value("net-GBP").is_string().then_some(())
+        });
+        page.screenshot(&folder.join(format!("{name}.png")));
+    }
+    assert_eq!(page.complaints(), Vec::<Value>::new());
+}

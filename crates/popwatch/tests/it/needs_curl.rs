@@ -1,0 +1,195 @@
+//! The README's commands, run in a folder of their own as they stand there. Only what would take
+//! minutes or meet somebody's ports is changed: flat out instead of in time, free ports instead of
+//! taken ones.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{BINARY, Folder, Process, free_port, get, until};
+
+const README: &str = include_str!("../../../../README.md");
+const DAY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/assets/online_retail/2011-12-05.csv"
+);
+
+/// The commands of all shell blocks, in order, continued lines joined.
+fn commands() -> Vec<String> {
+    let blocks = README.split("```").skip(1).step_by(2);
+    let shell = blocks.filter_map(|block| block.strip_prefix("sh\n"));
+    let mut commands: Vec<String> = Vec::new();
+    let mut quoted = false;
+    for line in shell.flat_map(str::lines) {
+        let goes_on = quoted || commands.last().is_some_and(|last| last.ends_with('\\'));
+        quoted ^= line.matches('\'').count() % 2 == 1;
+        match commands.last_mut().filter(|_| goes_on) {
+            Some(last) => {
+                *last = format!("{}\n{line}", last.trim_end_matches('\\')).replace("\\\n", "\n")
+            }
+            None => commands.push(line.to_owned()),
+        }
+    }
+    commands.retain(|command| !command.trim().is_empty());
+    // A continued line is one line again.
+    commands
+        .into_iter()
+        .map(|command| command.replace(" \n", " "))
+        .collect()
+}
+
+/// A folder in which the commands run, and what stands for the ports they name.
+struct Stand {
+    folder: Folder,
+    waiting: Vec<String>,
+    ports: Vec<(&'static str, String)>,
+}
+
+impl Stand {
+    fn new() -> Self {
+        let usual = ["127.0.0.1:8710", "127.0.0.1:8720", "127.0.0.1:8730"];
+        let held: Vec<_> = usual.iter().map(TcpListener::bind).collect();
+        let free = held.iter().all(Result::is_ok);
+        let port = |usual: &'static str| match free {
+            true => (usual, usual.to_owned()),
+            false => (usual, format!("127.0.0.1:{}", free_port())),
+        };
+        Self {
+            folder: Folder::new("readme"),
+            waiting: commands(),
+            ports: usual.map(port).to_vec(),
+        }
+    }
+
+    fn port(&self, nth: usize) -> &str {
+        &self.ports[nth].1
+    }
+
+    /// The one command that begins like this, no longer waiting.
+    #[track_caller]
+    fn take(&mut self, start: &str) -> String {
+        let at = self
+            .waiting
+            .iter()
+            .position(|command| command.starts_with(start));
+        let at = at.unwrap_or_else(|| panic!("the README shows no `{start}`"));
+        let mut command = self.waiting.remove(at);
+        for (usual, port) in &self.ports {
+            command = command.replace(usual, port);
+        }
+        command.replace("cargo run --release -- ", "popwatch ")
+    }
+
+    fn shell(&self, line: &str) -> Command {
+        let mut command = Command::new("sh");
+        let binaries = Path::new(BINARY).parent().unwrap().display();
+        let path = format!("{binaries}:{}", std::env::var("PATH").unwrap());
+        command
+            .args(["-c", line])
+            .env("PATH", path)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str) -> String {
+        let output: Output = self.shell(line).stdin(Stdio::null()).output().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}\n{out}{err}");
+        out
+    }
+
+    /// Starts a command that stays, and waits for the addresses it prints.
+    #[track_caller]
+    fn start(&self, line: &str, roles: &[&str]) -> Process {
+        let mut process = Process::of(&mut self.shell(&format!("exec {line}")));
+        for role in roles {
+            process.address(role);
+        }
+        process
+    }
+}
+
+#[test]
+#[ignore = "needs: curl"]
+fn the_readme_runs_as_it_is_written() {
+    let mut stand = Stand::new();
+    let demo = stand.take("cargo run --release -- demo");
+    let printed = stand.run(&format!("{demo} --speed 0 --exit --ports any"));
+    assert!(printed.contains("GBP 57,751.32"), "{printed}");
+    stand.take("cargo xtask check");
+    stand.take("cargo build --release");
+    sells(&mut stand);
+    roles_apart(&mut stand);
+    assert_eq!(
+        stand.waiting,
+        Vec::<String>::new(),
+        "say here how to run these"
+    );
+}
+
+/// All roles in one process: a sale by hand, files, the books, then the stopped journal.
+#[track_caller]
+fn sells(stand: &mut Stand) {
+    let mut run = stand.take("cargo run --release -- run --data");
+    if stand.ports.iter().any(|(usual, port)| usual != port) {
+        let (edge, region, ledger) = (stand.port(0), stand.port(1), stand.port(2));
+        let config = format!(
+            "[edge]\nlisten = \"{edge}\"\nledger = \"http://{ledger}\"\n\
+             regions = [\"http://{region}\"]\n[region]\nlisten = \"{region}\"\n\
+             [ledger]\nlisten = \"{ledger}\"\nregions = [\"http://{region}\"]\n"
+        );
+        stand.folder.write("ports.toml", &config);
+        run += " --config ports.toml";
+    }
+    let all = stand.start(&run, &["edge", "region", "ledger"]);
+    let curl = stand.take("curl");
+    for status in ["accepted", "duplicate"] {
+        let answer: Value = serde_json::from_str(&stand.run(&curl)).unwrap();
+        assert_eq!(answer["results"][0]["status"], status, "{answer}");
+    }
+    let event = curl
+        .split('\'')
+        .find(|part| part.contains("specversion"))
+        .unwrap();
+    let lines = event.replace('\n', " ").replace("sale-1", "sale-2") + "\n";
+    stand.folder.write("events.ndjson", &lines);
+    let send = stand.take("popwatch send");
+    assert!(stand.run(&send).contains("1 accepted"));
+    std::fs::copy(DAY, stand.folder.join("day.csv")).unwrap();
+    let replay = stand
+        .take("popwatch replay")
+        .replace("--speed 60", "--speed 0");
+    assert!(stand.run(&replay).contains("GBP 88,741.96 in 127 sales"));
+    until("all is at the ledger", || {
+        let status = get(stand.port(0), "/v1/status");
+        (status["unsent"]["records"] == 0).then_some(())
+    });
+    let reconcile = stand.take("popwatch reconcile");
+    let books = stand.run(&reconcile);
+    assert!(books.contains("EUR 9.00 (2 sales)"), "{books}");
+    assert_eq!(all.stop(), Some(0));
+    let inspect = stand.take("popwatch journal inspect");
+    assert!(stand.run(&inspect).contains("payment.captured"));
+    let fsck = stand.take("popwatch journal fsck");
+    assert!(stand.run(&fsck).contains("whole"));
+}
+
+/// Each role from its own file.
+#[track_caller]
+fn roles_apart(stand: &mut Stand) {
+    for (role, file, more) in [
+        ("region", "region.toml", ""),
+        ("ledger", "ledger.toml", ""),
+        ("edge", "till-1.toml", "rig = \"till-1\"\n"),
+    ] {
+        let config = format!("[{role}]\nlisten = \"127.0.0.1:0\"\n{more}");
+        stand.folder.write(file, &config);
+        let run = stand.take(&format!("popwatch run --role {role} --config {file}"));
+        let process = stand.start(&run, &[role]);
+        assert_eq!(process.stop(), Some(0), "{run}");
+    }
+}

@@ -1,0 +1,68 @@
+//! The official CloudEvents SDK for Python at both ends: what it sends is taken, what we print it
+//! reads. `cargo xtask check` makes the virtual environment that holds it.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::{Site, outcome};
+
+#[track_caller]
+fn sdk(args: &[&str]) -> Value {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let python = target.join("check-python/bin/python");
+    assert!(
+        python.exists(),
+        "no SDK there; `cargo xtask check --only borders` fetches it"
+    );
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sdk.py");
+    let output = Command::new(python)
+        .arg(script)
+        .args(args)
+        .output()
+        .unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn the_official_sdk_posts_and_parses() {
+    let site = Site::new("sdk");
+    let edge = site.start_edge();
+    let verdicts = sdk(&["post", &format!("http://{}", site.edge)]);
+    let seen: Vec<(&str, &str)> = verdicts
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|verdict| {
+            let text = |name: &str| verdict[name].as_str().unwrap();
+            (text("id"), text("status"))
+        })
+        .collect();
+    let expected = [
+        ("structured", "accepted"),
+        ("binary", "accepted"),
+        ("first", "accepted"),
+        ("second", "accepted"),
+        ("structured", "duplicate"),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(edge.stop(), Some(0));
+
+    let till = site.till();
+    let (status, printed, complaint) = outcome(&["journal", "export", till.to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{complaint}");
+    let file = site.folder.write("export.ndjson", &printed);
+    let read = sdk(&["parse", file.to_str().unwrap()]);
+    assert_eq!(read.as_object().unwrap().len(), printed.lines().count());
+    for verdict in &verdicts.as_array().unwrap()[..4] {
+        let event = &read[format!("till-1/1/{}", verdict["seq"])];
+        assert_eq!(event["id"], verdict["id"]);
+        assert_eq!(event["source"], "/sdk/täglich");
+        assert_eq!(event["type"], "popwatch.payment.captured");
+        assert_eq!(event["data"]["amount"], json!(450), "{event}");
+    }
+}
