@@ -86,7 +86,7 @@ fn trunk<F: Fs>(journal: &mut Journal<F>, items: usize) -> Result<Vec<RecordBatc
     let info = *journal.epochs().first().context("a journal has an epoch")?;
     let (mut from, mut batches) = (Seq(1), Vec::new());
     loop {
-        let parts = journal.batch(info.epoch, Cursor::Trunk, from, items, BATCH_BYTES_MAX / 2);
+        let parts = journal.batch(info.epoch, Cursor::Trunk, from, items, BATCH_BYTES_MAX / 2)?;
         if parts.items.is_empty() {
             return Ok(batches);
         }
