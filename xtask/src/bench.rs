@@ -20,7 +20,6 @@ mod recovery;
 mod scratch;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -72,29 +71,12 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// How long building and running the benches may take.
-const LIMIT: Duration = Duration::from_secs(3_600);
-
 /// Runs the named cases or all, in a release build. A bar that is missed is shown, and is no
 /// failure: machines differ.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
     let (chosen, json) = options(args)?;
     if cfg!(debug_assertions) {
-        let build = [
-            "build",
-            "--release",
-            "-q",
-            "-p",
-            "popwatch",
-            "-p",
-            "popwatch-xtask",
-        ];
-        shell::run(&mut shell::cargo(&build), LIMIT)?;
-        let program = shell::root().join("target/release/popwatch-xtask");
-        let mut again = shell::command(&program.to_string_lossy());
-        again.arg("bench").args(args);
-        shell::run(&mut again, LIMIT)?;
-        return Ok(true);
+        return shell::again_in_release("bench", args);
     }
     let mut lines = Vec::new();
     for case in chosen {
