@@ -270,6 +270,7 @@ impl Node {
             ambient: ambient.clone(),
             publisher,
             status,
+            shown: 0,
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 

@@ -18,7 +18,7 @@ use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
 use crate::lane::{
     Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
 };
-use crate::limits::CELLS_DELAY_MS;
+use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS};
 use crate::record::Record;
 use crate::region::Region;
 use crate::time::{MonoMs, Now, WallMs};
@@ -121,7 +121,7 @@ impl Edge {
                 .map(|_| CellsUp::new(rig.clone(), CELLS_DELAY_MS))
                 .collect(),
             page: Region::new(RegionId(journal_id.0)),
-            page_lane: CellsUp::new(rig.clone(), 0),
+            page_lane: CellsUp::new(rig.clone(), PAGE_DELAY_MS),
             beacons: 0,
             was_offline: false,
             missed_since: BTreeMap::new(),
