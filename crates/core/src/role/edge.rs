@@ -272,7 +272,10 @@ impl Edge {
 
     /// Each peer with the steady moment since which it is out of reach.
     fn links(&self) -> impl Iterator<Item = (&'static str, usize, Option<MonoMs>)> {
-        let ledger = self.records.iter().map(|lane| ("ledger", 0, lane.down_since()));
+        let ledger = self
+            .records
+            .iter()
+            .map(|lane| ("ledger", 0, lane.down_since()));
         let regions = self.regions.iter().enumerate();
         ledger.chain(regions.map(|(index, lane)| ("region", index, lane.down_since())))
     }
@@ -377,7 +380,10 @@ impl Edge {
     }
 
     fn note_offline(&mut self, now: Now) {
-        let down: Vec<_> = self.links().filter(|(_, _, since)| since.is_some()).collect();
+        let down: Vec<_> = self
+            .links()
+            .filter(|(_, _, since)| since.is_some())
+            .collect();
         self.missed_since
             .retain(|peer, _| down.iter().any(|(kind, index, _)| (*kind, *index) == *peer));
         for (kind, index, _) in down {
