@@ -2,11 +2,11 @@
 // huge order does not flatten the day: a bar beyond it is broken visibly and carries its true value.
 
 import { h } from "./dom.js";
-import { count, exponentOf, hm, money, moneyShort, moneyTick } from "./fmt.js";
+import { exponentOf, hm, money, moneyShort, moneyTick, plural } from "./fmt.js";
 
 const MINUTE = 60_000;
 const BIN_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 240];
-const BAR_PX_MIN = 3.5;
+const BAR_PX_MIN = 2.9;
 const OUTSIDE_MS = 3_600_000; // a minute further than this outside the window is a wrong clock: table only
 const QUANTILE = 0.9;
 const BREAK_ABOVE = 2;
@@ -15,14 +15,16 @@ const BROKEN_SHARE_MIN = 0.25; // room that a side with a broken bar gets at lea
 /** Minute rows of one currency, gathered into as many bars as the width can show. Integer sums only. */
 export function gather(minutes, currency, popup, width) {
   const rows = [];
+  let mixed = false;
   for (const m of minutes) {
+    if ((m.money || []).length > 1) mixed = true;
     const c = (m.money || []).find((x) => x.currency === currency);
     rows.push({ at: m.start_ms, gross: c ? c.gross : 0, refund: c ? c.refund : 0, net: c ? c.net : 0, sales: m.conversions || 0 });
   }
   rows.sort((a, b) => a.at - b.at);
   const [opens, closes] = [(popup && popup.starts_ms) ?? -Infinity, (popup && popup.ends_ms) ?? Infinity];
   const inside = rows.filter((r) => r.at >= opens - OUTSIDE_MS && r.at <= closes + OUTSIDE_MS);
-  if (!inside.length) return { rows, bins: [], per: 1, outside: rows.length };
+  if (!inside.length) return { rows, bins: [], per: 1, mixed, outside: rows.length };
   let from = inside[0].at;
   const to = Math.max(inside[inside.length - 1].at, from + 19 * MINUTE);
   const room = Math.max(1, Math.floor(width / BAR_PX_MIN));
@@ -36,7 +38,7 @@ export function gather(minutes, currency, popup, width) {
     b.net += r.net;
     b.sales += r.sales;
   }
-  return { rows, bins, per, outside: rows.length - inside.length };
+  return { rows, bins, per, mixed, outside: rows.length - inside.length };
 }
 
 function niceStep(rough, unit) {
@@ -155,9 +157,10 @@ function spaced(labels, x, slot, currency, left, width) {
 }
 
 /** "19:04 – £1,204.00 gross, £40.00 refunds, £1,164.00 net, 31 sales" */
-export function readout(b, per, currency) {
+export function readout(b, g, currency) {
+  const { per, mixed } = g;
   const time = per === 1 ? hm(b.at) : `${hm(b.at)}–${hm(b.at + per * MINUTE)}`;
-  return { time, text: `${money(b.gross, currency)} gross, ${money(b.refund, currency)} refunds, ${money(b.net, currency)} net, ${count(b.sales)} sales` };
+  return { time, text: `${money(b.gross, currency)} gross, ${money(b.refund, currency)} refunds, ${money(b.net, currency)} net, ${plural(b.sales, "sale", "sales")}${mixed ? " in all currencies" : ""}` };
 }
 
 const clamp = (v, lo, hi) => Math.max(lo, Math.min(hi, v));

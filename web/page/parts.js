@@ -14,7 +14,7 @@ const fact = (label, ...value) => h("div", { class: "fact" }, h("dt", null, labe
 const sum = (list, field) => (list || []).reduce((n, c) => n + (c[field] || 0), 0);
 
 function bigMoney(minor, currency, testid) {
-  const parts = f.moneyParts(minor, currency).map((p) => h("span", { class: p.type === "currency" ? "sym" : p.type === "fraction" || p.type === "decimal" ? "frac" : null }, p.value));
+  const parts = f.moneyParts(minor, currency).map((p) => h("span", { class: p.type === "currency" ? "sym" : p.type === "fraction" || p.type === "decimal" ? "frac" : null }, p.type === "minusSign" ? "\u2212" : p.value));
   const wide = f.decimal(minor, 0).length;
   return h("p", { class: wide > 10 ? "big long" : "big", "data-testid": testid, "data-minor": minor }, parts);
 }
@@ -71,7 +71,7 @@ export function checkout(now, stamp) {
   const hang = has(c.in_flight_bound_ms) && has(c.p95_ms) && c.in_flight_bound_ms > c.p95_ms;
   return part("checkout", "Checkout", stamp,
     h("div", { class: "pair" },
-      h("div", null, h("p", { class: "code" }, "P50"), h("p", { class: "mid", "data-testid": "p50", "data-value": has(c.p50_ms) ? c.p50_ms : "" }, has(c.p50_ms) ? f.length(c.p50_ms) : "no data")),
+      h("div", null, h("p", { class: "code" }, "P50"), h("p", { class: "mid", "data-testid": "p50", "data-value": has(c.p50_ms) ? c.p50_ms : "" }, has(c.p50_ms) ? f.length(c.p50_ms) : c.n ? "too few" : "no data")),
       h("div", null, h("p", { class: "code" }, "P95"), h("p", { class: "mid", "data-testid": "p95", "data-value": has(c.p95_ms) ? c.p95_ms : "" }, has(c.p95_ms) ? f.length(c.p95_ms) : c.n ? "too few" : "no data"))),
     h("p", { class: "quiet" }, c.n
       ? `n ${f.count(c.n)}, ${span}` + (c.band_ms ? `, P95 between ${f.length(c.band_ms[0])} and ${f.length(c.band_ms[1])}` : has(c.max_ms) ? `, slowest ${f.length(c.max_ms)}` : "")

@@ -1,147 +1,120 @@
-//! Work per CPU-second of this process (user and system): wall time on a shared machine measures
-//! the neighbours.
+//! Speed beside a peer in the same run: work per second, CPU per unit of work, and the bars of the
+//! specification.
 //!
-//! A case is a name, the unit of its work and a function that does one round of it. Each case runs
-//! until it has used a second of CPU. A figure is recorded, never judged: machines differ.
+//! A case is a name and a function that answers rows. Ours and the peer take turns, round by round,
+//! and the middle round of each counts: on a shared machine only what ran in the same minutes
+//! compares. CPU is user and system time of the process that does the work. Nothing is fetched; a
+//! peer that is not installed is named as absent.
 
-use std::hint::black_box;
-use std::time::Duration;
+mod books;
+mod door;
+mod fold;
+mod footprint;
+mod ingest;
+mod journal;
+mod line;
+mod load;
+mod meter;
+mod peers;
+mod recovery;
+mod scratch;
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use popwatch_core::event::{Event, Line, Minor, PaymentCaptured};
-use popwatch_core::id::{
-    CreatorId, EventId, OrderId, PaymentId, PaymentMethod, PopupId, Sku, Source,
-};
-use popwatch_core::money::Currency;
-use popwatch_core::record::{self, Content, Flags, Record, Stamp};
+use serde_json::{Value, json};
 
 use crate::shell;
-use crate::table::{self, Row};
+use line::Line;
 
 /// One thing to measure.
 struct Case {
     /// Its name on the command line.
     name: &'static str,
-    /// What is counted.
-    unit: &'static str,
-    /// Does one round and answers how many units it did.
-    round: fn() -> Result<u32>,
+    /// Measures it.
+    lines: fn() -> Result<Vec<Line>>,
 }
 
 /// All cases, in the order they run.
-const CASES: &[Case] = &[Case {
-    name: "payload",
-    unit: "sales of three lines encoded and decoded per CPU-s",
-    round: payload,
-}];
+const CASES: &[Case] = &[
+    Case {
+        name: "journal",
+        lines: journal::lines,
+    },
+    Case {
+        name: "door",
+        lines: door::lines,
+    },
+    Case {
+        name: "fold",
+        lines: fold::lines,
+    },
+    Case {
+        name: "merge",
+        lines: fold::merge_lines,
+    },
+    Case {
+        name: "books",
+        lines: books::lines,
+    },
+    Case {
+        name: "recovery",
+        lines: recovery::lines,
+    },
+    Case {
+        name: "ingest",
+        lines: ingest::lines,
+    },
+    Case {
+        name: "footprint",
+        lines: footprint::lines,
+    },
+];
 
-/// CPU time one case gets, in the hundredths of a second that `/proc` counts.
-const TICKS: u32 = 100;
-
-/// How long building and running the benches may take.
-const LIMIT: Duration = Duration::from_secs(3_600);
-
-/// Runs the named cases or all, in a release build.
+/// Runs the named cases or all, in a release build. A bar that is missed is shown, and is no
+/// failure: machines differ.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
-    let chosen = table::choose(CASES, |case| case.name, args)?;
+    let (chosen, json) = options(args)?;
     if cfg!(debug_assertions) {
-        let mut again = shell::cargo(&["run", "--release", "-q", "-p", "popwatch-xtask", "--"]);
-        again.arg("bench").args(args);
-        shell::run(&mut again, LIMIT)?;
-        return Ok(true);
+        return shell::again_in_release("bench", args);
     }
-    let mut rows = Vec::new();
+    let mut lines = Vec::new();
     for case in chosen {
         shell::say(&format!("== bench {}", case.name));
-        rows.push(measure(case)?);
+        lines.extend((case.lines)()?);
     }
-    Ok(table::print(&rows))
-}
-
-fn measure(case: &Case) -> Result<Row> {
-    let start = cpu_ticks()?;
-    let (mut units, mut spent) = (0_u32, 0);
-    while spent < TICKS {
-        units = units.saturating_add((case.round)()?);
-        spent = cpu_ticks()? - start;
+    for line in line::table(&lines) {
+        shell::say(&line);
     }
-    let per_second = f64::from(units) * 100.0 / f64::from(spent);
-    Ok(Row::rate(case.name, per_second, case.unit))
-}
-
-/// A sale to the journal's bytes and back.
-fn payload() -> Result<u32> {
-    let sale = sale().context("the sample sale has valid identities")?;
-    let rounds = 1_000;
-    for _ in 0..rounds {
-        let bytes = record::encode(black_box(&sale));
-        black_box(record::decode(&bytes)?);
+    let rows = Value::Array(lines.iter().map(Line::json).collect());
+    match json {
+        Some(path) => {
+            let text = format!("{:#}\n", json!({ "rows": rows }));
+            std::fs::write(&path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        None => shell::say(&rows.to_string()),
     }
-    Ok(rounds)
+    Ok(true)
 }
 
-fn sale() -> Option<Record> {
-    let line = |sku: &str, amount| {
-        Some(Line {
-            sku: Sku::new(sku).ok()?,
-            qty: 6,
-            amount,
-            creator: CreatorId::new("c3").ok(),
-        })
-    };
-    let captured = PaymentCaptured {
-        payment: PaymentId::new("536365/sale").ok()?,
-        order: OrderId::new("536365").ok()?,
-        amount: Minor(5_574),
-        currency: Currency::new("GBP")?,
-        method: PaymentMethod::new("card").ok()?,
-        provider: None,
-        provider_ref: None,
-        offline: None,
-        tip: None,
-        tax: None,
-        fee: None,
-        latency_ms: None,
-        checkout: None,
-        creator: None,
-        token: None,
-        lines: Some(vec![
-            line("85123A", 1_530)?,
-            line("71053", 2_034)?,
-            line("84406B", 2_010)?,
-        ]),
-    };
-    Some(Record {
-        event: Event::PaymentCaptured(captured),
-        popup: PopupId::new("market-day").ok(),
-        source: Source::new("till").ok()?,
-        id: EventId::new("2011-12-05/536365/sale").ok()?,
-        stamp: Stamp {
-            mono_ns: 3_600_000_000_000,
-            wall_ms: 1_323_075_600_000,
-            time_ms: Some(1_323_075_599_000),
-            age_ms: None,
-        },
-        content: Content([7; 8]),
-        policy_version: 1,
-        flags: Flags::default(),
-        totals: Vec::new(),
-        origin: None,
-    })
-}
-
-/// User and system time of this process so far, in hundredths of a second.
-fn cpu_ticks() -> Result<u32> {
-    let stat = std::fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
-    ticks(&stat).context("/proc/self/stat has another form than expected")
-}
-
-/// Fields 14 and 15, counted after the program's name, which may itself hold spaces.
-fn ticks(stat: &str) -> Option<u32> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let user: u32 = fields.next()?.parse().ok()?;
-    let system: u32 = fields.next()?.parse().ok()?;
-    Some(user + system)
+/// `--case NAME…` and `--json FILE`; bare names are cases too.
+fn options(args: &[String]) -> Result<(Vec<&'static Case>, Option<PathBuf>)> {
+    let (mut names, mut json) = (Vec::new(), None);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--case" => {}
+            "--json" => {
+                let file = rest.next();
+                let file = file.ok_or_else(|| shell::usage("--json needs a file"))?;
+                json = Some(PathBuf::from(file));
+            }
+            name => names.push(name.to_owned()),
+        }
+    }
+    let chosen = crate::table::choose(CASES, |case| case.name, &names)?;
+    Ok((chosen, json))
 }
 
 #[cfg(test)]
@@ -149,16 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cpu_time_is_read_past_a_name_with_spaces_and_brackets() {
-        let stat = "71 (a (b) c) S 1 2 3 4 5 6 7 8 9 10 31 11 0 0 20";
-        assert_eq!(ticks(stat), Some(42));
-        assert_eq!(ticks("71 (short) S 1"), None);
-    }
-
-    #[test]
-    fn the_sample_sale_survives_the_way_there_and_back() {
-        let sale = sale().unwrap();
-        let back = record::decode(&record::encode(&sale)).unwrap();
-        assert_eq!(back, sale);
+    fn cases_and_the_file_are_read_from_the_command_line() {
+        let args = ["--case", "door", "fold", "--json", "out.json"].map(String::from);
+        let (chosen, json) = options(&args).unwrap();
+        let names: Vec<_> = chosen.iter().map(|case| case.name).collect();
+        assert_eq!(names, ["door", "fold"]);
+        assert_eq!(json, Some(PathBuf::from("out.json")));
+        assert!(options(&[String::from("nothing")]).is_err());
+        assert_eq!(options(&[]).unwrap().0.len(), CASES.len());
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod codegen;
 mod prove;
+mod sample;
 mod setup;
 mod shell;
 mod table;
@@ -17,10 +18,10 @@ cargo xtask check [--fast] [--only STAGE] [--seeds N] [--no-skip]
     everything CI checks, in CI's order; installs what is missing when it may
 cargo xtask codegen [--check]
     writes spec/ from the code, or says which files differ
-cargo xtask prove [NAME]
+cargo xtask prove [--only NAME…] [--quick] [--json FILE]
     runs the long proofs and prints a table and JSON
-cargo xtask bench [NAME]
-    measures work per CPU-second and prints a table and JSON
+cargo xtask bench [--case NAME…] [--json FILE]
+    measures beside its peers and prints a table and JSON
 ";
 
 fn main() -> ExitCode {

@@ -1,9 +1,14 @@
 //! The long proofs: what must hold beyond what a check has time for.
 //!
-//! A proof is a name and a function that answers rows; it fails when a row does not hold.
+//! A proof is a name and a function that answers rows; it fails when a row does not hold. All run in
+//! a release build.
+
+mod deliveries;
+mod journal;
+mod others;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -14,31 +19,90 @@ use crate::table::{self, Row};
 struct Proof {
     /// Its name on the command line.
     name: &'static str,
-    /// Runs it; `Err` when it could not be run at all.
-    rows: fn() -> Result<Vec<Row>>,
+    /// Runs it, a small part of it when told to be quick; `Err` when it could not be run at all.
+    rows: fn(bool) -> Result<Vec<Row>>,
 }
 
 /// All proofs, in the order they run.
 const PROOFS: &[Proof] = &[
     Proof {
         name: "generated",
-        rows: generated,
+        rows: |_| generated(),
     },
     Proof {
         name: "shape",
-        rows: shape,
+        rows: |_| shape(),
+    },
+    Proof {
+        name: "flips",
+        rows: journal::flips,
+    },
+    Proof {
+        name: "crashes",
+        rows: journal::crashes,
+    },
+    Proof {
+        name: "deliveries",
+        rows: deliveries::rows,
+    },
+    Proof {
+        name: "seeds",
+        rows: others::seeds,
+    },
+    Proof {
+        name: "kills",
+        rows: others::kills,
     },
 ];
 
-/// Runs the named proof or all; answers whether every row holds.
+/// What the command line asks for.
+struct Options {
+    chosen: Vec<&'static Proof>,
+    quick: bool,
+    json: Option<PathBuf>,
+}
+
+/// Runs the named proofs or all; answers whether every row holds.
 pub(crate) fn run(args: &[String]) -> Result<bool> {
-    let chosen = table::choose(PROOFS, |proof| proof.name, args)?;
-    let mut rows = Vec::new();
-    for proof in chosen {
-        shell::say(&format!("== prove {}", proof.name));
-        rows.extend((proof.rows)()?);
+    let options = options(args)?;
+    if cfg!(debug_assertions) {
+        return shell::again_in_release("prove", args);
     }
-    Ok(table::print(&rows))
+    let mut rows = Vec::new();
+    for proof in options.chosen {
+        shell::say(&format!("== prove {}", proof.name));
+        rows.extend((proof.rows)(options.quick)?);
+    }
+    let holds = table::print(&rows);
+    if let Some(path) = options.json {
+        fs::write(&path, format!("{:#}\n", table::json(&rows)))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(holds)
+}
+
+/// `--only NAME…`, `--quick` and `--json FILE`; bare names are proofs too.
+fn options(args: &[String]) -> Result<Options> {
+    let (mut names, mut quick, mut json) = (Vec::new(), false, None);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--only" => {}
+            "--quick" => quick = true,
+            "--json" => {
+                let file = rest.next();
+                let file = file.ok_or_else(|| shell::usage("--json needs a file"))?;
+                json = Some(PathBuf::from(file));
+            }
+            name => names.push(name.to_owned()),
+        }
+    }
+    let chosen = table::choose(PROOFS, |proof| proof.name, &names)?;
+    Ok(Options {
+        chosen,
+        quick,
+        json,
+    })
 }
 
 /// Writing the generated files twice gives the same bytes.

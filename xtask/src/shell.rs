@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+/// What long work may take.
+pub(crate) const HOURS: Duration = Duration::from_secs(4 * 3_600);
+
 /// A wrong command line; the caller prints the usage and exits with 2.
 #[derive(Debug)]
 pub(crate) struct Usage(String);
@@ -72,6 +75,16 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = command(&program);
     command.args(args);
     command
+}
+
+/// Builds the product and this program for release, and runs a command of this program there.
+pub(crate) fn again_in_release(name: &str, args: &[String]) -> Result<bool> {
+    let build = ["build", "--release", "-q", "-p", "popwatch", "-p"];
+    run(cargo(&build).arg("popwatch-xtask"), HOURS)?;
+    let program = root().join("target/release/popwatch-xtask");
+    let mut again = command(&program.to_string_lossy());
+    run(again.arg(name).args(args), HOURS)?;
+    Ok(true)
 }
 
 /// Runs a command to its end; anything but success is a fault that shows the command.

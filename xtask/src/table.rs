@@ -46,15 +46,12 @@ impl Row {
         }
     }
 
-    /// A speed that is recorded and not judged.
-    pub(crate) fn rate(what: &str, number: f64, unit: &'static str) -> Self {
+    /// A number that is recorded and not judged.
+    pub(crate) fn note(what: &str, found: usize) -> Self {
         Self {
-            what: what.to_owned(),
-            measured: format!("{number:.0} {unit}"),
-            number,
-            unit,
             must: String::new(),
             holds: true,
+            ..Self::count(what, found, found)
         }
     }
 }
@@ -81,17 +78,20 @@ pub(crate) fn print(rows: &[Row]) -> bool {
     for line in lines(rows) {
         shell::say(&line);
     }
-    let rows_json: Vec<Value> = rows
-        .iter()
+    shell::say(&json(rows).to_string());
+    rows.iter().all(|row| row.holds)
+}
+
+/// The rows for machines.
+pub(crate) fn json(rows: &[Row]) -> Value {
+    rows.iter()
         .map(|row| {
             json!({
                 "what": row.what, "number": row.number, "unit": row.unit,
                 "must": row.must, "holds": row.holds,
             })
         })
-        .collect();
-    shell::say(&Value::Array(rows_json).to_string());
-    rows.iter().all(|row| row.holds)
+        .collect()
 }
 
 fn lines(rows: &[Row]) -> Vec<String> {

@@ -160,6 +160,8 @@ pub const RETRY_MS_MIN: u64 = 500;
 pub const RETRY_MS_MAX: u64 = 30_000;
 /// Between a change and the cells batch that carries it, ms.
 pub const CELLS_DELAY_MS: u64 = 100;
+/// Between a change and its rig's own page, ms: a page is fed once for a burst, not once a commit.
+pub const PAGE_DELAY_MS: u64 = 20;
 /// Between two beacons when nothing else is sent, ms.
 pub const BEACON_MS: u64 = 5_000;
 /// Currencies a beacon names, largest first.

@@ -12,6 +12,7 @@ use popwatch_core::event::system::Acked;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
+use popwatch_core::limits::PAGE_DELAY_MS;
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output};
 use popwatch_core::time::{MonoMs, Now};
@@ -24,8 +25,9 @@ use crate::live::{Live, Publisher};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::store_thread::{JournalHandle, News};
 
-/// A change shows on the rig's own page this long after it was folded at the latest, ms.
-const EDGE_PUBLISH_MS: u64 = 50;
+/// A change shows on the rig's own page this long after the page got it at the latest, ms: within
+/// 50 ms of its fold in all.
+const EDGE_PUBLISH_MS: u64 = 50 - PAGE_DELAY_MS;
 /// The same at a region, ms.
 const REGION_PUBLISH_MS: u64 = 100;
 /// Ages and silences are looked at this often while nothing changes, ms.
@@ -87,6 +89,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) publisher: Publisher,
     /// Where the status goes.
     pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
+    /// Cells its page had taken when it was last looked at.
+    pub(crate) shown: u64,
 }
 
 impl EdgeDriver {
@@ -106,6 +110,8 @@ impl EdgeDriver {
                     self.send(output);
                 }
             }
+            let shown = self.edge.page().counters().cells_taken;
+            pace.dirty |= std::mem::replace(&mut self.shown, shown) != shown;
             if now.mono >= pace.due_at() {
                 self.publish(now);
                 pace.done(now.mono);

@@ -270,6 +270,7 @@ impl Node {
             ambient: ambient.clone(),
             publisher,
             status,
+            shown: 0,
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
@@ -486,10 +487,21 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> st
         if let Err(sentence) = seqs_dense(info.last_seq.0, present, &gaps)
             && !info.void
         {
-            tracing::error!(law = "L2", epoch = info.epoch.0, sentence, "the journal breaks a law");
+            tracing::error!(
+                law = "L2",
+                epoch = info.epoch.0,
+                sentence,
+                "the journal breaks a law"
+            );
         }
         let last = info.last_seq;
-        edge.handle(Input::Ended { epoch: info.epoch, last }, now);
+        edge.handle(
+            Input::Ended {
+                epoch: info.epoch,
+                last,
+            },
+            now,
+        );
     }
     Ok(())
 }

@@ -12,7 +12,13 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 5] = ["accepted", "duplicate", "conflict", "too_large", "popups_full"];
+const VERDICTS: [&str; 5] = [
+    "accepted",
+    "duplicate",
+    "conflict",
+    "too_large",
+    "popups_full",
+];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]

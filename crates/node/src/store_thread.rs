@@ -29,6 +29,8 @@ use crate::ambient::Ambient;
 const WAITING_REQUESTS_MAX: usize = ADMISSION_QUEUE_EVENTS_MAX / 16;
 /// How often the thread looks whether a seal is due while nothing else happens.
 const SEAL_CHECK: Duration = Duration::from_secs(5);
+/// How long a commit waits for those that shared the last one, ns: less than a sync takes.
+const GATHER_NS: u64 = 150_000;
 /// Seconds between two seals while records come in.
 const SEAL_EVERY_MS: u64 = 60_000;
 
@@ -156,6 +158,7 @@ pub(crate) fn spawn_journal(
                 news,
                 sealed_ms: 0,
                 can_store: true,
+                crowd: 1,
             };
             thread.run(&queue);
         })?;
@@ -168,6 +171,8 @@ struct JournalThread {
     news: mpsc::Sender<News>,
     sealed_ms: u64,
     can_store: bool,
+    /// Requests that shared the last commit.
+    crowd: usize,
 }
 
 type Waiting = (usize, oneshot::Sender<Result<Vec<Fate>, Refusal>>);
@@ -210,16 +215,24 @@ impl JournalThread {
     ) {
         let mut waiting: Vec<Waiting> = vec![(first.len(), answer)];
         let mut drafts = first;
+        let until = self.ambient.mono_ns() + GATHER_NS;
         while drafts.len() + REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX {
-            match queue.try_recv() {
-                Ok(Order::Append(more, answer)) => {
+            let order = queue.try_recv().ok().or_else(|| {
+                // Those answered together a moment ago report again together.
+                let left = until.saturating_sub(self.ambient.mono_ns());
+                let crowded = left > 0 && waiting.len() < self.crowd;
+                crowded.then(|| queue.recv_timeout(Duration::from_nanos(left)).ok())?
+            });
+            match order {
+                Some(Order::Append(more, answer)) => {
                     waiting.push((more.len(), answer));
                     drafts.extend(more);
                 }
-                Ok(other) => pending.push_back(other),
-                Err(_) => break,
+                Some(other) => pending.push_back(other),
+                None => break,
             }
         }
+        self.crowd = waiting.len();
         match self.journal.append(drafts, self.ambient.stamp()) {
             Ok(commit) => {
                 self.storing(true);

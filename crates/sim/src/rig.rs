@@ -474,7 +474,7 @@ impl Live {
                 Ok((safe, Answered::duplicate(id, Some(at.epoch.0), at.seq.0)))
             }
             Verdict::Conflict { .. } => Ok(refused(id, Code::EventConflict)),
-            Verdict::TooLarge => Ok(refused(id, Code::EventTooLarge)),
+            Verdict::TooLarge | Verdict::PopupsFull => Ok(refused(id, Code::EventTooLarge)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The currencies of ISO 4217 (list one, 2025) that have minor units, with their exponents.
 
+use core::cmp::Ordering;
+
 /// Codes with two decimal digits.
 const TWO: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD \
 BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD \
@@ -18,8 +20,25 @@ const FOUR: &str = "CLF UYW";
 pub(super) fn exponent(code: [u8; 3]) -> Option<u32> {
     [(2, TWO), (0, NONE), (3, THREE), (4, FOUR)]
         .into_iter()
-        .find(|(_, codes)| codes.as_bytes().chunks(4).any(|entry| entry[..3] == code))
+        .find(|(_, codes)| stands(codes.as_bytes(), code))
         .map(|(exponent, _)| exponent)
+}
+
+/// Whether a code stands in a list: the lists ascend, so halving finds it.
+fn stands(codes: &[u8], code: [u8; 3]) -> bool {
+    let (mut from, mut to) = (0, codes.len().div_ceil(4));
+    while from < to {
+        let middle = from.midpoint(to);
+        let Some(entry) = codes.get(middle * 4..middle * 4 + 3) else {
+            return false;
+        };
+        match entry.cmp(&code[..]) {
+            Ordering::Equal => return true,
+            Ordering::Less => from = middle + 1,
+            Ordering::Greater => to = middle,
+        }
+    }
+    false
 }
 
 #[cfg(test)]
@@ -32,6 +51,12 @@ mod tests {
             let list: std::vec::Vec<_> = codes.split(' ').collect();
             assert!(list.iter().all(|code| code.len() == 3), "{codes}");
             assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{codes}");
+            for code in list {
+                assert!(
+                    exponent(code.as_bytes().try_into().unwrap()).is_some(),
+                    "{code}"
+                );
+            }
         }
         assert_eq!(exponent(*b"GBP"), Some(2));
         assert_eq!(exponent(*b"JPY"), Some(0));

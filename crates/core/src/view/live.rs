@@ -11,7 +11,7 @@ use alloc::string::String;
 
 use super::durations::Durations;
 use super::sums::{
-    BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, Shift, StockSums, touch,
+    BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, Shift, StockSums, touch, touch_named,
 };
 use super::tokens::Tokens;
 use crate::cell::{Cell, HistKind, MoneyRow, SkuRow};
@@ -28,11 +28,11 @@ pub struct Names {
 }
 
 impl Names {
-    fn sku(&mut self, name: &str) -> String {
+    fn sku<'a>(&mut self, name: &'a str) -> &'a str {
         admitted(&mut self.skus, name, limits::REGION_SKUS_MAX)
     }
 
-    fn creator(&mut self, name: &str) -> String {
+    fn creator<'a>(&mut self, name: &'a str) -> &'a str {
         admitted(&mut self.creators, name, limits::REGION_CREATORS_MAX)
     }
 
@@ -65,15 +65,16 @@ impl Names {
     }
 }
 
-fn admitted(names: &mut BTreeSet<String>, name: &str, max: usize) -> String {
+/// The name, or that of the row `other`.
+fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
     if name.is_empty() || names.contains(name) {
-        return String::from(name);
+        return name;
     }
     if names.len() >= max {
-        return String::new();
+        return "";
     }
     names.insert(String::from(name));
-    String::from(name)
+    name
 }
 
 /// One minute of one popup.
@@ -243,7 +244,7 @@ impl Live {
             moved_out: row.moved_out.into(),
             evidence: i128::from(stocked),
         };
-        touch(&mut self.shelves, name.clone(), |shelf| {
+        touch_named(&mut self.shelves, name, |shelf| {
             shelf.total.shift(by, &sums);
             touch(&mut shelf.minutes, cell.minute, |held| {
                 *held += by.of(sums.expected());
@@ -269,7 +270,7 @@ impl Live {
             units: sums.sold - sums.returned,
             ..BoardSums::default()
         };
-        shift_board(&mut self.products, &name, None, by, cell.minute, &sold);
+        shift_board(&mut self.products, name, None, by, cell.minute, &sold);
         for money in &row.money {
             let Some(currency) = self.names.currency(&money.currency) else {
                 continue;
@@ -280,7 +281,7 @@ impl Live {
                 ..BoardSums::default()
             };
             let key = Some(currency);
-            shift_board(&mut self.products, &name, key, by, cell.minute, &ranked);
+            shift_board(&mut self.products, name, key, by, cell.minute, &ranked);
         }
     }
 
@@ -297,7 +298,7 @@ impl Live {
                 orders: row.orders.into(),
             };
             let key = Some(currency);
-            shift_board(&mut self.creators, &name, key, by, cell.minute, &ranked);
+            shift_board(&mut self.creators, name, key, by, cell.minute, &ranked);
         }
     }
 
@@ -344,7 +345,7 @@ fn shift_board(
     if *sums == BoardSums::default() {
         return;
     }
-    touch(board, String::from(id), |rows| {
+    touch_named(board, id, |rows| {
         touch(rows, currency, |row| row.shift(by, minute, sums));
     });
 }

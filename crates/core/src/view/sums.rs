@@ -5,6 +5,7 @@
 #![deny(clippy::float_arithmetic)]
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 
 /// Whether a contribution comes or goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +154,26 @@ impl StockSums {
     #[must_use]
     pub fn expected(&self) -> i128 {
         self.received + self.moved_in - self.moved_out + self.adjusted - self.sold + self.returned
+    }
+}
+
+/// As [`touch`] for a name: a row that is there needs no name of its own.
+pub(crate) fn touch_named<V: Default + PartialEq>(
+    map: &mut BTreeMap<String, V>,
+    name: &str,
+    change: impl FnOnce(&mut V),
+) {
+    if let Some(held) = map.get_mut(name) {
+        change(held);
+        if *held == V::default() {
+            map.remove(name);
+        }
+        return;
+    }
+    let mut value = V::default();
+    change(&mut value);
+    if value != V::default() {
+        map.insert(String::from(name), value);
     }
 }
 

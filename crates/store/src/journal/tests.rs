@@ -236,9 +236,14 @@ fn a_rig_opens_a_bounded_number_of_popups() {
     };
     let drafts = (0..room + 2).map(open_one).collect();
     let verdicts = journal.append(drafts, stamp()).unwrap().verdicts;
-    let full: Vec<bool> = verdicts.iter().map(|one| *one == Verdict::PopupsFull).collect();
+    let full: Vec<bool> = verdicts
+        .iter()
+        .map(|one| *one == Verdict::PopupsFull)
+        .collect();
     assert_eq!(full, [vec![false; room], vec![true; 2]].concat());
-    let again = journal.append(vec![open_one(room), open_one(0)], stamp()).unwrap();
+    let again = journal
+        .append(vec![open_one(room), open_one(0)], stamp())
+        .unwrap();
     assert_eq!(again.verdicts[0], Verdict::PopupsFull);
     assert!(matches!(again.verdicts[1], Verdict::Duplicate(_)));
 }
