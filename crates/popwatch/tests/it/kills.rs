@@ -146,7 +146,7 @@ fn survives(kills: u64, seed: u64) {
         stop.store(true, Ordering::Relaxed);
         selling.join().unwrap();
     });
-    site.drained(POPUP);
+    site.drained(POPUP, checkout.amounts.len());
     let acked = &checkout.acked.0;
     assert_eq!(acked.len(), checkout.amounts.len());
     eprintln!(

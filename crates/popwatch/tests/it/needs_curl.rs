@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{BINARY, Folder, Process, free_port, get, until};
+use crate::support::{BINARY, Folder, Process, free_port, try_get, until};
 
 const README: &str = include_str!("../../../../README.md");
 const DAY: &str = concat!(
@@ -121,7 +121,6 @@ fn the_readme_runs_as_it_is_written() {
     let printed = stand.run(&format!("{demo} --speed 0 --exit --ports any"));
     assert!(printed.contains("GBP 57,751.32"), "{printed}");
     stand.take("cargo xtask check");
-    stand.take("cargo build --release");
     sells(&mut stand);
     roles_apart(&mut stand);
     assert_eq!(
@@ -165,10 +164,12 @@ fn sells(stand: &mut Stand) {
         .replace("--speed 60", "--speed 0");
     assert!(stand.run(&replay).contains("GBP 88,741.96 in 127 sales"));
     until("all is at the ledger", || {
-        let status = get(stand.port(0), "/v1/status");
-        (status["unsent"]["records"] == 0).then_some(())
+        let path = "/v1/popups/market-day/reconciliation";
+        let found = try_get(stand.port(2), path)?;
+        (found["totals"]["EUR"]["sales"] == 2).then_some(())
     });
-    let reconcile = stand.take("popwatch reconcile");
+    let mut reconcile = stand.take("popwatch reconcile");
+    reconcile += &format!(" --ledger http://{}", stand.port(2));
     let books = stand.run(&reconcile);
     assert!(books.contains("EUR 9.00 (2 sales)"), "{books}");
     assert_eq!(all.stop(), Some(0));

@@ -46,7 +46,7 @@ fn promtool_has_nothing_to_say() {
         )
         .unwrap(),
     );
-    site.drained("stall");
+    site.drained("stall", 1);
     let edge = clean(&site.edge);
     assert!(
         edge.contains("verdict=\"accepted\",class=\"money\"} 1"),

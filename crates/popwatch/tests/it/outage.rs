@@ -20,7 +20,7 @@ fn a_region_that_forgot_everything_refills_to_the_same_bytes() {
     let mut region = site.start_region();
     let (_ledger, _edge) = (site.start_ledger(), site.start_edge());
     sell(&site.edge, &sales(0, 40));
-    site.drained(POPUP);
+    site.drained(POPUP, 40);
     let before = cells(&site.region, POPUP).unwrap();
     let gross = |view: serde_json::Value| view["rows"]["now"]["currencies"][0]["gross"].clone();
     let shown = (0..40).map(|n| 100 + n).sum::<i64>();
@@ -46,7 +46,7 @@ fn a_till_sells_on_while_the_ledger_is_down_and_catches_up() {
     let mut ledger = site.start_ledger();
     let _edge = site.start_edge();
     sell(&site.edge, &sales(0, 3));
-    site.drained(POPUP);
+    site.drained(POPUP, 3);
     assert_eq!(site.status()["states"], json!(["ok"]));
 
     ledger.kill();
@@ -74,7 +74,7 @@ fn a_till_sells_on_while_the_ledger_is_down_and_catches_up() {
     });
 
     let _ledger = site.start_ledger();
-    site.drained(POPUP);
+    site.drained(POPUP, 23);
     until("the rig is well", || {
         (site.status()["states"] == json!(["ok"])).then_some(())
     });

@@ -398,15 +398,22 @@ impl Site {
         get(&self.edge, "/v1/status")
     }
 
-    /// Waits until ledger and region hold all that the edge holds.
+    /// Waits until ledger and region hold all that the edge holds, these many sales among it.
     #[track_caller]
-    pub(crate) fn drained(&self, popup: &str) {
+    pub(crate) fn drained(&self, popup: &str, sales: usize) {
+        let books = format!("/v1/popups/{popup}/reconciliation");
         until("all is at ledger and region", || {
             let status = self.status();
             let sent = status["unsent"]["records"] == 0
                 && status["replicated"]["seq"] == status["durable_seq"];
+            let booked = try_get(&self.ledger, &books)?["totals"]
+                .as_object()?
+                .values()
+                .filter_map(|sums| sums["sales"].as_u64())
+                .sum::<u64>();
             let here = cells(&self.edge, popup)?;
-            (sent && Some(here) == cells(&self.region, popup)).then_some(())
+            let all = sent && booked == sales as u64 && Some(here) == cells(&self.region, popup);
+            all.then_some(())
         });
     }
 
