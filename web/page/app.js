@@ -45,20 +45,24 @@ function head(popup, now, age, freshness) {
   const list = state.popups || [];
   return h("header", { key: "top", class: "top" }, h("div", { class: "wrap bar-top" },
     h("div", { class: "who" },
-      h("h1", null, h("bdi", null, state.popup ? f.clip(state.popup, 60) : "popwatch")),
+      h("h1", null, list.length > 1 ? picker(list) : h("bdi", null, state.popup ? f.clip(state.popup, 60) : "popwatch")),
       h("p", { class: "quiet" }, role === "edge" && rig ? [h("bdi", null, f.rigName(rig)), popup ? " · " : ""] : null, popup && popupClock(popup, now))),
-    list.length > 1 && h("label", { class: "pick" }, h("span", { class: "vh" }, "Popup"),
-      h("select", { value: state.popup || "", onchange: (e) => { location.hash = `popup=${encodeURIComponent(e.target.value)}`; } },
-        list.map((p) => h("option", { key: p.id, value: p.id }, f.clip(p.id, 40))))),
     pill(age, freshness),
     h("button", { type: "button", class: "theme", "aria-label": `Theme: ${ui.theme || "as the device"}`, title: "Light, dark or as the device", onclick: nextTheme }, ui.theme === "dark" ? "☾" : ui.theme === "light" ? "☀" : "◐")));
 }
 
+/** With several popups the name itself is the choice. */
+function picker(list) {
+  return h("select", { "aria-label": "Popup", value: state.popup || "", onchange: (e) => { location.hash = `popup=${encodeURIComponent(e.target.value)}`; } },
+    list.map((p) => h("option", { key: p.id, value: p.id }, f.clip(p.id, 40))));
+}
+
 /** "1:42 of 3:00 h". A replay runs in the past: then the watermark tells where in the day it is. */
 function popupClock(popup, now) {
+  if (popup.starts_ms == null || popup.ends_ms == null) return "no set hours";
   const whole = popup.ends_ms - popup.starts_ms;
   const within = (t) => t >= popup.starts_ms && t <= popup.ends_ms;
-  const mark = state.asof ? state.asof.watermark_ms : 0;
+  const mark = (state.asof && state.asof.watermark_ms) || 0;
   const at = within(now) ? now : within(mark) ? mark : now;
   if (at < popup.starts_ms) return `starts in ${f.span(popup.starts_ms - at)} h`;
   if (at > popup.ends_ms) return `closed at ${f.hmNear(popup.ends_ms, now)} after ${f.span(whole)} h`;
@@ -93,7 +97,7 @@ function setTheme(theme) {
 
 function main(popup, nowRow, now, age, stamp) {
   const body = (kids) => h("main", { key: "main", id: "main", class: "wrap", tabindex: -1 }, kids);
-  const problem = state.problem && h("p", { key: "problem", class: "note warn" }, `▲ ${f.clip(state.problem, 200)}`);
+  const problem = state.problem && h("p", { key: "problem", class: "note warn" }, `▲ The server answers ${f.clip(state.problem, 200)}`);
   if (!state.asof) return body([waiting(problem), problem]);
   const lines = [connectionLine(state, age, now), ...sentences(now)].filter(Boolean);
   speak(lines[0]);
@@ -166,15 +170,16 @@ function revenue(popup, stamp) {
   const width = Math.max(240, ui.width || 320);
   const height = width < 520 ? 210 : 270;
   const g = memo("gather", [state.minutes, ui.currency, width, popup && popup.starts_ms, popup && popup.ends_ms], () => ({ tag: "", value: chart.gather(minutes, ui.currency, popup, width - 60) })).value;
-  const mark = state.asof.watermark_ms;
+  const mark = state.asof.watermark_ms ?? -Infinity;
   const last = Math.max(0, g.bins.length - 1);
+  const newest = Math.max(0, g.bins.findLastIndex((b) => b.gross || b.refund));
   const at = ui.cursor == null ? null : Math.max(0, Math.min(last, Math.round((ui.cursor - g.bins[0].at) / (g.per * 60_000))));
   const svg = g.bins.length ? memo("svg", [g, width, mark, at, f.hm(0)], () => chart.draw(g, ui.currency, width, height, mark, at)) : h("p", { class: "quiet empty" }, "All minutes lie outside the popup's window; see the table.");
-  const b = g.bins[at == null ? last : at];
-  const read = b && chart.readout(b, g.per, ui.currency);
+  const b = g.bins[at == null ? newest : at];
+  const read = b && chart.readout(b, g, ui.currency);
   const go = (i) => { ui.cursor = g.bins[Math.max(0, Math.min(last, i))].at; soon(); };
   const keys = (e) => {
-    const here = at == null ? last : at;
+    const here = at == null ? newest : at;
     const to = { ArrowLeft: here - 1, ArrowDown: here - 1, ArrowRight: here + 1, ArrowUp: here + 1, PageDown: here - 10, PageUp: here + 10, Home: 0, End: last }[e.key];
     if (e.key === "Escape") { ui.cursor = null; soon(); }
     if (to == null) return;
@@ -186,22 +191,22 @@ function revenue(popup, stamp) {
     h("p", { class: "readout" }, read && [h("b", null, read.time), " ", h("span", null, read.text)]),
     h("div", {
       class: "plot", id: "plot", tabindex: 0, role: "slider", "aria-label": `${title}, ${ui.currency}. Arrow keys move through time; the table below has every minute.`,
-      "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": at == null ? last : at, "aria-valuetext": read ? `${read.time}: ${read.text}` : "no data",
+      "aria-valuemin": 0, "aria-valuemax": last, "aria-valuenow": at == null ? newest : at, "aria-valuetext": read ? `${read.time}: ${read.text}` : "no data",
       onkeydown: keys, onpointermove: (e) => g.bins.length && go(chart.barAt(e.currentTarget.querySelector("svg"), e.clientX, g.bins)),
       onpointerdown: (e) => g.bins.length && go(chart.barAt(e.currentTarget.querySelector("svg"), e.clientX, g.bins)),
       onpointerleave: (e) => { if (e.pointerType === "mouse") { ui.cursor = null; soon(); } }, onblur: () => { ui.cursor = null; soon(); },
     }, svg),
     h("p", { class: "legend" }, h("span", { class: "k gross" }, "gross"), h("span", { class: "k refund" }, "refunds"), h("span", { class: "k net-k" }, "net where refunded"), h("span", { class: "k soft" }, "still arriving")),
     h("details", { class: "table", ontoggle: (e) => { ui.table = e.target.open; soon(); } }, h("summary", null, "Table"),
-      ui.table && memo("table", [g, ui.currency], () => minuteTable(g.rows))),
+      ui.table && memo("table", [g, ui.currency], () => minuteTable(g))),
     g.outside > 0 && h("p", { class: "quiet" }, `${f.plural(g.outside, "minute lies", "minutes lie")} outside the popup's window: in the table only.`));
 }
 
-function minuteTable(rows) {
+function minuteTable({ rows, mixed }) {
   const c = ui.currency;
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Revenue per minute, table" }, h("table", { class: "minutes" },
     h("caption", { class: "vh" }, `Revenue per minute in ${c}, newest first`),
-    h("thead", null, h("tr", null, ["Minute", "Gross", "Refunds", "Net", "Sales"].map((t, i) => h("th", { scope: "col", class: i ? "num" : null }, t)))),
+    h("thead", null, h("tr", null, ["Minute", "Gross", "Refunds", "Net", mixed ? "Sales, all currencies" : "Sales"].map((t, i) => h("th", { scope: "col", class: i ? "num" : null }, t)))),
     h("tbody", null, [...rows].reverse().map((r) => h("tr", { key: r.at }, h("th", { scope: "row" }, f.hm(r.at)),
       [r.gross, -r.refund || 0, r.net].map((m) => h("td", { class: m < 0 ? "num down" : "num" }, f.money(m, c))), h("td", { class: "num" }, f.count(r.sales)))))));
 }

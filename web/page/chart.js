@@ -2,25 +2,29 @@
 // huge order does not flatten the day: a bar beyond it is broken visibly and carries its true value.
 
 import { h } from "./dom.js";
-import { count, exponentOf, hm, money, moneyShort, moneyTick } from "./fmt.js";
+import { exponentOf, hm, money, moneyShort, moneyTick, plural } from "./fmt.js";
 
 const MINUTE = 60_000;
 const BIN_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 240];
-const BAR_PX_MIN = 5;
+const BAR_PX_MIN = 2.9;
 const OUTSIDE_MS = 3_600_000; // a minute further than this outside the window is a wrong clock: table only
-const QUANTILE = 0.95;
-const BREAK_ABOVE = 1.5;
+const QUANTILE = 0.9;
+const BREAK_ABOVE = 2;
+const BROKEN_SHARE_MIN = 0.25; // room that a side with a broken bar gets at least, of the other side
 
 /** Minute rows of one currency, gathered into as many bars as the width can show. Integer sums only. */
 export function gather(minutes, currency, popup, width) {
   const rows = [];
+  let mixed = false;
   for (const m of minutes) {
+    if ((m.money || []).length > 1) mixed = true;
     const c = (m.money || []).find((x) => x.currency === currency);
     rows.push({ at: m.start_ms, gross: c ? c.gross : 0, refund: c ? c.refund : 0, net: c ? c.net : 0, sales: m.conversions || 0 });
   }
   rows.sort((a, b) => a.at - b.at);
-  const inside = popup ? rows.filter((r) => r.at >= popup.starts_ms - OUTSIDE_MS && r.at <= popup.ends_ms + OUTSIDE_MS) : rows;
-  if (!inside.length) return { rows, bins: [], per: 1, outside: rows.length };
+  const [opens, closes] = [(popup && popup.starts_ms) ?? -Infinity, (popup && popup.ends_ms) ?? Infinity];
+  const inside = rows.filter((r) => r.at >= opens - OUTSIDE_MS && r.at <= closes + OUTSIDE_MS);
+  if (!inside.length) return { rows, bins: [], per: 1, mixed, outside: rows.length };
   let from = inside[0].at;
   const to = Math.max(inside[inside.length - 1].at, from + 19 * MINUTE);
   const room = Math.max(1, Math.floor(width / BAR_PX_MIN));
@@ -34,23 +38,23 @@ export function gather(minutes, currency, popup, width) {
     b.net += r.net;
     b.sales += r.sales;
   }
-  return { rows, bins, per, outside: rows.length - inside.length };
+  return { rows, bins, per, mixed, outside: rows.length - inside.length };
 }
 
 function niceStep(rough, unit) {
   const r = Math.max(rough / unit, 1);
   const ten = 10 ** Math.floor(Math.log10(r));
   const lead = r / ten;
-  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * ten * unit;
+  return (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 2.5 ? 2.5 : lead <= 5 ? 5 : 10) * ten * unit;
 }
 
-/** How far an axis reaches: past the largest value, or past what 95 % of the bars need when the largest is far beyond. */
+/** How far an axis reaches: to the largest value that is not far beyond what 90 % of the bars need. */
 function reach(values, unit) {
   const v = values.filter((x) => x > 0).sort((a, b) => a - b);
   if (!v.length) return 0;
-  const most = v[Math.floor(QUANTILE * (v.length - 1))] * 1.15;
-  const top = v[v.length - 1] > most * BREAK_ABOVE ? most : v[v.length - 1];
-  return Math.max(top, unit);
+  const far = v[Math.floor(QUANTILE * (v.length - 1))] * BREAK_ABOVE;
+  const tallest = v.filter((x) => x <= far).pop();
+  return Math.max(tallest < v[v.length - 1] ? tallest * 1.25 : tallest, unit);
 }
 
 const TIME_STEPS = [5, 10, 15, 30, 60, 120, 240, 480];
@@ -59,9 +63,11 @@ const TIME_STEPS = [5, 10, 15, 30, 60, 120, 240, 480];
 export function draw(g, currency, width, height, provisionalFrom, label) {
   const unit = 10 ** exponentOf(currency);
   const { bins, per } = g;
-  const up = reach(bins.map((b) => b.gross), unit);
-  const down = reach(bins.map((b) => b.refund), unit);
-  const step = niceStep((up + down || unit) / (height > 200 ? 4 : 3), unit);
+  let up = reach(bins.map((b) => b.gross), unit);
+  let down = reach(bins.map((b) => b.refund), unit);
+  if (bins.some((b) => b.refund > down)) down = Math.max(down, up * BROKEN_SHARE_MIN);
+  if (bins.some((b) => b.gross > up)) up = Math.max(up, down * BROKEN_SHARE_MIN);
+  const step = niceStep((up + down || unit) / (height > 240 ? 5 : 4), unit);
   const brokenUp = bins.some((b) => b.gross > up);
   const brokenDown = bins.some((b) => b.refund > down);
   const pad = { top: brokenUp ? 24 : 10, bottom: (brokenDown ? 18 : 4) + 22 };
@@ -86,7 +92,7 @@ export function draw(g, currency, width, height, provisionalFrom, label) {
       const top = Math.min(b.gross, up);
       paths[later ? "soft" : "solid"] += box(bx(i), y(top), w, Math.max(1, top * scale));
       if (b.gross > up) {
-        paths.breaks += zigzag(bx(i), pad.top + 12, w);
+        paths.breaks += slash(bx(i), pad.top + 12, w);
         labels.push({ i, value: b.gross, y: pad.top - 9 });
       }
     }
@@ -94,7 +100,7 @@ export function draw(g, currency, width, height, provisionalFrom, label) {
       const low = Math.min(b.refund, down);
       paths.refund += box(bx(i), zero + 1, w, Math.max(1, low * scale - 1));
       if (b.refund > down) {
-        paths.breaks += zigzag(bx(i), zero + down * scale - 12, w);
+        paths.breaks += slash(bx(i), zero + down * scale - 12, w);
         labels.push({ i, value: -b.refund, y: zero + down * scale + 14 });
       }
       if (b.net <= up && b.net >= -down) paths.net += `M${n(bx(i) - 1)} ${n(y(b.net))}h${n(w + 2)}`;
@@ -151,12 +157,13 @@ function spaced(labels, x, slot, currency, left, width) {
 }
 
 /** "19:04 – £1,204.00 gross, £40.00 refunds, £1,164.00 net, 31 sales" */
-export function readout(b, per, currency) {
+export function readout(b, g, currency) {
+  const { per, mixed } = g;
   const time = per === 1 ? hm(b.at) : `${hm(b.at)}–${hm(b.at + per * MINUTE)}`;
-  return { time, text: `${money(b.gross, currency)} gross, ${money(b.refund, currency)} refunds, ${money(b.net, currency)} net, ${count(b.sales)} sales` };
+  return { time, text: `${money(b.gross, currency)} gross, ${money(b.refund, currency)} refunds, ${money(b.net, currency)} net, ${plural(b.sales, "sale", "sales")}${mixed ? " in all currencies" : ""}` };
 }
 
 const clamp = (v, lo, hi) => Math.max(lo, Math.min(hi, v));
 const n = (v) => Math.round(v * 10) / 10;
 const box = (x, y, w, hgt) => `M${n(x)} ${n(y)}h${n(w)}v${n(hgt)}h${n(-w)}z`;
-const zigzag = (x, y, w) => `M${n(x - 2)} ${n(y + 3)}l${n((w + 4) / 2)} -4l${n((w + 4) / 2)} 4`;
+const slash = (x, y, w) => `M${n(x - 3)} ${n(y + 3)}l${n(w + 6)} -6`;

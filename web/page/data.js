@@ -64,7 +64,7 @@ async function listPopups() {
     const answer = await fetch("/v1/popups", { headers: { accept: "application/json" }, cache: "no-store" });
     if (!answer.ok) throw new Error(await problemOf(answer));
     const body = await answer.json();
-    state.popups = (body.popups || []).filter((p) => p && typeof p.id === "string").sort((a, b) => b.starts_ms - a.starts_ms);
+    state.popups = (body.popups || []).filter((p) => p && typeof p.id === "string").sort((a, b) => (b.starts_ms || 0) - (a.starts_ms || 0));
     if (!state.popups.length) {
       heard();
       state.link = "live";

@@ -35,7 +35,7 @@ function format(minor, currency, display, digits, parts) {
     const f = once(`m${currency}${display}${digits ?? x}`, () => new Intl.NumberFormat(undefined, {
       style: "currency", currency, currencyDisplay: display, minimumFractionDigits: digits ?? x, maximumFractionDigits: digits ?? x,
     }));
-    return parts ? f.formatToParts(text) : f.format(text);
+    return parts ? f.formatToParts(text) : f.format(text).replace("-", "\u2212");
   } catch {
     return parts ? [{ type: "currency", value: currency + " " }, { type: "integer", value: text }] : `${currency} ${text}`;
   }
@@ -102,9 +102,9 @@ export function age(ms) {
 }
 /** A checkout's length: "0.8 s", "41 s", "2 min 05 s" */
 export function length(ms) {
-  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 9_950) return `${(ms / 1000).toFixed(1)}\u00a0s`;
   const s = Math.round(ms / 1000);
-  return s < 120 ? `${s} s` : `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
+  return s < 120 ? `${s}\u00a0s` : `${Math.floor(s / 60)}\u00a0min ${String(s % 60).padStart(2, "0")}\u00a0s`;
 }
 /** "±12 ms", "±3 s", "±7 min" */
 export function plusMinus(ms) {

@@ -14,7 +14,7 @@ const fact = (label, ...value) => h("div", { class: "fact" }, h("dt", null, labe
 const sum = (list, field) => (list || []).reduce((n, c) => n + (c[field] || 0), 0);
 
 function bigMoney(minor, currency, testid) {
-  const parts = f.moneyParts(minor, currency).map((p) => h("span", { class: p.type === "currency" ? "sym" : p.type === "fraction" || p.type === "decimal" ? "frac" : null }, p.value));
+  const parts = f.moneyParts(minor, currency).map((p) => h("span", { class: p.type === "currency" ? "sym" : p.type === "fraction" || p.type === "decimal" ? "frac" : null }, p.type === "minusSign" ? "\u2212" : p.value));
   const wide = f.decimal(minor, 0).length;
   return h("p", { class: wide > 10 ? "big long" : "big", "data-testid": testid, "data-minor": minor }, parts);
 }
@@ -32,7 +32,7 @@ export function takings(now, stamp) {
         fact("Gross", h("span", { "data-testid": `gross-${c.currency}`, "data-minor": c.gross }, f.money(c.gross, c.currency))),
         fact("Refunds", h("span", { "data-testid": `refund-${c.currency}`, "data-minor": c.refund, class: c.refund ? "down" : null }, f.money(c.refund ? -c.refund : 0, c.currency))),
         fact("Sales", h("span", { "data-testid": `sales-${c.currency}`, "data-value": c.conversions }, f.count(c.conversions))),
-        fact("Last 5 min", five.has(c.currency)
+        fact("Per min, last 5", now.minutes_complete > 0 && five.has(c.currency)
           ? h("span", { "data-testid": `last5-${c.currency}`, "data-minor": five.get(c.currency).net }, f.money(five.get(c.currency).net, c.currency))
           : "no data"))))),
     h("p", { class: "vh", "data-testid": "sales", "data-value": sum(list, "conversions") }, f.plural(sum(list, "conversions"), "sale", "sales")));
@@ -43,22 +43,24 @@ export function completeness(asof, stamp) {
   const missing = Math.max(0, asof.known - asof.have);
   const share = asof.known > 0 ? Math.min(1, asof.have / asof.known) : 1;
   const unsent = asof.unsent || {};
-  const silent = (asof.silent || []).length;
+  const untold = (asof.silent || []).length + (unsent.unknown || []).length;
   return part("complete", "Completeness", stamp,
     h("p", { class: "lead" }, h("strong", { "data-testid": "have", "data-value": asof.have }, f.count(asof.have)), " of ",
       h("span", { "data-testid": "known", "data-value": asof.known }, f.plural(asof.known, "record", "records")), " here"),
-    h("div", { class: "meter", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: `${(share * 100).toFixed(2)}%` } })),
+    h("div", { class: "meter", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: missing > 0 ? `min(${(share * 100).toFixed(2)}%, 100% - 12px)` : "100%" } })),
     h("p", { class: "quiet" }, missing > 0 || unsent.records > 0
       ? `Hatched: ${backlog(unsent.records ? unsent : { records: missing })} safe on a till, not in these numbers yet.`
-      : silent ? "A till is silent; what it may hold beyond this is not known." : "Everything the tills have told of is counted."),
+      : untold ? "A till is silent; what it may hold beyond this is not known." : "Everything the tills have told of is counted."),
     (asof.stage || []).map((s) => stage(s)));
 }
 
 function stage(s) {
-  const of = (v) => `${(Math.max(0, Math.min(1, s.durable > 0 ? v / s.durable : 0)) * 100).toFixed(2)}%`;
+  // Refunds can make either figure negative: only equality and a plain share are drawn, the words have the amounts.
+  const share = s.replicated === s.durable ? 1 : s.durable > 0 && s.replicated != null ? Math.max(0, Math.min(1, s.replicated / s.durable)) : 0;
+  const told = (v, words) => (v == null ? "" : ` · ${f.money(v, s.currency)} ${words}`);
   return h("div", { class: "stage", key: s.currency },
-    h("div", { class: "meter thin", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: of(s.replicated) } })),
-    h("p", { class: "quiet" }, `${f.money(s.durable, s.currency)} safe on tills · ${f.money(s.replicated, s.currency)} in the books' hands · ${f.money(s.reconciled, s.currency)} settled`));
+    h("div", { class: "meter thin", "aria-hidden": "true" }, h("span", { class: "fill", style: { width: `${(share * 100).toFixed(2)}%` } })),
+    h("p", { class: "quiet" }, `${f.money(s.durable, s.currency)} safe on tills${told(s.replicated, "held by the ledger")}${told(s.reconciled, "settled")}`));
 }
 
 /** Checkout times with their sample size and band; too few checkouts say so instead of a P95. */
@@ -69,7 +71,7 @@ export function checkout(now, stamp) {
   const hang = has(c.in_flight_bound_ms) && has(c.p95_ms) && c.in_flight_bound_ms > c.p95_ms;
   return part("checkout", "Checkout", stamp,
     h("div", { class: "pair" },
-      h("div", null, h("p", { class: "code" }, "P50"), h("p", { class: "mid", "data-testid": "p50", "data-value": has(c.p50_ms) ? c.p50_ms : "" }, has(c.p50_ms) ? f.length(c.p50_ms) : "no data")),
+      h("div", null, h("p", { class: "code" }, "P50"), h("p", { class: "mid", "data-testid": "p50", "data-value": has(c.p50_ms) ? c.p50_ms : "" }, has(c.p50_ms) ? f.length(c.p50_ms) : c.n ? "too few" : "no data")),
       h("div", null, h("p", { class: "code" }, "P95"), h("p", { class: "mid", "data-testid": "p95", "data-value": has(c.p95_ms) ? c.p95_ms : "" }, has(c.p95_ms) ? f.length(c.p95_ms) : c.n ? "too few" : "no data"))),
     h("p", { class: "quiet" }, c.n
       ? `n ${f.count(c.n)}, ${span}` + (c.band_ms ? `, P95 between ${f.length(c.band_ms[0])} and ${f.length(c.band_ms[1])}` : has(c.max_ms) ? `, slowest ${f.length(c.max_ms)}` : "")
@@ -83,7 +85,7 @@ export function checkout(now, stamp) {
 
 function tokens(t) {
   if (!t || !(t.issued || t.redeemed)) return null;
-  return h("p", { class: "quiet" }, `${f.count(t.redeemed)} of ${f.plural(t.issued, "token", "tokens")} redeemed.`);
+  return h("p", { class: "quiet gap-above" }, `${t.estimated ? "About " : ""}${f.count(t.redeemed)} of ${f.plural(t.issued, "token", "tokens")} redeemed.`);
 }
 
 const NAMED = { losses: ["loss", "losses"], unmatched: ["unmatched", "unmatched"], duplicates: ["duplicate", "duplicates"], refunds_unknown: ["refund of an unknown sale", "refunds of unknown sales"], other: ["other", "other"] };
@@ -104,7 +106,7 @@ export function rigs(rows, asof, now, stamp) {
 function rig(r, silent, now) {
   const w = rigWord(r, silent);
   const behind = Math.max(0, (r.durable_seq || 0) - (r.have_seq || 0));
-  const u = r.unsent || {};
+  const u = r.unsent || { records: 0 };
   const worth = (u.money || []).filter((m) => m.minor);
   return h("li", { key: r.rig, class: `rig lv${w.level}` },
     h("div", { class: "rig-head" }, h("h3", { title: f.clip(r.rig, 200) }, h("bdi", null, f.rigName(r.rig))),
@@ -113,7 +115,7 @@ function rig(r, silent, now) {
     u.records > 0 && h("p", { class: "chip hatch" }, h("span", null, `${f.plural(u.sales || u.records, u.sales ? "sale" : "record", u.sales ? "sales" : "records")} to come`), worth.map((m) => h("b", null, f.money(m.minor, m.currency)))),
     h("dl", { class: "mini" },
       fact("Heard", r.last_heard_ms ? `${f.age(now - r.last_heard_ms)} ago` : "never"),
-      fact("Behind", behind ? f.plural(behind, "record", "records") : "nothing"),
+      fact("Behind", r.durable_seq == null ? "not told" : behind ? f.plural(behind, "record", "records") : "nothing"),
       r.clock_u_ms != null && fact("Clock", f.plusMinus(r.clock_u_ms)),
       r.battery != null && fact("Battery", `${f.count(r.battery)} %`),
       r.disk_minutes != null && fact("Disk", `${f.count(r.disk_minutes)} min`),
@@ -124,6 +126,7 @@ function rig(r, silent, now) {
 /** The rig's own page: what is safe here and who has it too. */
 export function till(e, now, stamp) {
   const u = e.unsent || {};
+  const held = e.replicated || {};
   const worth = (u.money || []).filter((m) => m.minor);
   return part("till", "Safe on this till", stamp,
     h("div", { class: "pair" },
@@ -132,19 +135,15 @@ export function till(e, now, stamp) {
     worth.length > 0 && h("p", { class: "chip hatch" }, h("span", null, "Safe here, not in the total yet"), worth.map((m) => h("b", { "data-testid": `unsent-${m.currency}`, "data-minor": m.minor }, f.money(m.minor, m.currency)))),
     h("ul", { class: "peers" }, (e.peers || []).map((p) => h("li", { key: p.kind + p.name, class: p.state === "ok" ? "lv0" : "lv2" },
       h("span", { class: "state" }, h("span", { "aria-hidden": "true" }, p.state === "ok" ? "● " : "▲ "), p.state === "ok" ? "Reached" : "Not reached"),
-      h("span", null, p.kind === "ledger" ? "Books" : "Live total", " · ", h("bdi", null, f.clip(p.name, 40))),
-      h("span", { class: "quiet" }, p.last_ok_ms ? `${f.age(now - p.last_ok_ms)} ago` : "never")))),
+      h("span", null, p.kind === "ledger" ? "Ledger" : "Live total", " · ", h("bdi", { class: "quiet" }, f.clip(String(p.name).replace(/^https?:\/\//, ""), 40))),
+      p.down_since_ms != null && h("span", { class: "quiet" }, `since ${f.hmNear(p.down_since_ms, now)}`)))),
     h("dl", { class: "facts" },
-      fact("Safe up to", h("span", { "data-testid": "durable-seq", "data-value": e.durable_seq }, f.count(e.durable_seq))),
-      fact("In the books' hands", h("span", { "data-testid": "trunk-seq", "data-value": e.trunk_seq }, f.count(e.trunk_seq || 0))),
-      fact("In bulk", h("span", { "data-testid": "bulk-seq", "data-value": e.bulk_seq }, f.count(e.bulk_seq || 0))),
+      fact("Safe here to record", h("span", { "data-testid": "durable-seq", "data-value": e.durable_seq }, f.count(e.durable_seq))),
+      fact("Ledger has money to", h("span", { "data-testid": "trunk-seq", "data-value": held.trunk }, f.count(held.trunk || 0))),
+      fact("Ledger has the rest to", h("span", { "data-testid": "bulk-seq", "data-value": held.bulk }, f.count(held.bulk || 0))),
       fact("Journal life", f.count(e.epoch)),
-      e.clock_u_ms != null && fact("Clock", f.plusMinus(e.clock_u_ms)),
-      e.battery != null && fact("Battery", `${f.count(e.battery)} %`),
-      e.disk_minutes != null && fact("Disk", `${f.count(e.disk_minutes)} min`),
-      e.losses > 0 && fact("Losses", h("span", { class: "down" }, f.count(e.losses)))),
-    (e.gaps || []).length > 0 && h("ul", { class: "gaps" }, e.gaps.slice(0, 8).map((g) =>
-      h("li", null, `▲ Gap: records ${f.count(g.first)} to ${f.count(g.last)} of life ${f.count(g.epoch)}, ${f.clip(String(g.cause).replace(/_/g, " "), 60)}`))));
+      e.gap_records > 0 && fact("Gaps", h("span", { class: "down" }, f.plural(e.gap_records, "record", "records"))),
+      e.losses > 0 && fact("Losses", h("span", { class: "down" }, f.count(e.losses)))));
 }
 
 const TOP = 6;
@@ -158,9 +157,9 @@ export function board(kind, title, rows, currency, open, onMore, stamp) {
       h("thead", { class: "vh" }, h("tr", null, ["Rank", "Name", "Net", "Orders"].map((t) => h("th", { scope: "col" }, t)))),
       h("tbody", null, shown.map((r) => h("tr", { key: r.id },
         h("td", { class: "rank" }, f.count(r.rank)),
-        h("th", { scope: "row", title: f.clip(r.id, 200) }, h("bdi", { class: "name" }, kind === "rigs" ? f.rigName(r.id) : f.clip(r.id)),
+        h("th", { scope: "row", title: f.clip(r.id, 200) }, h("bdi", { class: "name" }, kind === "rigs" ? f.rigName(r.id) : r.id === "" ? "All others" : f.clip(r.id)),
           h("span", { class: "bar", "aria-hidden": "true", style: { width: `${(most > 0 ? Math.max(0, r.net) / most * 100 : 0).toFixed(1)}%` } })),
-        h("td", { class: "num" }, f.money(r.net, r.currency), h("span", { class: "quiet" }, `${f.plural(r.orders, "order", "orders")} · ${f.plural(r.units, "unit", "units")}`))))))
+        h("td", { class: "num" }, f.money(r.net, r.currency), h("span", { class: "quiet" }, r.orders == null ? f.plural(r.units, "unit", "units") : `${f.plural(r.orders, "order", "orders")} · ${f.plural(r.units, "unit", "units")}`))))))
     : h("p", { class: "quiet" }, "No data yet."), more(mine.length, TOP, open, onMore));
 }
 
@@ -174,8 +173,8 @@ export function stock(rows, open, onMore, stamp) {
     h("table", { class: "stock-table" },
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "Product"), h("th", { scope: "col", class: "num" }, "Expected"), h("th", { scope: "col", class: "num" }, "Counted"), h("th", { scope: "col", class: "words" }, "In words"))),
       h("tbody", null, (open ? all : all.slice(0, 8)).map(({ s, w }) => h("tr", { key: s.sku, class: `lv${w.level}` },
-        h("th", { scope: "row", title: f.clip(s.sku, 200) }, h("bdi", { class: "name" }, f.clip(s.sku))),
-        h("td", { class: "num" }, f.count(s.expected)),
+        h("th", { scope: "row", title: f.clip(s.sku, 200) }, h("bdi", { class: "name" }, s.sku === "" ? "All others" : f.clip(s.sku))),
+        h("td", { class: "num" }, s.expected == null ? "–" : f.count(s.expected)),
         h("td", { class: "num" }, s.counted == null ? "–" : f.count(s.counted)),
         h("td", { class: "words" }, h("span", { class: "state" }, w.level > 1 ? h("span", { "aria-hidden": "true" }, "▲ ") : null, w.text)))))),
     more(all.length, 8, open, onMore));

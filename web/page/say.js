@@ -1,7 +1,7 @@
 // What the state of things is called in plain words. Every sentence a seller reads is made here.
 // Each line is {level, text, key}: level orders them (3 stop and act, 2 look, 1 know, 0 fine), key names the state without its numbers.
 
-import { age, clip, count, hms, hmNear, moneyList, plural, plusMinus, rigName } from "./fmt.js";
+import { age, count, hms, hmNear, moneyList, plural, plusMinus, rigName } from "./fmt.js";
 
 const line = (level, key, text) => ({ level, key, text });
 
@@ -35,34 +35,28 @@ export function edgeLines(edge, now) {
   if (states.has("newer_format")) out.push(line(3, "newer_format", "This till needs the newer popwatch."));
   if (states.has("payments_failing")) out.push(line(3, "payments_failing", "Card payments are failing. Offer cash."));
   if (states.has("selling_offline") || (down.length && down.length === (edge.peers || []).length)) {
-    const last = Math.max(0, ...(edge.peers || []).map((p) => p.last_ok_ms || 0));
-    const since = last ? `Offline since ${hmNear(last, now)}.` : "Offline since this till started.";
+    const from = down.map((p) => p.down_since_ms).filter((t) => t != null);
+    const since = from.length ? `Offline since ${hmNear(Math.min(...from), now)}.` : "Offline.";
     const rest = edge.unsent && edge.unsent.records ? `${upper(backlog(edge.unsent))} ${are(edge.unsent)} safe on this till, not in the total yet.` : "All sales so far are in the total.";
     out.push(line(2, "selling_offline", `${since} ${rest}`));
   } else if (down.length) {
     for (const p of down) {
-      const name = p.kind === "ledger" ? "The books" : "The live total";
-      out.push(line(2, "peer_" + p.kind, `${name} cannot be reached${p.last_ok_ms ? ` since ${hmNear(p.last_ok_ms, now)}` : ""}. Sales are safe on this till.`));
+      const name = p.kind === "ledger" ? "The ledger" : "The live total";
+      out.push(line(2, "peer_" + p.kind, `${name} cannot be reached${p.down_since_ms != null ? ` since ${hmNear(p.down_since_ms, now)}` : ""}. Sales are safe on this till.`));
     }
   }
   if (states.has("replaying")) out.push(line(1, "replaying", `Back online. ${upper(backlog(edge.unsent))} still to send.`));
-  if (states.has("storage_pressure")) out.push(line(2, "storage_pressure", `${edge.disk_minutes != null ? `${count(edge.disk_minutes)} min of disk left. ` : "Disk is nearly full. "}Chat is no longer kept; sales are.`));
-  if (states.has("clock_suspect")) out.push(line(1, "clock_suspect", `Clock may be ${edge.clock_u_ms != null ? plusMinus(edge.clock_u_ms).slice(1) + " " : ""}wrong; times are corrected at the next contact.`));
+  if (states.has("storage_pressure")) out.push(line(2, "storage_pressure", "Disk is nearly full. Chat is no longer kept; sales are."));
+  if (states.has("clock_suspect")) out.push(line(1, "clock_suspect", "The clock may be wrong; times are corrected at the next contact."));
   if (states.has("power")) out.push(line(2, "power", "On battery. Recorded sales are safe if it stops."));
   if (states.has("deferred_payments")) out.push(line(1, "deferred_payments", "Cards are taken offline and could still be declined."));
-  const gone = (edge.gaps || []).reduce((n, g) => n + (g.last - g.first + 1), 0);
-  if (gone > 0) out.push(line(2, "gap", `${plural(gone, "record", "records")} lost to ${causes(edge.gaps)}; the books know which.`));
+  if (edge.gap_records > 0) out.push(line(2, "gap", `${plural(edge.gap_records, "record", "records")} lost to disk damage; the books know which.`));
   if (!out.length) {
     out.push(edge.last_sale_ms
       ? line(0, "ok", `Last sale safe on disk ${age(now - edge.last_sale_ms)} ago.`)
       : line(0, "ok", "Ready. No sale on this till yet."));
   }
   return worstFirst(out);
-}
-
-function causes(gaps) {
-  const words = [...new Set(gaps.map((g) => String(g.cause || "damage").replace(/_/g, " ")))].slice(0, 3).map((c) => clip(c, 30));
-  return words.length === 1 && /^(disk|torn|crc|damage|corrupt)/.test(words[0]) ? "disk damage" : words.join(", ");
 }
 
 /** All rigs, as the people who run the popup read them. */
@@ -121,9 +115,10 @@ export function rigWord(r, silent) {
 
 /** A stock line as a seller says it, and how much it matters. */
 export function stockWords(s) {
-  if (s.oversold > 0) return { risk: 3e9 + s.oversold, level: 3, text: `${count(s.oversold)} more sold than there were` };
+  if (s.oversold) return { risk: 3e9 - (s.expected || 0), level: 3, text: s.expected < 0 ? `${count(-s.expected)} more sold than there were` : "More sold than there were" };
   if (s.skew != null && s.skew < 0) return { risk: 2e9 - s.skew, level: 2, text: `${count(-s.skew)} missing at the count` };
   if (s.skew != null && s.skew > 0) return { risk: 1e9 + s.skew, level: 1, text: `${count(s.skew)} more than expected` };
+  if (s.expected == null) return { risk: -1, level: 0, text: "No stock is kept of it" };
   if (s.expected <= 0) return { risk: 9e8, level: 2, text: "Sold out" };
   if (s.expected <= Math.max(1, Math.floor(s.sold / 10))) return { risk: 8e8 - s.expected, level: 1, text: `Last ${count(s.expected)}` };
   return { risk: Math.max(0, s.sold), level: 0, text: s.counted != null ? "Count agrees" : "Not counted yet" };

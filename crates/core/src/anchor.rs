@@ -67,7 +67,7 @@ pub struct EventTime {
     pub at: WallMs,
     /// The rig's clock is unanchored or more than [`limits::CLOCK_SUSPECT_MS`] uncertain.
     pub suspect: bool,
-    /// What the event said of its own time was out of reason, so admission stands in (PW0372).
+    /// What the event said of its own time was out of reason, so admission stands in.
     pub replaced: bool,
 }
 

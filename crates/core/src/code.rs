@@ -45,7 +45,6 @@ codes! {
     MediaTypeUnsupported = 108, "the content type or encoding is not supported";
     EventTooLarge = 109, "the event passes a bound";
     TypeReserved = 111, "this event type is written only by popwatch";
-    ClassShed = 120, "events of this class are not kept at the moment";
     QueueFull = 121, "the admission queue is full";
     OriginForeign = 122, "the request's Host or Origin is not allowed";
     NotDurable = 201, "the event could not be made durable";
@@ -56,8 +55,6 @@ codes! {
     JournalLocked = 206, "another process uses this data directory";
     JournalForeign = 207, "the journal belongs to another rig";
     SyncFailed = 208, "a write or sync failed and a new epoch began";
-    DiskDishonest = 210, "the disk does not keep what it says it kept";
-    CacheDamaged = 211, "a cache was damaged and is rebuilt";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
@@ -65,15 +62,11 @@ codes! {
     EpochForked = 310, "two journals use one rig and epoch";
     PositionOtherBytes = 311, "one position holds two different records";
     ChainBroken = 312, "the journal's hash chain differs from what was acknowledged";
-    EpochRewound = 313, "the rig's journal ends before what the peer holds";
     RecordQuarantined = 314, "a record could not be read and is kept in quarantine";
     LedgerUnavailable = 330, "the ledger's store cannot take records now";
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
     BoundPassed = 333, "a bound of the ledger was passed";
     SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
-    NeverClosed = 351, "the popup was never closed";
-    CloseBlocked = 355, "open breaks of severity money forbid the close";
-    TimeImplausible = 372, "the event's time is implausible and the time of admission counts";
     ArgumentInvalid = 1101, "an argument or setting is wrong";
     InputUnreadable = 1102, "an input file could not be read";
     CellInvalid = 3001, "a cell is damaged or not in its one canonical form";

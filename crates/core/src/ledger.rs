@@ -9,6 +9,7 @@
 //! Everything here is a pure function of facts, so the order in which they came cannot show (L3).
 //! An entry exists only as [`entry::Balanced`] (L6). Nothing adds across commodities (L5). What
 //! cannot be explained is a break, and each break that holds money has its own suspense account.
+#![deny(clippy::float_arithmetic)]
 
 pub mod account;
 pub mod breaks;

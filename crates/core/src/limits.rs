@@ -77,7 +77,7 @@ pub const FOLD_RIGS_MAX: usize = 256;
 pub const WINDOW_BEFORE_MS: i64 = 12 * 3_600_000;
 /// After its popup's end an event is still folded, ms. Beyond: the books only, counted.
 pub const WINDOW_AFTER_MS: i64 = 48 * 3_600_000;
-/// How far an event's own time may lie ahead of its admission, ms. Beyond: admission, PW0372.
+/// How far an event's own time may lie ahead of its admission, ms. Beyond: the time of admission counts.
 pub const EVENT_AHEAD_MS_MAX: i64 = 5_000;
 /// A clock that may be wrong by more is suspect, ms.
 pub const CLOCK_SUSPECT_MS: u64 = 2_000;
@@ -104,8 +104,6 @@ pub const CELL_METHODS_MAX: usize = 16;
 pub const CELL_NAMES_BYTES_MAX: usize = 72 << 10;
 /// Start minutes told apart in one cell's checkouts.
 pub const CELL_STARTS_MAX: usize = 32;
-/// Viewer hashes in one cell.
-pub const CELL_SUBJECTS_MAX: usize = 512;
 /// Token hashes in one cell.
 pub const CELL_TOKENS_MAX: usize = 1_024;
 /// One encoded cell, bytes.
@@ -177,8 +175,6 @@ pub const REGIONS_MAX: usize = 4;
 
 // Ledger.
 
-/// Rows of one page of a ledger list. Beyond: a cursor.
-pub const LEDGER_PAGE_ROWS_MAX: usize = 1_000;
 /// Separate stretches of one epoch the ledger holds per cursor. Beyond: 503 PW0333, the rig fills
 /// the holes first.
 pub const LEDGER_STRETCHES_MAX: usize = 1_024;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use popwatch_core::code::Code;
 use popwatch_core::event::system::Acked;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::records_up::Want;
@@ -249,7 +250,13 @@ fn decoded<T>(
     outcome: Result<Bytes, PeerFault>,
     decode: impl Fn(&[u8]) -> Option<T>,
 ) -> Result<T, PeerFault> {
-    outcome.and_then(|body| decode(&body).ok_or(PeerFault::Refused))
+    outcome.and_then(|body| {
+        decode(&body).ok_or_else(|| {
+            let code = Code::PeerNonsense;
+            tracing::warn!(%code, "a peer's answer makes no sense and is ignored");
+            PeerFault::Refused
+        })
+    })
 }
 
 /// What handlers ask of a region's loop.

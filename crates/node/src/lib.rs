@@ -22,15 +22,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId, Seq};
+use popwatch_core::invariant::seqs_dense;
+use popwatch_core::lane::FRAME_HEADER_BYTES;
 use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input};
+use popwatch_core::time::Now;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::os::OsFs;
-use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, ReadItem};
+use popwatch_store::journal::{EpochInfo, Fresh, Journal, OpenError, Opening, ReadItem, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -408,15 +412,7 @@ fn open_journal(
     };
     let (mut journal, recovery) =
         Journal::open(fs, opening).map_err(|fault| did_not_open(data, fault))?;
-    for gap in &recovery.gaps {
-        tracing::error!(
-            epoch = gap.epoch,
-            first = gap.first,
-            last = gap.last,
-            cause = gap.cause,
-            "records are lost to damage"
-        );
-    }
+    report(&recovery);
     let mut edge = Edge::new(
         &rig,
         journal.journal_id(),
@@ -435,6 +431,35 @@ fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
     match fault {
         OpenError::Locked => StartFault::Locked { path },
         source @ OpenError::Unavailable { .. } => StartFault::Journal { path, source },
+    }
+}
+
+/// Says in the log what a start found.
+fn report(recovery: &Recovery) {
+    for gap in &recovery.gaps {
+        let code = match gap.cause.as_str() {
+            "missing_file" => Code::SegmentMissing,
+            _media => Code::RecordDamaged,
+        };
+        tracing::error!(
+            %code,
+            epoch = gap.epoch,
+            first = gap.first,
+            last = gap.last,
+            "records are lost to damage; the books will know which"
+        );
+    }
+    for torn in &recovery.torn {
+        let (code, file) = (Code::TailTorn, torn.file.as_str());
+        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut; nothing acknowledged was in it");
+    }
+    for file in &recovery.quarantined {
+        let code = Code::JournalForeign;
+        tracing::warn!(%code, file, "a file that is not this journal's was put aside");
+    }
+    if recovery.newer_format {
+        let code = Code::FormatNewer;
+        tracing::error!(%code, "parts of the journal need a newer popwatch; they are left untouched");
     }
 }
 
@@ -457,38 +482,67 @@ fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> st
             },
             now,
         );
-        let mut from = Seq(1);
-        while from <= info.last_seq {
-            let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
-            let Some(last) = items.last().map(ReadItem::last_seq) else {
-                break;
-            };
-            from = last.next();
-            for item in items {
-                if let ReadItem::Frame { seq, frame, .. } = item
-                    && let Some(Ok(record)) = frame
-                        .get(popwatch_core::lane::FRAME_HEADER_BYTES..)
-                        .map(popwatch_core::record::decode)
-                {
-                    let record = Arc::new(record);
-                    edge.handle(
-                        Input::Durable {
-                            epoch: info.epoch,
-                            seq,
-                            record,
-                        },
-                        now,
-                    );
-                }
-            }
+        let (frames, gaps) = refold_epoch(journal, edge, info, now)?;
+        let present = frames.iter().flat_map(|(first, last)| *first..=*last);
+        if let Err(sentence) = seqs_dense(info.last_seq.0, present, &gaps)
+            && !info.void
+        {
+            tracing::error!(
+                law = "L2",
+                epoch = info.epoch.0,
+                sentence,
+                "the journal breaks a law"
+            );
         }
+        let last = info.last_seq;
         edge.handle(
             Input::Ended {
                 epoch: info.epoch,
-                last: info.last_seq,
+                last,
             },
             now,
         );
     }
     Ok(())
+}
+
+/// Closed ranges of seqs.
+type Ranges = Vec<(u64, u64)>;
+
+/// Feeds one epoch; answers which seqs were read and which are named as lost.
+fn refold_epoch(
+    journal: &mut Journal<OsFs>,
+    edge: &mut Edge,
+    info: EpochInfo,
+    now: Now,
+) -> std::io::Result<(Ranges, Ranges)> {
+    let (mut frames, mut gaps) = (Ranges::new(), Ranges::new());
+    let mut from = Seq(1);
+    while from <= info.last_seq {
+        let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
+        let Some(last) = items.last().map(ReadItem::last_seq) else {
+            break;
+        };
+        from = last.next();
+        for item in items {
+            let (seq, frame) = match item {
+                ReadItem::Frame { seq, frame, .. } => (seq, frame),
+                ReadItem::Gap(gap) => {
+                    gaps.push((gap.first, gap.last));
+                    continue;
+                }
+                ReadItem::Void { .. } => continue,
+            };
+            match frames.last_mut() {
+                Some((_, last)) if *last + 1 == seq.0 => *last = seq.0,
+                Some(_) | None => frames.push((seq.0, seq.0)),
+            }
+            let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+            if let Ok(record) = popwatch_core::record::decode(payload) {
+                let (epoch, record) = (info.epoch, Arc::new(record));
+                edge.handle(Input::Durable { epoch, seq, record }, now);
+            }
+        }
+    }
+    Ok((frames, gaps))
 }

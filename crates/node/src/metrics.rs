@@ -12,12 +12,18 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 4] = ["accepted", "duplicate", "conflict", "too_large"];
+const VERDICTS: [&str; 5] = [
+    "accepted",
+    "duplicate",
+    "conflict",
+    "too_large",
+    "popups_full",
+];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeMetrics {
-    fates: [[AtomicU64; 5]; 4],
+    fates: [[AtomicU64; 5]; 5],
     rejected: Mutex<BTreeMap<Code, u64>>,
 }
 
@@ -29,6 +35,7 @@ impl EdgeMetrics {
             Fate::Duplicate(..) => 1,
             Fate::Conflict(..) => 2,
             Fate::TooLarge => 3,
+            Fate::PopupsFull => 4,
         };
         self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
     }

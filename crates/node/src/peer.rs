@@ -4,6 +4,7 @@
 //! input. Every exchange ends, at the latest by the client's time limits.
 
 use bytes::Bytes;
+use popwatch_core::code::Code;
 use popwatch_core::lane::PeerFault;
 use popwatch_core::limits::RETRY_MS_MAX;
 use tokio::sync::mpsc;
@@ -91,7 +92,11 @@ pub(crate) fn link(
 fn judge(answer: Answer) -> Result<Bytes, PeerFault> {
     match answer.status {
         200 => Ok(answer.body),
-        401 | 403 => Err(PeerFault::NotAdmitted),
+        401 | 403 => {
+            let code = Code::PeerRefused;
+            tracing::warn!(%code, status = answer.status, "the peer does not accept this rig");
+            Err(PeerFault::NotAdmitted)
+        }
         409 => Err(PeerFault::Forked(next_epoch(&answer))),
         413 => Err(PeerFault::TooLarge),
         429 | 503 => Err(PeerFault::Busy(retry_after_ms(&answer))),

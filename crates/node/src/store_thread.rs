@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use popwatch_core::event::system::Acked;
+use popwatch_core::code::Code;
+use popwatch_core::event::Event;
+use popwatch_core::event::system::{Acked, SystemEvent};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
@@ -43,6 +45,8 @@ pub(crate) enum Fate {
     Conflict(Epoch, Seq),
     /// Its record passes the bound of a frame.
     TooLarge,
+    /// It would open one popup more than a rig has.
+    PopupsFull,
 }
 
 /// Why a request's events were not made durable.
@@ -260,11 +264,15 @@ impl JournalThread {
     fn tell(&self, records: Vec<popwatch_store::journal::Committed>) {
         let mut durable = Vec::with_capacity(records.len());
         for committed in records {
-            if let popwatch_core::event::Event::System(
-                popwatch_core::event::system::SystemEvent::RigStarted(started),
-            ) = &committed.record.event
+            if let Event::System(SystemEvent::RigStarted(started)) = &committed.record.event
                 && let Some(epoch_id) = EpochId::from_slice(&started.epoch_id)
             {
+                tracing::warn!(
+                    code = %Code::SyncFailed,
+                    epoch = committed.epoch.0,
+                    reason = started.reason,
+                    "the journal goes on in a new epoch"
+                );
                 self.send(News::Durable(std::mem::take(&mut durable)));
                 self.send(News::Epoch(committed.epoch, epoch_id));
             }
@@ -334,5 +342,6 @@ fn fate_of(verdict: &Verdict) -> Fate {
         Verdict::Duplicate(position) => Fate::Duplicate(position.epoch, position.seq),
         Verdict::Conflict { first } => Fate::Conflict(first.epoch, first.seq),
         Verdict::TooLarge => Fate::TooLarge,
+        Verdict::PopupsFull => Fate::PopupsFull,
     }
 }

@@ -2,7 +2,7 @@
 //! status.
 //!
 //! [`args`] is the command line, [`cmd`] the commands, [`till`] and [`player`] how events get to an
-//! edge and when, [`print`] the only place that writes to the terminal, [`exit`] the four statuses.
+//! edge and when, [`mod@print`] the only place that writes to the terminal, [`exit`] the four statuses.
 
 mod args;
 mod assets;

@@ -6,6 +6,7 @@
 use popwatch_core::event::{Event, EventType, Field, FieldFault, FieldSink, FieldSource};
 use popwatch_core::event::{Kind, Line, Stage, Value};
 use popwatch_core::id::{CheckoutStage, CreatorId, EventId, PopupId, Sku, Source};
+use popwatch_core::invariant::nothing_forbidden;
 use popwatch_core::record::{self, Draft, Record};
 
 use crate::detect::Place;
@@ -57,7 +58,8 @@ pub fn own(record: Record, key: [u8; 12]) -> Redacted<Draft> {
 pub fn prove(record: Record, key: [u8; 12]) -> Proven {
     let sealed = seal(record, key);
     let of = sealed.0.record.event.client_type();
-    if look::clean(of, &sealed.0.bytes) {
+    let forbidden = |bytes: &[u8]| usize::from(!look::clean(of, bytes));
+    if nothing_forbidden("a record", &sealed.0.bytes, forbidden).is_ok() {
         return Proven {
             draft: sealed,
             residual: false,

@@ -139,6 +139,8 @@ pub enum Verdict {
     },
     /// Its payload passes the bound of a frame (PW0109).
     TooLarge,
+    /// It would open one popup more than a rig has (PW0109).
+    PopupsFull,
 }
 
 /// A record that became durable.

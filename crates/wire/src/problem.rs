@@ -105,7 +105,6 @@ pub const fn status(code: Code) -> u16 {
         | Code::EnvelopeInvalid
         | Code::ProtocolUnsupported
         | Code::BatchInvalid
-        | Code::TimeImplausible
         | Code::ArgumentInvalid
         | Code::InputUnreadable
         | Code::CellInvalid
@@ -117,9 +116,6 @@ pub const fn status(code: Code) -> u16 {
         | Code::EpochForked
         | Code::PositionOtherBytes
         | Code::ChainBroken
-        | Code::EpochRewound
-        | Code::NeverClosed
-        | Code::CloseBlocked
         | Code::CellForked => 409,
         Code::BodyTooLarge | Code::EventTooLarge => 413,
         Code::MediaTypeUnsupported => 415,
@@ -129,15 +125,13 @@ pub const fn status(code: Code) -> u16 {
         | Code::TypeReserved
         | Code::RecordQuarantined
         | Code::AmountOverflow => 422,
-        Code::ClassShed | Code::QueueFull => 429,
+        Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
         | Code::JournalForeign
-        | Code::DiskDishonest
-        | Code::CacheDamaged
         | Code::SchemaNewer
         | Code::ViewRepaired
         | Code::Defect => 500,

@@ -4,6 +4,7 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,7 +21,7 @@ use crate::lane::{
 use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS};
 use crate::record::Record;
 use crate::region::Region;
-use crate::time::{MonoMs, Now};
+use crate::time::{MonoMs, Now, WallMs};
 
 /// A peer unreachable for longer than this counts as gone, ms.
 const OFFLINE_AFTER_MS: u64 = 2_000;
@@ -88,6 +89,8 @@ pub struct Edge {
     page_lane: CellsUp,
     beacons: u64,
     was_offline: bool,
+    /// When each peer that is out of reach was first missed, by the rig's clock.
+    missed_since: BTreeMap<(&'static str, usize), WallMs>,
     can_store: bool,
     losses: u64,
     gap_records: u64,
@@ -101,8 +104,8 @@ pub struct PeerState {
     pub kind: &'static str,
     /// Its index among the regions; 0 for the ledger.
     pub index: usize,
-    /// Since when it is out of reach, `None` while it answers.
-    pub down_since: Option<MonoMs>,
+    /// Since when it is out of reach by the rig's clock, `None` while it answers.
+    pub down_since: Option<WallMs>,
 }
 
 impl Edge {
@@ -121,6 +124,7 @@ impl Edge {
             page_lane: CellsUp::new(rig.clone(), PAGE_DELAY_MS),
             beacons: 0,
             was_offline: false,
+            missed_since: BTreeMap::new(),
             can_store: true,
             losses: 0,
             gap_records: 0,
@@ -169,7 +173,7 @@ impl Edge {
 
     /// What to do next; call until `None`.
     pub fn poll(&mut self, now: Now) -> Option<Output> {
-        self.note_offline(now.mono);
+        self.note_offline(now);
         self.feed_page(now);
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
@@ -258,21 +262,22 @@ impl Edge {
     /// How each peer stands.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerState> {
-        let ledger = self.records.iter().map(|records| PeerState {
-            kind: "ledger",
-            index: 0,
-            down_since: records.down_since(),
-        });
-        let regions = self
-            .regions
+        let state = |(kind, index, _)| PeerState {
+            kind,
+            index,
+            down_since: self.missed_since.get(&(kind, index)).copied(),
+        };
+        self.links().map(state).collect()
+    }
+
+    /// Each peer with the steady moment since which it is out of reach.
+    fn links(&self) -> impl Iterator<Item = (&'static str, usize, Option<MonoMs>)> {
+        let ledger = self
+            .records
             .iter()
-            .enumerate()
-            .map(|(index, lane)| PeerState {
-                kind: "region",
-                index,
-                down_since: lane.down_since(),
-            });
-        ledger.chain(regions).collect()
+            .map(|lane| ("ledger", 0, lane.down_since()));
+        let regions = self.regions.iter().enumerate();
+        ledger.chain(regions.map(|(index, lane)| ("region", index, lane.down_since())))
     }
 
     /// The rig's states, the one that matters most first; `ok` when nothing is wrong.
@@ -374,8 +379,17 @@ impl Edge {
             || (!self.regions.is_empty() && self.regions.iter().all(|lane| gone(lane.down_since())))
     }
 
-    fn note_offline(&mut self, now: MonoMs) {
-        if self.is_offline(now) {
+    fn note_offline(&mut self, now: Now) {
+        let down: Vec<_> = self
+            .links()
+            .filter(|(_, _, since)| since.is_some())
+            .collect();
+        self.missed_since
+            .retain(|peer, _| down.iter().any(|(kind, index, _)| (*kind, *index) == *peer));
+        for (kind, index, _) in down {
+            self.missed_since.entry((kind, index)).or_insert(now.wall);
+        }
+        if self.is_offline(now.mono) {
             self.was_offline = true;
         } else if self.was_offline && self.unsent().records == 0 {
             self.was_offline = false;

@@ -214,6 +214,11 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
             let problem = EventProblem::of(Code::EventConflict, "id", detail);
             Verdict::rejected(Some(id), &problem)
         }
+        Fate::PopupsFull => {
+            let detail = "this till has as many popups open as it can; check the popup's name";
+            let problem = EventProblem::of(Code::EventTooLarge, "popup", detail);
+            Verdict::rejected(Some(id), &problem)
+        }
         Fate::TooLarge => {
             let detail = "the event's record is too large; report it with fewer lines";
             Verdict::rejected(Some(id), &EventProblem::whole(Code::EventTooLarge, detail))

@@ -388,7 +388,7 @@ mod tests {
         let event = json!({ "type": "popwatch.payment.captured",
             "data": { "amount": 5, "currency": "EUR" } });
         let mut totals = Totals::default();
-        let problem = EventProblem::whole(Code::ClassShed, "later");
+        let problem = EventProblem::whole(Code::QueueFull, "later");
         totals.count(&[event], &[Verdict::rejected(None, &problem)]);
         assert!(totals.money.is_empty() && totals.tally.rejected_total() == 1);
     }

@@ -34,19 +34,18 @@ fn a_flipped_byte_costs_one_record_which_everybody_names() {
 
     let (_region, _ledger) = (site.start_region(), site.start_ledger());
     let edge = site.start_edge();
-    let status = site.status();
-    assert_eq!(status["gap_records"], 1, "{status}");
-    assert_eq!(status["states"][0], "gap", "{status}");
-    // It takes sales on, and the lost one again if its till still has it.
+    until("the till says so", || {
+        let status = site.status();
+        (status["gap_records"] == 1 && status["states"][0] == "gap").then_some(())
+    });
     sell(&site.edge, &[sale(POPUP, "checkout", "after", 7)]);
-    sell(&site.edge, &sales[4..5]);
     until("the region says so too", || {
         let rigs = try_get(&site.region, "/v1/popups/stall/rigs")?;
         (rigs["rigs"][0]["gap_records"] == 1).then_some(())
     });
     until("the books hold the rest", || {
         let found = try_get(&site.ledger, "/v1/popups/stall/reconciliation")?;
-        (found["totals"]["EUR"]["sales"] == 10).then_some(())
+        (found["totals"]["EUR"]["sales"] == 9).then_some(())
     });
     let breaks = get(&site.ledger, "/v1/popups/stall/breaks");
     assert_ne!(breaks["items"], json!([]), "{breaks}");

@@ -50,13 +50,10 @@ impl Acked {
             let epoch = verdict.get("epoch").unwrap_or(&answer["epoch"]);
             let place = (epoch.as_u64().unwrap(), verdict["seq"].as_u64().unwrap());
             let stands = (place.0, place.1, amounts[id]);
-            match self.0.insert(id.to_owned(), stands) {
-                Some(before) => {
-                    assert_eq!(status, "duplicate", "acknowledged anew: {verdict}");
-                    assert_eq!(before, stands, "{id} moved");
-                }
-                // `duplicate` here: durable before the kill that kept its answer from us.
-                None => {}
+            // A first `duplicate` was durable before the kill that kept its answer from us.
+            if let Some(before) = self.0.insert(id.to_owned(), stands) {
+                assert_eq!(status, "duplicate", "acknowledged anew: {verdict}");
+                assert_eq!(before, stands, "{id} moved");
             }
         }
     }

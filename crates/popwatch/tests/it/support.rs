@@ -277,7 +277,7 @@ pub(crate) fn get(address: &str, path: &str) -> Value {
     answer.json()
 }
 
-/// A read that may fail for now.
+/// A read that may fail while its server comes up.
 pub(crate) fn try_get(address: &str, path: &str) -> Option<Value> {
     let answer = http(address, &format!("GET {path}"), &[], b"").ok()?;
     (answer.status == 200).then(|| answer.json())

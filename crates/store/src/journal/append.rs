@@ -16,10 +16,10 @@ mod close;
 mod epoch;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use popwatch_core::event::system::{Conflict, Gap, SystemEvent};
+use popwatch_core::event::system::{Conflict, Gap, PopupPolicy, SystemEvent};
 use popwatch_core::event::{Event, FieldSink, Value};
 use popwatch_core::id::{Epoch, EventId, PopupId, Position, Seq};
 use popwatch_core::limits;
@@ -79,12 +79,31 @@ enum Plan {
     Duplicate(First),
     Conflict(First),
     TooLarge,
+    PopupsFull,
 }
 
 struct Plans {
     waiting: Vec<Waiting>,
     plans: Vec<Plan>,
     batch: BTreeMap<Key, (Content, First)>,
+    /// Popups this batch opens.
+    popups: BTreeSet<PopupId>,
+    /// Popups that were open before it.
+    open: usize,
+}
+
+impl Plans {
+    /// Whether the record's popup may be opened; if so it is remembered.
+    fn opens(&mut self, record: &Record) -> bool {
+        let Some(popup) = &record.popup else {
+            return true;
+        };
+        let room = self.open + self.popups.len() < limits::POPUPS_OPEN_MAX;
+        if room {
+            self.popups.insert(popup.clone());
+        }
+        room || self.popups.contains(popup)
+    }
 }
 
 impl<F: Fs> Journal<F> {
@@ -98,7 +117,7 @@ impl<F: Fs> Journal<F> {
         drafts: Vec<Redacted<Draft>>,
         stamp: Stamp,
     ) -> Result<Commit, AppendError> {
-        let mut plans = self.classify(drafts);
+        let mut plans = self.classify(drafts, stamp.wall_ms);
         let mut records = std::mem::take(&mut self.undelivered);
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
@@ -131,6 +150,7 @@ impl<F: Fs> Journal<F> {
                 first: position(first),
             },
             Plan::TooLarge => Verdict::TooLarge,
+            Plan::PopupsFull => Verdict::PopupsFull,
         }
     }
 
@@ -142,11 +162,13 @@ impl<F: Fs> Journal<F> {
         }
     }
 
-    fn classify(&mut self, drafts: Vec<Redacted<Draft>>) -> Plans {
+    fn classify(&mut self, drafts: Vec<Redacted<Draft>>, wall_ms: i64) -> Plans {
         let mut plans = Plans {
             waiting: Vec::with_capacity(drafts.len()),
             plans: Vec::with_capacity(drafts.len()),
             batch: BTreeMap::new(),
+            popups: BTreeSet::new(),
+            open: self.popups_open(wall_ms),
         };
         for draft in drafts {
             let draft = draft.into_inner();
@@ -159,6 +181,10 @@ impl<F: Fs> Journal<F> {
     fn classify_one(&mut self, draft: Draft, plans: &mut Plans) -> Plan {
         if draft.bytes.len() + RECORD_OVERHEAD_BYTES > limits::PAYLOAD_BYTES_MAX {
             return Plan::TooLarge;
+        }
+        let implied = self.implies_popup(&draft.record);
+        if implied && !plans.opens(&draft.record) {
+            return Plan::PopupsFull;
         }
         let content = draft.record.content;
         if indexed(&draft.record) {
@@ -178,9 +204,7 @@ impl<F: Fs> Journal<F> {
             let first = First::Waiting(plans.waiting.len());
             plans.batch.insert(draft.key, (content, first));
         }
-        let new_popup = draft.record.popup.as_ref();
-        let unknown = new_popup.is_some_and(|popup| !self.popups.contains_key(popup.as_str()));
-        let extra = if unknown { OWN_RECORD_BYTES } else { 0 };
+        let extra = if implied { OWN_RECORD_BYTES } else { 0 };
         plans.waiting.push(Waiting {
             bytes: draft.bytes.len() + RECORD_OVERHEAD_BYTES + extra,
             key: draft.key,
@@ -193,6 +217,20 @@ impl<F: Fs> Journal<F> {
             },
         });
         Plan::New(plans.waiting.len() - 1)
+    }
+
+    /// Popups whose window, with its margin, has not passed.
+    fn popups_open(&self, wall_ms: i64) -> usize {
+        let open = |policy: &&PopupPolicy| {
+            policy.ends_ms.saturating_add(limits::WINDOW_AFTER_MS) > wall_ms
+        };
+        self.popups.values().filter(open).count()
+    }
+
+    /// Whether the record's popup is one that nobody told of.
+    fn implies_popup(&self, record: &Record) -> bool {
+        let popup = record.popup.as_ref();
+        popup.is_some_and(|popup| !self.popups.contains_key(popup.as_str()))
     }
 
     /// Finds the first place of an event by its key, newest segment first.

@@ -157,8 +157,10 @@ fn stock(id: &str, qty: i64) -> Redacted<Draft> {
 
 /// Everything durable, by position, gaps and voids aside; and the gaps per epoch.
 type Held = BTreeMap<(u32, u64), Vec<u8>>;
-fn held(journal: &mut Journal<FaultFs>) -> (Held, BTreeMap<u32, Vec<(u64, u64)>>) {
-    let (mut frames, mut gaps) = (Held::new(), BTreeMap::<u32, Vec<_>>::new());
+/// Lost ranges per epoch.
+type Named = BTreeMap<u32, Vec<(u64, u64)>>;
+fn held(journal: &mut Journal<FaultFs>) -> (Held, Named) {
+    let (mut frames, mut gaps) = (Held::new(), Named::new());
     for info in journal.epochs() {
         let (mut seqs, mut named, mut voids) = (Vec::new(), Vec::new(), Vec::new());
         let mut from = Seq(1);
@@ -209,7 +211,7 @@ fn place(verdict: &Verdict) -> (u32, u64) {
     let position = match verdict {
         Verdict::Accepted(position) => position.get(),
         Verdict::Duplicate(position) | Verdict::Conflict { first: position } => position,
-        Verdict::TooLarge => panic!("too large"),
+        Verdict::TooLarge | Verdict::PopupsFull => panic!("not kept"),
     };
     (position.epoch.0, position.seq.0)
 }
@@ -220,6 +222,30 @@ fn systems(records: &[Committed]) -> Vec<&'static str> {
         .filter(|one| matches!(one.record.event, Event::System(_)))
         .map(|one| one.record.event.type_name())
         .collect()
+}
+
+/// An open `popup` extension must not let a stranger's tool grow the journal's memory for ever.
+#[test]
+fn a_rig_opens_a_bounded_number_of_popups() {
+    let fs = FaultFs::new(1);
+    let (mut journal, _) = open(&fs, 1);
+    let room = popwatch_core::limits::POPUPS_OPEN_MAX - journal.popups().len();
+    let open_one = |number: usize| {
+        let (id, popup) = (format!("sale-{number}"), format!("popup-{number}"));
+        draft(&id, &popup, captured(&id, 1, "EUR"), 1)
+    };
+    let drafts = (0..room + 2).map(open_one).collect();
+    let verdicts = journal.append(drafts, stamp()).unwrap().verdicts;
+    let full: Vec<bool> = verdicts
+        .iter()
+        .map(|one| *one == Verdict::PopupsFull)
+        .collect();
+    assert_eq!(full, [vec![false; room], vec![true; 2]].concat());
+    let again = journal
+        .append(vec![open_one(room), open_one(0)], stamp())
+        .unwrap();
+    assert_eq!(again.verdicts[0], Verdict::PopupsFull);
+    assert!(matches!(again.verdicts[1], Verdict::Duplicate(_)));
 }
 
 #[test]
@@ -234,7 +260,7 @@ fn a_first_start_states_itself_and_its_policies() {
     assert_eq!(recovery.previous, None);
     assert_eq!(fs.syncs(), 1);
     drop(journal);
-    assert!(matches!(fs.lock(), Ok(_)));
+    assert!(fs.lock().is_ok());
     let (second, recovery) = open(&fs, 2);
     assert_eq!(second.head().get().epoch, Epoch(2));
     assert!(!recovery.clean);

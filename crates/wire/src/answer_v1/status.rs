@@ -2,7 +2,7 @@
 
 use popwatch_core::money::Currency;
 use popwatch_core::role::edge::Edge;
-use popwatch_core::time::{MonoMs, Now};
+use popwatch_core::time::Now;
 use serde::Serialize;
 
 /// The status, and the row `edge` of the rig's own page.
@@ -70,7 +70,7 @@ pub struct Peer {
     pub name: String,
     /// `ok` or `down`.
     pub state: &'static str,
-    /// Since when it is out of reach, ms since 1970 by the rig's clock, to the second.
+    /// Since when it is out of reach, ms since 1970 by the rig's clock.
     pub down_since_ms: Option<i64>,
 }
 
@@ -90,10 +90,7 @@ impl EdgeStatus {
                 "ledger" => ledger.unwrap_or_default(),
                 _ => regions.get(peer.index).copied().unwrap_or_default(),
             };
-            let down_since_ms = peer.down_since.map(|since: MonoMs| {
-                let down_ms = i64::try_from(now.mono.since(since)).unwrap_or(i64::MAX);
-                now.wall.0.saturating_sub(down_ms) / 1_000 * 1_000
-            });
+            let down_since_ms = peer.down_since.map(|since| since.0);
             Peer {
                 kind: peer.kind,
                 name: name.to_owned(),

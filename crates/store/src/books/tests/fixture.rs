@@ -133,6 +133,7 @@ impl Rig {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only money has totals here")]
     fn add_totals(&mut self, event: &Event) -> Vec<TotalsRow> {
         let (currency, captured, refunded, units) = match event {
             Event::PaymentCaptured(sale) => {

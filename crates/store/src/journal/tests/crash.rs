@@ -123,17 +123,6 @@ fn random_faults_never_lose_or_double_an_acknowledged_event() {
         for life in 0..3u8 {
             fs.fail_rate(0);
             let (mut journal, recovery) = open(&fs, life + 1);
-            if std::env::var("SEED").ok().and_then(|s| s.parse().ok()) == Some(seed) {
-                eprintln!(
-                    "life {life} {:?} {:?} {:?} {:?} prev {:?} {:?}",
-                    recovery.rows,
-                    recovery.gaps,
-                    recovery.torn,
-                    recovery.quarantined,
-                    recovery.previous,
-                    fs.names()
-                );
-            }
             for one in &recovery.records {
                 acked.insert(
                     (one.epoch.0, one.seq.0),

@@ -20,7 +20,7 @@ fn filled(count: i64) -> (FaultFs, Held) {
 
 /// Opens, reads everything, appends: whatever is wrong with the files.
 #[track_caller]
-fn survivors(fs: &FaultFs) -> (Held, BTreeMap<u32, Vec<(u64, u64)>>, Recovery) {
+fn survivors(fs: &FaultFs) -> (Held, Named, Recovery) {
     let (mut journal, recovery) = open(fs, 2);
     let (frames, gaps) = held(&mut journal);
     let commit = journal.append(vec![sale("fresh", 1)], stamp()).unwrap();
@@ -103,10 +103,10 @@ fn lost_swapped_doubled_and_foreign_segments_are_named_or_put_aside() {
         .unwrap();
     assert_eq!(lost, last - first + 1);
     let sales: i64 = recovery.gaps[0].value.iter().map(|row| row.captured).sum();
-    let amount = |frame: &Vec<u8>| match popwatch_core::record::decode(&frame[32..]).unwrap().event
-    {
-        Event::PaymentCaptured(data) => data.amount.0,
-        _ => 0,
+    let amount = |frame: &Vec<u8>| {
+        let event = popwatch_core::record::decode(&frame[32..]).unwrap().event;
+        let sold = Sums::of(&event);
+        sold.map_or(0, |(_, sums)| sums.captured)
     };
     let missing = before
         .iter()
@@ -246,7 +246,7 @@ fn random_garbage_in_any_file_never_stops_a_start() {
 }
 
 #[track_caller]
-fn survivors_of(fs: &FaultFs, life: u8) -> (Held, BTreeMap<u32, Vec<(u64, u64)>>, Recovery) {
+fn survivors_of(fs: &FaultFs, life: u8) -> (Held, Named, Recovery) {
     let (mut journal, recovery) = open(fs, life);
     let (frames, gaps) = held(&mut journal);
     (frames, gaps, recovery)

@@ -143,7 +143,7 @@ fn a_batch_over_a_gap_carries_its_value_and_the_chain_restarts_at_the_seal() {
         .iter()
         .find_map(|item| match item.body.as_ref().unwrap() {
             ItemBody::Skip(skip) if skip.why == SkipWhy::Gap as i32 => Some(skip),
-            _ => None,
+            ItemBody::Skip(_) | ItemBody::Frame(_) => None,
         });
     let gap = gap.unwrap();
     assert_eq!(
