@@ -41,8 +41,6 @@ const TILL_RETRY_MS: u64 = 2_000;
 const ANSWERED_KEPT: usize = 40;
 /// Virtual time in which everything must be level after the day, ms.
 const DRAIN_MS: u64 = 1_800_000;
-/// Between two looks whether everything is level, ms: no multiple of a beacon.
-const LOOK_MS: u64 = 3_700;
 /// Moments one step may be made of: beyond, the world does not come to rest.
 const MOMENTS_MAX: u64 = 400_000;
 
@@ -216,26 +214,6 @@ impl World {
             self.say(format!("{step:?}"));
             self.take(step)?;
             self.pump()?;
-            for rig in &self.rigs {
-                if let Some(l) = &rig.live {
-                    let r = l.edge.records().unwrap();
-                    eprintln!(
-                        "DBG step {} unsent {:?} pos {:?} epochs {:?} drained {}",
-                        self.counts.steps,
-                        l.edge.unsent().records,
-                        r.all_positions()
-                            .iter()
-                            .map(|p| (p.epoch, p.trunk_seq, p.bulk_seq))
-                            .collect::<Vec<_>>(),
-                        l.journal
-                            .epochs()
-                            .iter()
-                            .map(|e| (e.epoch.0, e.last_seq.0, e.void))
-                            .collect::<Vec<_>>(),
-                        r.is_drained()
-                    );
-                }
-            }
             self.check_step()?;
             if until == Some(self.counts.steps) {
                 return Ok(());
@@ -643,7 +621,7 @@ impl World {
         }
         let end = self.now_ms + DRAIN_MS;
         while self.now_ms < end {
-            self.wait(LOOK_MS)?;
+            self.wait(5_000)?;
             self.check_step()?;
             if self.rigs.iter().all(is_level) {
                 return Ok(());
