@@ -26,27 +26,46 @@ pub(super) fn seeds(quick: bool) -> Result<Vec<Row>> {
         "json",
     ];
     let printed = shell::capture(&mut shell::cargo(&args), shell::HOURS);
-    let held = match &printed {
-        Ok(text) => text
-            .lines()
-            .rev()
-            .find_map(|line| serde_json::from_str(line).ok()),
-        Err(_) => None,
+    let text = match &printed {
+        Ok(text) => text.as_str(),
+        Err(fault) => {
+            shell::complain(&format!("{fault:#}"));
+            ""
+        }
     };
-    let rows: Value = held.unwrap_or_default();
-    shell::say(&format!("{rows:#}"));
-    let failed = printed.as_ref().err().map(|fault| format!("{fault:#}"));
-    if let Some(fault) = &failed {
-        shell::complain(fault);
-    }
+    let report = report(text);
+    let count = |name: &str| {
+        let value = report.pointer(name).and_then(Value::as_u64);
+        value.and_then(|value| usize::try_from(value).ok())
+    };
+    let days = count("/days/seeds").unwrap_or(0);
+    let missing = seeds.saturating_sub(days);
+    let unnoticed = report.pointer("/saboteurs").and_then(Value::as_array);
+    let unnoticed = unnoticed.map_or(1, |all| {
+        let blind = all.iter().filter(|one| one["noticed"] != true);
+        blind.count()
+    });
     Ok(vec![
-        Row::note("seeds: simulated days", seeds),
+        Row::note("seeds: simulated days", days),
+        Row::note(
+            "seeds: events acknowledged",
+            count("/days/events_acked").unwrap_or(0),
+        ),
+        Row::note("seeds: crashes", count("/days/crashes").unwrap_or(0)),
+        Row::count("seeds: days asked for and not run", missing, 0),
         Row::count(
             "seeds: runs in which a law broke",
-            usize::from(failed.is_some()),
+            usize::from(report["good"] != true),
             0,
         ),
+        Row::count("seeds: saboteurs that went unnoticed", unnoticed, 0),
     ])
+}
+
+/// What the simulator printed; null when it found something and left no report.
+fn report(text: &str) -> Value {
+    let start = text.find('{').unwrap_or(text.len());
+    serde_json::from_str(text.get(start..).unwrap_or_default()).unwrap_or_default()
 }
 
 /// The binary is killed at random moments while a client reports sales.
@@ -76,4 +95,18 @@ pub(super) fn kills(quick: bool) -> Result<Vec<Row>> {
             1,
         ),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_is_found_behind_other_lines_and_its_absence_is_no_success() {
+        assert_eq!(
+            report("fresh seeds from 7\n{\n \"good\": true\n}\n")["good"],
+            true
+        );
+        assert_ne!(report("")["good"], true);
+    }
 }
