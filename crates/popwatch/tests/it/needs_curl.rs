@@ -154,7 +154,7 @@ fn sells(stand: &mut Stand) {
         .split('\'')
         .find(|part| part.contains("specversion"))
         .unwrap();
-    let lines = event.replace('\n', " ").replace("sale-1", "sale-2") + "\n";
+    let lines = event.replace('\n', " ").replace("-1\",", "-2\",") + "\n";
     stand.folder.write("events.ndjson", &lines);
     let send = stand.take("popwatch send");
     assert!(stand.run(&send).contains("1 accepted"));
