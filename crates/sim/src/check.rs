@@ -56,10 +56,10 @@ impl Finding {
     /// What the books could not do.
     #[must_use]
     pub(crate) fn books(fault: BooksFault) -> Self {
-        match fault {
-            BooksFault::Law(sentence) => Self::of(Law::L6, sentence),
-            other => Self::defect(format!("the books failed: {other} ({other:?})")),
+        if let BooksFault::Law(sentence) = fault {
+            return Self::of(Law::L6, sentence);
         }
+        Self::defect(format!("the books failed: {fault} ({fault:?})"))
     }
 }
 
@@ -341,7 +341,7 @@ fn acked_survives(model: &Model, rig: usize, read: &[EpochRead]) -> Checked {
 }
 
 /// L12: a fold from scratch has the cells that were folded record by record.
-fn same_cells(rig: &mut Rig) -> Checked {
+pub(crate) fn same_cells(rig: &mut Rig) -> Checked {
     let Some(live) = &mut rig.live else {
         return Ok(());
     };

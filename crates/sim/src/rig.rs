@@ -289,10 +289,16 @@ impl Rig {
             return Vec::new();
         };
         live.seal_at_ms = world_ms + SEAL_EVERY_MS;
-        live.journal
-            .seal(stamp)
-            .map(|commit| commit.records)
-            .unwrap_or_default()
+        match live.journal.seal(stamp) {
+            Ok(commit) => {
+                self.lags = false;
+                commit.records
+            }
+            Err(_) => {
+                self.lags = true;
+                Vec::new()
+            }
+        }
     }
 
     /// The journal is read for the records lane.
@@ -343,28 +349,7 @@ impl Rig {
     ) -> Result<Heard, Finding> {
         let (stamp, id) = (self.stamp(world_ms), self.id.clone());
         let live = self.live.as_mut().expect("only a running rig is called");
-        let (media, body) = body(told, form);
-        let request = Request {
-            content_type: Some(media),
-            body: body.as_bytes(),
-            ..Request::default()
-        };
-        let arrival = Arrival {
-            mono_ns: stamp.mono_ns,
-            wall_ms: stamp.wall_ms,
-            local_sender: form % 3 == 0,
-        };
-        let admitted = live
-            .door
-            .admit(&request, arrival)
-            .map_err(|problem| Finding::defect(format!("a body was not taken: {problem:?}")))?;
-        if admitted.len() != told.len() {
-            return Err(Finding::defect(format!(
-                "{} events got {} answers",
-                told.len(),
-                admitted.len()
-            )));
-        }
+        let admitted = live.admit(told, form, stamp)?;
         let (mut waiting, mut drafts) = (Vec::new(), Vec::new());
         for admission in admitted {
             waiting.push(match admission {
@@ -384,54 +369,76 @@ impl Rig {
                 Some(_) => Outcome::Refused,
                 None => Outcome::Later,
             });
-            let outcomes = outcomes.collect();
             return Ok(Heard {
-                outcomes,
+                outcomes: outcomes.collect(),
                 body: b"503".to_vec(),
                 committed: Vec::new(),
             });
         };
         let mut verdicts = commit.verdicts.iter().zip(&events);
-        let mut heard = Heard {
-            outcomes: Vec::new(),
-            body: Vec::new(),
-            committed: Vec::new(),
-        };
-        let mut results = Vec::new();
+        let (mut outcomes, mut results) = (Vec::new(), Vec::new());
         for waits in waiting {
             let (outcome, answered) = match waits {
                 Some((id, problem)) => (Outcome::Refused, Answered::rejected(id, &problem)),
                 None => {
-                    let (verdict, event) = verdicts.next().ok_or_else(|| {
-                        Finding::defect("the journal gave too few verdicts".into())
-                    })?;
+                    let few = || Finding::defect("the journal gave too few verdicts".into());
+                    let (verdict, event) = verdicts.next().ok_or_else(few)?;
                     live.outcome(verdict, event, &commit.records)?
                 }
             };
-            heard.outcomes.push(outcome);
+            outcomes.push(outcome);
             results.push(answered);
         }
-        if heard
-            .outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Outcome::Unheard))
-        {
-            heard.outcomes.fill(Outcome::Unheard);
+        if outcomes.iter().any(|one| matches!(one, Outcome::Unheard)) {
+            outcomes.fill(Outcome::Unheard);
         }
-        let head = live.journal.head().into_inner();
-        let answer = Answer {
-            rig: String::from(&id),
-            epoch: head.epoch.0,
-            durable_seq: head.seq.0,
-            results,
-        };
-        heard.body = serde_json::to_vec(&answer).unwrap_or_default();
-        heard.committed = commit.records;
-        Ok(heard)
+        let body = live.answer(&id, results);
+        let committed = commit.records;
+        Ok(Heard {
+            outcomes,
+            body,
+            committed,
+        })
     }
 }
 
 impl Live {
+    /// One admission per event, or the door failed.
+    fn admit(&self, told: &[Told], form: u64, stamp: Stamp) -> Result<Vec<Admission>, Finding> {
+        let (media, body) = body(told, form);
+        let request = Request {
+            content_type: Some(media),
+            body: body.as_bytes(),
+            ..Request::default()
+        };
+        let arrival = Arrival {
+            mono_ns: stamp.mono_ns,
+            wall_ms: stamp.wall_ms,
+            local_sender: form.is_multiple_of(3),
+        };
+        let admitted = self
+            .door
+            .admit(&request, arrival)
+            .map_err(|problem| Finding::defect(format!("a body was not taken: {problem:?}")))?;
+        if admitted.len() == told.len() {
+            return Ok(admitted);
+        }
+        let (asked, got) = (told.len(), admitted.len());
+        Err(Finding::defect(format!("{asked} events got {got} answers")))
+    }
+
+    /// The body of an answer, as the node's handler writes it.
+    fn answer(&self, rig: &RigId, results: Vec<Answered>) -> Vec<u8> {
+        let head = self.journal.head().into_inner();
+        let answer = Answer {
+            rig: String::from(rig),
+            epoch: head.epoch.0,
+            durable_seq: head.seq.0,
+            results,
+        };
+        serde_json::to_vec(&answer).unwrap_or_default()
+    }
+
     /// What a verdict means to the till, and how it is said.
     fn outcome(
         &mut self,
@@ -462,8 +469,7 @@ impl Live {
                     .next()
                     .and_then(|item| payload(item, at.seq.0));
                 let held = payload.as_deref().map(record::decode);
-                let same = matches!(&held, Some(Ok(held)) if held.content == event.content && held.event.type_number() == event.event.type_number()
-                    && held.source == event.source && held.id == event.id);
+                let same = matches!(&held, Some(Ok(held)) if is_same(held, event));
                 if !same {
                     return Err(Finding::of(
                         popwatch_core::invariant::Law::L1,
@@ -498,6 +504,13 @@ impl Live {
             self.edge.handle(Input::Durable { epoch, seq, record }, now);
         }
     }
+}
+
+/// The same event, as far as a second telling of it must agree with the first.
+fn is_same(held: &record::Record, told: &record::Record) -> bool {
+    held.content == told.content
+        && held.event.type_number() == told.event.type_number()
+        && (&held.source, &held.id) == (&told.source, &told.id)
 }
 
 fn refused(id: String, code: Code) -> (Outcome, Answered) {

@@ -115,6 +115,7 @@ impl Script {
     }
 
     /// The next step; `None` when the day is over.
+    #[expect(clippy::too_many_lines, reason = "one table of odds")]
     pub(crate) fn next(&mut self) -> Option<Step> {
         self.left = self.left.checked_sub(1)?;
         let rig = self.dice.index(self.day.rigs);

@@ -77,9 +77,8 @@ struct Draft {
 
 impl Draft {
     fn new(kind: &'static str, class: Class, data: Json) -> Self {
-        let data = match data {
-            Json::Object(data) => data,
-            other => Map::from_iter([("data".to_owned(), other)]),
+        let Json::Object(data) = data else {
+            unreachable!("every event's data is an object")
         };
         Self {
             kind,

@@ -8,7 +8,7 @@ use popwatch_core::id::Seq;
 use popwatch_core::{invariant, record};
 use popwatch_store::fs::faulty::{Dice, Fault, FaultFs};
 use popwatch_store::journal::inspect::fsck;
-use popwatch_store::journal::{Committed, Journal, ReadItem};
+use popwatch_store::journal::{Committed, Journal, ReadItem, Recovery};
 
 use crate::sample;
 use crate::table::Row;
@@ -70,6 +70,10 @@ pub(super) fn flips(quick: bool) -> Result<Vec<Row>> {
             found.untouched,
             0,
         ),
+        Row::note(
+            "flips: of them the closing record, cut as a torn tail",
+            found.closing,
+        ),
         Row::count(
             "flips: records lost that fsck does not name",
             found.unnamed,
@@ -89,6 +93,7 @@ struct Flips {
     refused: usize,
     lost: usize,
     untouched: usize,
+    closing: usize,
     unnamed: usize,
     silent: usize,
 }
@@ -97,7 +102,7 @@ impl Flips {
     fn one(&mut self, fs: &FaultFs, before: &Held, touched: impl Fn(&Place) -> bool) {
         self.tried += 1;
         let named = fsck_gaps(fs);
-        let Ok((mut journal, _)) = open(fs, 2) else {
+        let Ok((mut journal, recovery)) = open(fs, 2) else {
             self.refused += 1;
             return;
         };
@@ -114,6 +119,12 @@ impl Flips {
             let gaps = after.gaps.get(&place.0);
             self.lost += 1;
             self.untouched += usize::from(!touched(place));
+            // The commit that closed the journal was answered to nobody: cut, it is a torn tail.
+            let ends = before.last.get(&place.0) == Some(&place.1);
+            if ends && recovery.bytes_cut > 0 {
+                self.closing += 1;
+                continue;
+            }
             self.unnamed += usize::from(!named.contains(place));
             self.silent += usize::from(!gaps.is_some_and(|gaps| gaps.iter().any(within)));
         }
@@ -202,7 +213,7 @@ fn lives(seed: u64) -> Result<usize> {
     for life in 1..=3 {
         fs.fail_rate(0);
         let (mut journal, opening) = open(&fs, life)?;
-        keep(&mut acked, &opening);
+        keep(&mut acked, &opening.records);
         survives(&acked, &mut journal)?;
         match dice.below(3) {
             0 => fs.fail_rate(BAD_PPM),
@@ -228,7 +239,7 @@ fn lives(seed: u64) -> Result<usize> {
     }
     fs.fail_rate(0);
     let (mut journal, opening) = open(&fs, 9)?;
-    keep(&mut acked, &opening);
+    keep(&mut acked, &opening.records);
     survives(&acked, &mut journal)?;
     Ok(acked.len())
 }
@@ -264,10 +275,9 @@ fn survives(acked: &BTreeMap<Place, Vec<u8>>, journal: &mut Journal<FaultFs>) ->
     Ok(())
 }
 
-fn open(fs: &FaultFs, life: u8) -> Result<(Journal<FaultFs>, Vec<Committed>)> {
+fn open(fs: &FaultFs, life: u8) -> Result<(Journal<FaultFs>, Recovery)> {
     let opening = sample::opening("till-1", life, SEGMENT_BYTES)?;
-    let (journal, recovery) = Journal::open(fs.clone(), opening)?;
-    Ok((journal, recovery.records))
+    Ok(Journal::open(fs.clone(), opening)?)
 }
 
 /// Everything that can be read back.

@@ -240,7 +240,7 @@ impl RecordsUp {
                 Some(Ask::Send(self.envelope()))
             }
             Phase::Counting { next, tally, asked } => {
-                if *asked {
+                if *asked || !self.retry.is_due(now) {
                     return None;
                 }
                 let uncounted = next.iter().find(|((epoch, _), from)| {
@@ -290,7 +290,8 @@ impl RecordsUp {
         match self.phase {
             Phase::Greet => Some(self.retry.due_at()),
             Phase::Idle => self.next_cursor().map(|_| self.retry.due_at()),
-            Phase::Counting { asked: false, .. } | Phase::Ready(..) => Some(MonoMs(0)),
+            Phase::Counting { asked: false, .. } => Some(self.retry.due_at()),
+            Phase::Ready(..) => Some(MonoMs(0)),
             Phase::Counting { asked: true, .. }
             | Phase::Greeting
             | Phase::Loading(_)
@@ -301,17 +302,16 @@ impl RecordsUp {
     /// The journal read what was wanted; an empty stretch says that it could not, and is wanted
     /// again a little later.
     pub fn loaded(&mut self, want: Want, stretch: Stretch, now: MonoMs) {
-        if stretch.last_seq < want.from {
+        let nothing = stretch.last_seq < want.from;
+        if nothing {
             self.retry.told_to_wait(now, RETRY_MS_MIN);
         }
         match &mut self.phase {
+            Phase::Counting { asked, .. } if nothing => *asked = false,
             Phase::Counting { next, tally, asked } => {
                 *asked = false;
                 tally.add_all(&Tally::of_items(&stretch.items));
-                next.insert(
-                    (want.epoch, want.cursor),
-                    stretch.last_seq.max(want.from).next(),
-                );
+                next.insert((want.epoch, want.cursor), stretch.last_seq.next());
             }
             Phase::Loading(wanted) if *wanted == want && stretch.last_seq >= want.from => {
                 self.phase = Phase::Ready(want, stretch);
@@ -467,11 +467,12 @@ impl RecordsUp {
             self.retry.failed(now);
             return;
         }
-        upstream.acked.insert(want.cursor, told);
         if told == last {
+            upstream.acked.insert(want.cursor, told);
             self.unsent.subtract(tally);
         } else {
-            // The ledger stands elsewhere than this batch would put it: ask where, count anew.
+            // The ledger stands elsewhere than this batch would put it: ask where. The position
+            // stays, so that one that moved is seen by the greeting and what is unsent counted anew.
             self.phase = Phase::Greet;
         }
     }

@@ -403,6 +403,9 @@ impl<F: Fs> Journal<F> {
         }
         let index = chain_index(cursor);
         let (mut walk, mut chains) = self.position_walk(info, cursor, from);
+        if let Some(error) = walk.refused.take() {
+            return Err(error);
+        }
         parts.chain_before = chains.0[index];
         let mut bytes = 0;
         while bytes < max_bytes.max(1) && parts.items.len() < max_items.max(1) {

@@ -288,6 +288,54 @@ fn an_answer_beyond_the_head_or_for_another_epoch_moves_nothing() {
     check_end(&world);
 }
 
+/// The bug: a batch whose answer was lost had been taken, the next one was shorter, and the answer
+/// to it lay beyond its end. The lane believed the position and never counted what it still held
+/// for unsent.
+#[test]
+fn an_answer_beyond_a_shorter_batch_is_counted_anew() {
+    let mut world = World::new();
+    (0..3).for_each(|_| world.sell(Class::Money));
+    world.step(Fate::Deliver);
+    world.step(Fate::LoseAnswer);
+    world.now = world.now.after(40_000);
+    let Some(Ask::Load(want)) = world.lane.poll(world.now) else {
+        panic!("work waits")
+    };
+    let one = Want {
+        items_max: 1,
+        ..want
+    };
+    let stretch = world.load(one);
+    world.lane.loaded(want, stretch, world.now);
+    world.step(Fate::Deliver);
+    drain(&mut world);
+    check_end(&world);
+}
+
+/// The bug: a read that failed while the lane counted what is unsent left one record uncounted.
+#[test]
+fn a_read_that_fails_while_counting_is_made_again() {
+    let mut world = World::new();
+    (0..4).for_each(|_| world.sell(Class::Money));
+    world.held.insert(Cursor::Trunk as u32, vec![1]);
+    let Some(Ask::Send(hello)) = world.lane.poll(world.now) else {
+        panic!("the lane greets first")
+    };
+    let ack = world.ledger(&hello);
+    world.lane.acked(&ack, world.now);
+    let Some(Ask::Load(want)) = world.lane.poll(world.now) else {
+        panic!("the lane counts what the ledger lacks")
+    };
+    let nothing = Stretch::nothing_at(want.from);
+    world.lane.loaded(want, nothing, world.now);
+    assert_eq!(world.lane.poll(world.now), None, "not at once");
+    assert!(world.lane.deadline() > Some(world.now));
+    world.step(Fate::LoseBatch);
+    assert_eq!(*world.lane.unsent(), world.unsent());
+    drain(&mut world);
+    check_end(&world);
+}
+
 #[test]
 fn a_ledger_that_forgot_is_filled_again() {
     let mut world = World::new();

@@ -157,3 +157,32 @@ fn a_batch_over_a_gap_carries_its_value_and_the_chain_restarts_at_the_seal() {
     assert_eq!(systems(&commit.records), ["rig.gap"]);
     assert_eq!(journal.gaps().len(), 1);
 }
+
+/// The bug: a read that failed on the way to the batch's first record was forgotten, and the batch
+/// began with records from before it.
+#[test]
+fn a_read_that_fails_on_the_way_gives_no_batch_of_other_records() {
+    for call in 0..12 {
+        let fs = FaultFs::new(3);
+        let mut journal = open(&fs, 1).0;
+        for i in 0..30 {
+            let one = vec![sale(&format!("s{i}"), i)];
+            journal.append(one, stamp()).unwrap();
+        }
+        let epoch = journal.head().get().epoch;
+        fs.fail_at(fs.ops() + call, Fault::Io);
+        for from in [Seq(20), Seq(7), Seq(26)] {
+            let Ok(parts) = journal.batch(epoch, Cursor::Trunk, from, 3, 4_000) else {
+                continue;
+            };
+            let seqs = parts.items.iter().filter_map(|item| match &item.body {
+                Some(ItemBody::Frame(frame)) => {
+                    Some(u64::from_le_bytes(frame[16..24].try_into().unwrap()))
+                }
+                _ => None,
+            });
+            let expect: Vec<u64> = (from.0..=parts.last_seq.0).collect();
+            assert_eq!(seqs.collect::<Vec<_>>(), expect, "call {call}");
+        }
+    }
+}
