@@ -123,6 +123,17 @@ pub struct Item {
     pub body: Option<ItemBody>,
 }
 
+impl Item {
+    /// How many seqs it speaks of.
+    #[must_use]
+    pub fn seqs(&self) -> u64 {
+        match &self.body {
+            Some(ItemBody::Skip(skip)) => skip.count,
+            Some(ItemBody::Frame(_)) | None => 1,
+        }
+    }
+}
+
 /// What stands at one or more seqs.
 #[derive(Clone, PartialEq, Oneof)]
 pub enum ItemBody {

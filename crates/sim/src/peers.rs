@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use popwatch_core::cell::Cell;
 use popwatch_core::id::{PopupId, RegionId};
 use popwatch_core::lane::records_up::Tally;
-use popwatch_core::lane::{CellAck, CellBatch, ItemBody, PeerFault, RecordAck, RecordBatch};
+use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch};
 use popwatch_core::ledger::reconcile::{CurrencyTotals, Reconciliation};
 use popwatch_core::money::Currency;
 use popwatch_core::region::Region;
@@ -230,10 +230,7 @@ impl LedgerSide {
         let mut seq = batch.first_seq;
         for item in &batch.items {
             let place = (batch.rig.clone(), batch.epoch, seq);
-            seq += match &item.body {
-                Some(ItemBody::Skip(skip)) => skip.count,
-                Some(ItemBody::Frame(_)) | None => 1,
-            };
+            seq += item.seqs();
             if !self.seen.insert(place) {
                 for (currency, minor) in Tally::of_items(std::slice::from_ref(item)).money {
                     *self.counted_again.entry(currency).or_default() += minor;

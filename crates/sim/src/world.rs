@@ -41,6 +41,8 @@ const TILL_RETRY_MS: u64 = 2_000;
 const ANSWERED_KEPT: usize = 40;
 /// Virtual time in which everything must be level after the day, ms.
 const DRAIN_MS: u64 = 1_800_000;
+/// Between two looks whether everything is level, ms: no multiple of a beacon.
+const LOOK_MS: u64 = 3_700;
 /// Moments one step may be made of: beyond, the world does not come to rest.
 const MOMENTS_MAX: u64 = 400_000;
 
@@ -621,7 +623,7 @@ impl World {
         }
         let end = self.now_ms + DRAIN_MS;
         while self.now_ms < end {
-            self.wait(5_000)?;
+            self.wait(LOOK_MS)?;
             self.check_step()?;
             if self.rigs.iter().all(is_level) {
                 return Ok(());

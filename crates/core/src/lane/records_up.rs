@@ -310,8 +310,12 @@ impl RecordsUp {
             Phase::Counting { asked, .. } if nothing => *asked = false,
             Phase::Counting { next, tally, asked } => {
                 *asked = false;
-                tally.add_all(&Tally::of_items(&stretch.items));
-                next.insert((want.epoch, want.cursor), stretch.last_seq.next());
+                // The journal may hold records that nobody was told of yet; those count when told.
+                let upstream = self.epochs.get(&want.epoch);
+                let known = upstream.map_or(Seq::NONE, |upstream| upstream.last);
+                tally.add_all(&Tally::of_items(items_upto(&stretch, known)));
+                let counted = stretch.last_seq.min(known);
+                next.insert((want.epoch, want.cursor), counted.next());
             }
             Phase::Loading(wanted) if *wanted == want && stretch.last_seq >= want.from => {
                 self.phase = Phase::Ready(want, stretch);
@@ -541,6 +545,20 @@ impl RecordsUp {
             ..RecordBatch::default()
         }
     }
+}
+
+/// The items of a stretch that speak of nothing above `last`.
+fn items_upto(stretch: &Stretch, last: Seq) -> &[Item] {
+    let mut seq = stretch.first_seq;
+    let beyond = stretch.items.iter().position(|item| {
+        let is_beyond = seq > last;
+        seq = Seq(seq.0 + item.seqs());
+        is_beyond
+    });
+    stretch
+        .items
+        .get(..beyond.unwrap_or(stretch.items.len()))
+        .unwrap_or_default()
 }
 
 /// A chain as the wire has it: empty when unknown.

@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Process, Site, outcome, post, sale, until};
 
-const POPUP: &str = "stall";
 const SOURCE: &str = "checkout";
 /// Events of one request.
 const BATCH_MAX: u64 = 12;
 /// Longest life of an edge before it is killed, ms.
 const LIFE_MS: u64 = 250;
+/// Kills within one popup; a region keeps a bounded number of a rig's lives.
+const KILLS_PER_POPUP: u64 = 50;
 
 /// xorshift64*.
 struct Random(u64);
@@ -62,6 +63,7 @@ impl Acked {
 /// A checkout that keeps each event until it has a verdict, and sometimes sends it again then.
 struct Checkout<'a> {
     edge: &'a str,
+    popup: &'a str,
     random: Random,
     waiting: VecDeque<(String, i64)>,
     amounts: BTreeMap<String, i64>,
@@ -73,7 +75,7 @@ impl Checkout<'_> {
     /// Sends one batch; what gets no answer waits for the next.
     fn step(&mut self, fresh: bool) {
         while fresh && (self.waiting.len() as u64) < 1 + self.random.below(BATCH_MAX) {
-            let id = format!("sale-{}", self.amounts.len());
+            let id = format!("{}-{}", self.popup, self.amounts.len());
             let minor = 100 + i64::try_from(self.random.below(9_900)).unwrap();
             self.amounts.insert(id.clone(), minor);
             self.waiting.push_back((id, minor));
@@ -91,7 +93,7 @@ impl Checkout<'_> {
         }
         let events: Vec<Value> = batch
             .iter()
-            .map(|(id, minor)| sale(POPUP, SOURCE, id, *minor))
+            .map(|(id, minor)| sale(self.popup, SOURCE, id, *minor))
             .collect();
         match post(self.edge, &events) {
             Ok(answer) if answer.status == 200 => {
@@ -111,16 +113,39 @@ fn survives(kills: u64, seed: u64) {
     let site = Site::new(&format!("kills-{kills}"));
     let (_region, _ledger) = (site.start_region(), site.start_ledger());
     let mut edge = site.start_edge();
+    let mut random = Random(seed | 1);
+    let (mut all, mut left) = (BTreeMap::new(), kills);
+    while left > 0 {
+        let kills = left.min(KILLS_PER_POPUP);
+        let popup = format!("stall-{left}");
+        let acked = sold_through(&site, &mut edge, &popup, kills, &mut random);
+        site.drained(&popup, acked.len());
+        agreed(&site, &popup, &acked);
+        all.extend(acked);
+        left -= kills;
+    }
+    assert_eq!(edge.stop(), Some(0));
+    whole(&site, &all);
+}
+
+/// Sells at one popup while the edge is killed again and again; answers what was acknowledged.
+fn sold_through(
+    site: &Site,
+    edge: &mut Process,
+    popup: &str,
+    kills: u64,
+    moments: &mut Random,
+) -> BTreeMap<String, (u64, u64, i64)> {
     let stop = AtomicBool::new(false);
     let mut checkout = Checkout {
         edge: &site.edge,
-        random: Random(seed | 1),
+        popup,
+        random: Random(moments.below(u64::MAX) | 1),
         waiting: VecDeque::new(),
         amounts: BTreeMap::new(),
         acked: Acked::default(),
         repeats: 0,
     };
-    let mut moments = Random(seed.rotate_left(17) | 1);
     let (selling_on, sells) = (&stop, &mut checkout);
     thread::scope(|scope| {
         let selling = scope.spawn(move || {
@@ -138,7 +163,7 @@ fn survives(kills: u64, seed: u64) {
                 (Instant::now() >= end).then_some(())
             });
             edge.kill();
-            edge = site.start_edge();
+            *edge = site.start_edge();
             if selling.is_finished() {
                 break;
             }
@@ -146,23 +171,19 @@ fn survives(kills: u64, seed: u64) {
         stop.store(true, Ordering::Relaxed);
         selling.join().unwrap();
     });
-    site.drained(POPUP, checkout.amounts.len());
-    let acked = &checkout.acked.0;
+    let (acked, repeats) = (checkout.acked.0, checkout.repeats);
     assert_eq!(acked.len(), checkout.amounts.len());
     eprintln!(
-        "{} events, {} sent again on purpose",
-        acked.len(),
-        checkout.repeats
+        "{popup}: {} events, {repeats} sent again on purpose",
+        acked.len()
     );
-    agreed(&site, acked);
-    assert_eq!(edge.stop(), Some(0));
-    whole(&site, acked);
+    acked
 }
 
 /// Books, region and edge hold each acknowledged event once.
 #[track_caller]
-fn agreed(site: &Site, acked: &BTreeMap<String, (u64, u64, i64)>) {
-    let found = site.reconciliation(POPUP);
+fn agreed(site: &Site, popup: &str, acked: &BTreeMap<String, (u64, u64, i64)>) {
+    let found = site.reconciliation(popup);
     let sum: i64 = acked.values().map(|place| place.2).sum();
     let totals = json!({
         "captured": sum, "refunded": 0, "net": sum, "sales": acked.len(), "refunds": 0,

@@ -154,7 +154,7 @@ fn sells(stand: &mut Stand) {
         .split('\'')
         .find(|part| part.contains("specversion"))
         .unwrap();
-    let lines = event.replace('\n', " ").replace("sale-1", "sale-2") + "\n";
+    let lines = event.replace('\n', " ").replace("-1\",", "-2\",") + "\n";
     stand.folder.write("events.ndjson", &lines);
     let send = stand.take("popwatch send");
     assert!(stand.run(&send).contains("1 accepted"));
@@ -164,9 +164,15 @@ fn sells(stand: &mut Stand) {
         .replace("--speed 60", "--speed 0");
     assert!(stand.run(&replay).contains("GBP 88,741.96 in 127 sales"));
     until("all is at the ledger", || {
-        let path = "/v1/popups/market-day/reconciliation";
-        let found = try_get(stand.port(2), path)?;
-        (found["totals"]["EUR"]["sales"] == 2).then_some(())
+        let holds = |popup: &str, currency: &str, sales: u64| {
+            let found = try_get(stand.port(2), &format!("/v1/popups/{popup}/reconciliation"))?;
+            let whole = found["complete"] == true && found["totals"][currency]["sales"] == sales;
+            whole.then_some(())
+        };
+        holds("rehearsal", "GBP", 127)?;
+        holds("market-day", "EUR", 2)?;
+        let status = try_get(stand.port(0), "/v1/status")?;
+        (status["replicated"]["seq"] == status["durable_seq"]).then_some(())
     });
     let mut reconcile = stand.take("popwatch reconcile");
     reconcile += &format!(" --ledger http://{}", stand.port(2));

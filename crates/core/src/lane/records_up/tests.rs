@@ -336,6 +336,22 @@ fn a_read_that_fails_while_counting_is_made_again() {
     check_end(&world);
 }
 
+/// The bug: the journal held a record that the lane was not told of yet; it was counted when the
+/// lane read it, and once more when the lane was told.
+#[test]
+fn a_record_that_is_read_before_it_is_told_counts_once() {
+    let mut world = World::new();
+    (0..4).for_each(|_| world.sell(Class::Money));
+    world.held.insert(Cursor::Trunk as u32, vec![1]);
+    world.journal.push(Class::Money);
+    world.step(Fate::Deliver);
+    world.step(Fate::LoseBatch);
+    world.lane.durable(Epoch(1), Seq(5), &record(Class::Money));
+    assert_eq!(*world.lane.unsent(), world.unsent());
+    drain(&mut world);
+    check_end(&world);
+}
+
 #[test]
 fn a_ledger_that_forgot_is_filled_again() {
     let mut world = World::new();
