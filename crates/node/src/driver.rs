@@ -211,6 +211,11 @@ impl EdgeDriver {
     fn send(&self, output: Output) {
         match output {
             Output::Load(_) => {}
+            Output::Note(events) => {
+                if !self.journal.note(events) {
+                    tracing::warn!("the journal is busy; a record of the rig itself is left out");
+                }
+            }
             Output::Records(mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = &self.ledger {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use popwatch_core::code::Code;
 use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
-use popwatch_core::id::{Epoch, EpochId, Seq};
+use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::limits::{ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX};
@@ -82,6 +82,7 @@ enum Order {
         Vec<Redacted<Draft>>,
         oneshot::Sender<Result<Vec<Fate>, Refusal>>,
     ),
+    Own(Vec<(Option<PopupId>, Event)>),
     Load(Want),
     Acked(Vec<Acked>),
     Stop,
@@ -97,6 +98,7 @@ impl std::fmt::Debug for Order {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Append(..) => "Append",
+            Self::Own(_) => "Own",
             Self::Load(_) => "Load",
             Self::Acked(_) => "Acked",
             Self::Stop => "Stop",
@@ -118,6 +120,12 @@ impl JournalHandle {
             Err(TrySendError::Full(_)) => Err(Refusal::QueueFull),
             Err(TrySendError::Disconnected(_)) => Err(Refusal::Stopping),
         }
+    }
+
+    /// Hands over what popwatch itself has to say. False when the queue is full: say it again.
+    #[must_use]
+    pub(crate) fn note(&self, events: Vec<(Option<PopupId>, Event)>) -> bool {
+        self.orders.try_send(Order::Own(events)).is_ok()
     }
 
     /// Asks for a stretch; the answer comes as [`News::Loaded`]. False when the queue is full: ask
@@ -198,6 +206,7 @@ impl JournalThread {
                     self.commit_group(drafts, answer, queue, &mut pending);
                     self.seal_if_due();
                 }
+                Order::Own(events) => self.own(events),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
                 Order::Stop => break,
@@ -251,6 +260,19 @@ impl JournalThread {
                 for (_, answer) in waiting {
                     drop(answer.send(Err(Refusal::NotDurable)));
                 }
+            }
+        }
+    }
+
+    fn own(&mut self, events: Vec<(Option<PopupId>, Event)>) {
+        match self.journal.append_own(events, self.ambient.stamp()) {
+            Ok(commit) => {
+                self.storing(true);
+                self.tell(commit.records);
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "popwatch's own records could not be made durable");
+                self.storing(false);
             }
         }
     }

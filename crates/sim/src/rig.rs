@@ -301,6 +301,19 @@ impl Rig {
         }
     }
 
+    /// The edge itself has something to say. `None`: the disk did not take it.
+    pub(crate) fn note(
+        &mut self,
+        events: Vec<(Option<PopupId>, Event)>,
+        world_ms: u64,
+    ) -> Option<Vec<Committed>> {
+        let stamp = self.stamp(world_ms);
+        let live = self.live.as_mut()?;
+        let done = live.journal.append_own(events, stamp);
+        self.lags = done.is_err();
+        done.ok().map(|commit| commit.records)
+    }
+
     /// The journal is read for the records lane.
     pub(crate) fn load(&mut self, want: Want, now: Now) {
         let Some(live) = &mut self.live else { return };

@@ -625,20 +625,33 @@ impl World {
         while self.now_ms < end {
             self.wait(LOOK_MS)?;
             self.check_step()?;
-            if self.rigs.iter().all(is_level) {
+            if self.rigs.iter().all(|rig| self.is_level(rig)) {
                 return Ok(());
             }
         }
         let late: Vec<_> = self
             .rigs
             .iter()
-            .filter(|rig| !is_level(rig))
+            .filter(|rig| !self.is_level(rig))
             .map(describe)
             .collect();
         Err(Finding::defect(format!(
             "not level {DRAIN_MS} ms after the day: {}",
             late.join("; ")
         )))
+    }
+
+    /// Whether all of a rig is everywhere. What it believes of a region counts only for the memory
+    /// it last heard of: one that forgot everything is noticed at the next beacon.
+    fn is_level(&self, rig: &Rig) -> bool {
+        let Some(live) = &rig.live else { return false };
+        let memory = Some(self.region.region.id());
+        let heard = live
+            .edge
+            .regions()
+            .iter()
+            .all(|lane| lane.region() == memory);
+        heard && live.edge.is_drained() && rig.outbox.is_empty()
     }
 
     /// The last word: power is cut everywhere once more, and nothing that was acknowledged is lost.
@@ -675,11 +688,6 @@ impl World {
         }
         Ok(())
     }
-}
-
-fn is_level(rig: &Rig) -> bool {
-    let drained = rig.live.as_ref().is_some_and(|live| live.edge.is_drained());
-    drained && rig.outbox.is_empty()
 }
 
 fn describe(rig: &Rig) -> String {

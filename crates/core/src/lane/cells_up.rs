@@ -166,6 +166,12 @@ impl CellsUp {
         self.greeted && !self.waiting && self.set.is_none() && !self.lags(folds)
     }
 
+    /// Which memory of the region answered last.
+    #[must_use]
+    pub fn region(&self) -> Option<RegionId> {
+        self.region
+    }
+
     /// Cells the region did not take, ever.
     #[must_use]
     pub fn refused(&self) -> u64 {

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use crate::event::Event;
 use crate::event::system::SystemEvent;
 use crate::fold::{EpochFold, Step};
-use crate::id::{Epoch, EpochId, JournalId, Position, RegionId, RigId, Seq};
+use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
 use crate::lane::{
@@ -75,6 +75,8 @@ pub enum Output {
     Records(RecordBatch),
     /// Send to the region with this index.
     Cells(usize, CellBatch),
+    /// Journal what the edge itself has to say.
+    Note(Vec<(Option<PopupId>, Event)>),
 }
 
 /// The edge of one rig.
@@ -257,6 +259,12 @@ impl Edge {
     pub fn is_drained(&self) -> bool {
         self.records.as_ref().is_none_or(RecordsUp::is_drained)
             && self.regions.iter().all(|lane| lane.is_level(&self.folds))
+    }
+
+    /// The lanes to the regions, in the order they were named.
+    #[must_use]
+    pub fn regions(&self) -> &[CellsUp] {
+        &self.regions
     }
 
     /// How each peer stands.

@@ -52,6 +52,11 @@ impl World {
                 Output::Load(want) => self.rigs[rig].load(want, now),
                 Output::Records(batch) => self.send((rig, Peer::Ledger), &batch)?,
                 Output::Cells(_, batch) => self.send((rig, Peer::Region), &batch)?,
+                Output::Note(events) => {
+                    if let Some(heard) = self.rigs[rig].note(events, self.now_ms) {
+                        self.commit(rig, heard, true);
+                    }
+                }
             }
         }
         Ok(moved)

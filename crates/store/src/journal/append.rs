@@ -33,7 +33,7 @@ use super::keys::{Key, KeyEntry};
 use super::segment::indexed;
 use super::{AppendError, Commit, Committed, Durable, Journal, Verdict};
 use crate::fs::Fs;
-use stage::{Stage, gap_of, letters};
+use stage::{Stage, gap_of, letters, own_id};
 
 const DAY_MS: i64 = 86_400_000;
 /// More than totals, origin, header and padding add to a record.
@@ -65,6 +65,11 @@ enum What {
         conflict: Conflict,
         popup: Option<PopupId>,
         id: String,
+    },
+    /// What popwatch itself has to say.
+    Own {
+        event: Event,
+        popup: Option<PopupId>,
     },
 }
 
@@ -130,6 +135,33 @@ impl<F: Fs> Journal<F> {
             .map(|plan| self.verdict(plan, &plans.waiting));
         Ok(Commit {
             verdicts: verdicts.collect(),
+            records,
+        })
+    }
+
+    /// Appends what popwatch itself has to say (`clock.anchored`, `rig.loss`, `rig.sampled`, …), in
+    /// order. These have no verdicts. On failure nothing of it is durable.
+    pub fn append_own(
+        &mut self,
+        events: Vec<(Option<PopupId>, Event)>,
+        stamp: Stamp,
+    ) -> Result<Commit, AppendError> {
+        let own = |(popup, event): (Option<PopupId>, Event)| Waiting {
+            bytes: OWN_RECORD_BYTES,
+            key: Key::default(),
+            content: Content::default(),
+            origin: None,
+            placed: None,
+            what: What::Own { event, popup },
+        };
+        let mut waiting: Vec<_> = events.into_iter().map(own).collect();
+        let mut records = std::mem::take(&mut self.undelivered);
+        if let Err(error) = self.commit_all(&mut waiting, stamp, &mut records) {
+            self.undelivered = records;
+            return Err(error);
+        }
+        Ok(Commit {
+            verdicts: Vec::new(),
             records,
         })
     }
@@ -381,7 +413,7 @@ impl<F: Fs> Journal<F> {
         };
         let first = match waiting.get(index).map(|waiting| &waiting.what) {
             Some(What::Conflict { first, .. }) => resolve(*first, waiting),
-            Some(What::Event { .. }) | None => (0, 0),
+            Some(What::Event { .. } | What::Own { .. }) | None => (0, 0),
         };
         let Some(one) = waiting.get_mut(index) else {
             return;
@@ -394,7 +426,7 @@ impl<F: Fs> Journal<F> {
                 ..
             } => {
                 (conflict.epoch, conflict.seq) = first;
-                let event = SystemEvent::RigConflict(conflict.clone());
+                let event = Event::System(SystemEvent::RigConflict(conflict.clone()));
                 let mut record = self.own_record(event, popup.clone(), stamp, id);
                 record.content = one.content;
                 record.origin = one.origin;
@@ -408,6 +440,13 @@ impl<F: Fs> Journal<F> {
                     Some(one.key),
                     Some(index),
                 );
+            }
+            What::Own { event, popup } => {
+                let id = own_id(&stage.head);
+                let mut record = self.own_record(event.clone(), popup.clone(), stamp, &id);
+                self.learn(&record.event);
+                record.origin = one.origin;
+                stage.own(&mut self.totals, record, None, Some(index));
             }
             What::Event { record, bytes } => {
                 let Some(mut record) = record.take() else {

@@ -8,7 +8,7 @@ use popwatch_core::event::system::{PopupPolicy, RigStarted, SystemEvent};
 use popwatch_core::id::{Epoch, EventId, PopupId, Seq, Source};
 use popwatch_core::record::{Content, Flags, Record, Stamp};
 
-use super::stage::{Head, Stage, gap_of, letters};
+use super::stage::{Head, Stage, gap_of, own_id};
 use super::{DAY_MS, OWN_RECORD_BYTES};
 use crate::fs::{File, Fs};
 use crate::journal::footer::Footer;
@@ -249,19 +249,15 @@ impl<F: Fs> Journal<F> {
         popup: Option<PopupId>,
         stamp: Stamp,
     ) {
-        let id = format!(
-            "{}.{}",
-            letters(&stage.head.epoch_id.0[..8]),
-            stage.head.seq + 1
-        );
-        let record = self.own_record(event, popup, stamp, &id);
+        let id = own_id(&stage.head);
+        let record = self.own_record(Event::System(event), popup, stamp, &id);
         self.learn(&record.event);
         stage.own(&mut self.totals, record, None, None);
     }
 
     pub(super) fn own_record(
         &self,
-        event: SystemEvent,
+        event: Event,
         popup: Option<PopupId>,
         stamp: Stamp,
         id: &str,
@@ -271,7 +267,7 @@ impl<F: Fs> Journal<F> {
             .and_then(|popup| self.popups.get(popup.as_str()))
             .map_or(0, |policy| policy.version);
         Record {
-            event: Event::System(event),
+            event,
             popup,
             source: self.own_source(),
             id: EventId::new(id).expect("letters and digits are an event id"),

@@ -152,6 +152,12 @@ pub(super) fn letters(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The id of the next record that popwatch writes itself.
+pub(super) fn own_id(head: &Head) -> String {
+    let epoch = letters(head.epoch_id.0.get(..8).unwrap_or_default());
+    format!("{epoch}.{}", head.seq + 1)
+}
+
 pub(super) fn gap_of(staged: &Staged) -> Option<Gap> {
     if let Event::System(SystemEvent::RigGap(gap)) = &staged.record.event {
         Some(gap.clone())
