@@ -57,6 +57,13 @@ pub const TOTALS_ROWS_MAX: usize = 256;
 /// Popups open on one rig. Beyond: rejected PW0109.
 pub const POPUPS_OPEN_MAX: usize = 16;
 
+// Savepoints.
+
+/// Records a closed epoch has at least before a savepoint of it is kept: fewer are read as fast.
+pub const SAVEPOINT_RECORDS_MIN: u64 = 1_000;
+/// Records kept beside the cells of a savepoint. Beyond: the epoch is folded at each start.
+pub const SAVEPOINT_HEARD_MAX: usize = 4_096;
+
 // Fold and cells. Beyond a row bound: the row `other` keeps units and money per currency.
 
 /// Checkouts a fold remembers as open. Beyond: the oldest is forgotten, counted `unmatched`.
