@@ -216,6 +216,7 @@ impl EdgeDriver {
                     tracing::warn!("the journal is busy; a record of the rig itself is left out");
                 }
             }
+            Output::Seal => self.journal.seal(),
             Output::Records(mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = &self.ledger {
