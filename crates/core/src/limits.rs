@@ -202,6 +202,23 @@ pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Host.
+
+/// Between two looks at the host, ms.
+pub const PROBE_MS: u64 = 10_000;
+/// Wait for one source of the host's readings, ms. Beyond: absent, PW1051.
+pub const PROBE_WAIT_MS: u64 = 2_000;
+/// One file, or all that a UPS daemon answers, bytes. Beyond: absent, PW1051.
+pub const PROBE_BYTES_MAX: usize = 64 << 10;
+/// Entries of one directory, and UPSes of one daemon, that a look goes through. Beyond: not read.
+pub const PROBE_ENTRIES_MAX: usize = 64;
+/// Between two journaled samples of a host in which nothing changes, ms.
+pub const RIG_SAMPLE_MS: u64 = 60_000;
+/// Over how long the rate of a disk is taken, ms.
+pub const DISK_TREND_MS: u64 = 300_000;
+/// Measurements of a disk that are remembered.
+pub const DISK_TREND_SAMPLES_MAX: usize = 32;
+
 // Command line and clients.
 
 /// One sales file, bytes. Beyond: PW1102.
@@ -228,3 +245,5 @@ const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
+const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
+const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

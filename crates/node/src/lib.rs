@@ -15,6 +15,7 @@ mod live;
 mod metrics;
 mod page;
 mod peer;
+mod probes;
 mod refold;
 mod store_thread;
 
@@ -45,6 +46,7 @@ use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Reade
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
+use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::Door;
@@ -255,6 +257,7 @@ impl Node {
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let (ledger, regions, replies) = self.link_peers(config, &rig);
+        let host = self.start_probes(config, &whole.data, ambient);
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
@@ -265,6 +268,7 @@ impl Node {
             orders,
             ambient: ambient.clone(),
             publisher,
+            host,
             status,
             shown: 0,
         };
@@ -311,6 +315,26 @@ impl Node {
             .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
             .collect();
         (ledger, regions, answered)
+    }
+
+    /// Looks at the host from now on, if it is to be looked at.
+    fn start_probes(
+        &mut self,
+        config: &EdgeConfig,
+        data: &std::path::Path,
+        ambient: &Ambient,
+    ) -> watch::Receiver<Look> {
+        let (found, host) = watch::channel(Look::default());
+        if config.host_probes {
+            let place = Host {
+                root: config.host_root.clone(),
+                data: data.to_path_buf(),
+                upsd: config.host_upsd,
+            };
+            let task = Probes::new(place, ambient.clone()).run(found);
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+        }
+        host
     }
 
     fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {

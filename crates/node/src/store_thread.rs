@@ -87,6 +87,7 @@ enum Order {
     Own(Vec<(Option<PopupId>, Event)>),
     Load(Want),
     Acked(Vec<Acked>),
+    Seal,
     Stop,
 }
 
@@ -103,6 +104,7 @@ impl std::fmt::Debug for Order {
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
             Self::Acked(_) => "Acked",
+            Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
     }
@@ -144,6 +146,12 @@ impl JournalHandle {
             !matches!(sent, Err(TrySendError::Disconnected(_))),
             "the thread lives"
         );
+    }
+
+    /// Seals what came since the last seal, after what was handed over before. Best effort: a thread
+    /// that is too busy to hear it seals within a minute.
+    pub(crate) fn seal(&self) {
+        drop(self.orders.try_send(Order::Seal));
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
@@ -211,6 +219,7 @@ impl JournalThread {
                 Order::Own(events) => self.own(events),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Seal => self.seal(),
                 Order::Stop => break,
             }
         }
@@ -343,7 +352,11 @@ impl JournalThread {
         if now.saturating_sub(self.sealed_ms) < SEAL_EVERY_MS {
             return;
         }
-        self.sealed_ms = now;
+        self.seal();
+    }
+
+    fn seal(&mut self) {
+        self.sealed_ms = self.ambient.mono_ns() / 1_000_000;
         match self.journal.seal(self.ambient.stamp()) {
             Ok(commit) => self.tell(commit.records),
             Err(fault) => tracing::error!(%fault, "seal not written"),

@@ -135,6 +135,10 @@ pub const fn status(code: Code) -> u16 {
         | Code::JournalForeign
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::ProbeFailed
+        | Code::BatteryLow
+        | Code::UnderVoltage
+        | Code::HostHot
         | Code::Defect => 500,
         Code::PeerNonsense => 502,
         Code::NotDurable | Code::SyncFailed | Code::LedgerUnavailable | Code::FeedFull => 503,
