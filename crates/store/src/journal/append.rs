@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use popwatch_core::event::system::{Conflict, Gap, PopupPolicy, SystemEvent};
-use popwatch_core::event::{Event, FieldSink, Value};
+use popwatch_core::event::{Class, Event, FieldSink, Value};
 use popwatch_core::id::{Epoch, EventId, PopupId, Position, Seq};
 use popwatch_core::limits;
 use popwatch_core::record::{Content, Draft, Origin, Record, Stamp, event_key};
@@ -51,10 +51,6 @@ struct Waiting {
     bytes: usize,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every one is the large one"
-)]
 enum What {
     Event {
         record: Option<Record>,
@@ -85,6 +81,7 @@ enum Plan {
     Conflict(First),
     TooLarge,
     PopupsFull,
+    Shed(Class),
 }
 
 struct Plans {
@@ -115,15 +112,21 @@ impl<F: Fs> Journal<F> {
     /// Appends drafts, in order. When it returns `Ok`, everything in the answer is durable.
     ///
     /// A repeat of an event answers the first place; another content under a known id is not
-    /// appended but recorded as `rig.conflict`. On failure nothing of what was given may be
+    /// appended but recorded as `rig.conflict`. A new event whose class the disk has no room for is
+    /// [`Verdict::Shed`]. On failure nothing of what was given may be
     /// acknowledged; giving it again is safe.
     pub fn append(
         &mut self,
         drafts: Vec<Redacted<Draft>>,
         stamp: Stamp,
     ) -> Result<Commit, AppendError> {
-        let mut plans = self.classify(drafts, stamp.wall_ms);
         let mut records = std::mem::take(&mut self.undelivered);
+        // Before anything is refused for lack of room: it may be there again.
+        if let Err(error) = self.reopen(stamp, &mut records) {
+            self.undelivered = records;
+            return Err(error);
+        }
+        let mut plans = self.classify(drafts, stamp.wall_ms);
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
             self.undelivered = records;
@@ -140,7 +143,8 @@ impl<F: Fs> Journal<F> {
     }
 
     /// Appends what popwatch itself has to say (`clock.anchored`, `rig.loss`, `rig.sampled`, …), in
-    /// order. These have no verdicts. On failure nothing of it is durable.
+    /// order. These have no verdicts; samples are left out while the disk has no room for their
+    /// class. On failure nothing of it is durable.
     pub fn append_own(
         &mut self,
         events: Vec<(Option<PopupId>, Event)>,
@@ -154,7 +158,10 @@ impl<F: Fs> Journal<F> {
             placed: None,
             what: What::Own { event, popup },
         };
-        let mut waiting: Vec<_> = events.into_iter().map(own).collect();
+        let kept = events
+            .into_iter()
+            .filter(|(_, event)| !self.refuses(event.class()));
+        let mut waiting: Vec<_> = kept.map(own).collect();
         let mut records = std::mem::take(&mut self.undelivered);
         if let Err(error) = self.commit_all(&mut waiting, stamp, &mut records) {
             self.undelivered = records;
@@ -183,6 +190,7 @@ impl<F: Fs> Journal<F> {
             },
             Plan::TooLarge => Verdict::TooLarge,
             Plan::PopupsFull => Verdict::PopupsFull,
+            Plan::Shed(class) => Verdict::Shed(*class),
         }
     }
 
@@ -214,12 +222,9 @@ impl<F: Fs> Journal<F> {
         if draft.bytes.len() + RECORD_OVERHEAD_BYTES > limits::PAYLOAD_BYTES_MAX {
             return Plan::TooLarge;
         }
-        let implied = self.implies_popup(&draft.record);
-        if implied && !plans.opens(&draft.record) {
-            return Plan::PopupsFull;
-        }
         let content = draft.record.content;
-        if indexed(&draft.record) {
+        let indexed = indexed(&draft.record);
+        if indexed {
             let known = plans.batch.get(&draft.key).copied();
             let known = known.or_else(|| {
                 let entry = self.find_key(&draft.key)?;
@@ -233,6 +238,16 @@ impl<F: Fs> Journal<F> {
                 }
                 None => {}
             }
+        }
+        let class = draft.record.event.class();
+        if self.refuses(class) {
+            return Plan::Shed(class);
+        }
+        let implied = self.implies_popup(&draft.record);
+        if implied && !plans.opens(&draft.record) {
+            return Plan::PopupsFull;
+        }
+        if indexed {
             let first = First::Waiting(plans.waiting.len());
             plans.batch.insert(draft.key, (content, first));
         }
