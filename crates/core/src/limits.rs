@@ -29,6 +29,10 @@ pub const CHAT_BYTES_MAX: usize = 4_096;
 pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
 /// Largest magnitude of a quantity. Beyond: rejected PW0103.
 pub const QUANTITY_MAX: i64 = 1_000_000_000;
+/// Spans of one OTLP request: what a collector sends at once. Beyond: 413 PW0107.
+pub const TRACE_SPANS_MAX: usize = 8_192;
+/// Stages that one span's events open: what SDKs let a span have. Beyond: the span is refused PW0109.
+pub const TRACE_MARKS_MAX: usize = 128;
 /// Bodies being read at once, bytes. Beyond: 429 PW0121.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
 /// Events waiting for the writer. Beyond: 429 PW0121.
