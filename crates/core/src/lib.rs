@@ -27,6 +27,7 @@ pub mod limits;
 
 pub mod event;
 pub mod record;
+pub mod shed;
 
 pub mod anchor;
 pub mod sketch;

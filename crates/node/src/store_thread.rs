@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use popwatch_core::code::Code;
-use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
+use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
@@ -48,6 +48,8 @@ pub(crate) enum Fate {
     TooLarge,
     /// It would open one popup more than a rig has.
     PopupsFull,
+    /// The disk is too full for its class.
+    Shed(Class),
 }
 
 /// Why a request's events were not made durable.
@@ -379,5 +381,6 @@ fn fate_of(verdict: &Verdict) -> Fate {
         Verdict::Conflict { first } => Fate::Conflict(first.epoch, first.seq),
         Verdict::TooLarge => Fate::TooLarge,
         Verdict::PopupsFull => Fate::PopupsFull,
+        Verdict::Shed(class) => Fate::Shed(*class),
     }
 }

@@ -128,6 +128,7 @@ pub const fn status(code: Code) -> u16 {
         Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
+        | Code::CacheDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked

@@ -4,6 +4,7 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -42,6 +43,8 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
+    /// What a closed epoch folded to, in place of its records.
+    Restored(Epoch, Box<EpochFold>),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -153,6 +156,9 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Restored(epoch, fold) => {
+                self.folds.insert(epoch, *fold);
+            }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
