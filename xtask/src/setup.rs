@@ -92,8 +92,17 @@ pub(crate) const PYTHON: Tool = Tool {
     modules: &["cloudevents==2.2.0"],
 };
 
+/// The daemon of the Network UPS Tools, in the folder where their driver of a made-up UPS lies too:
+/// the `upsd` on the path is a script that asks whether the machine wants one.
+pub(crate) const UPSD: Tool = Tool {
+    name: "upsd",
+    programs: &["/lib/nut/upsd"],
+    packages: &["nut-server"],
+    modules: &[],
+};
+
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 4] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON];
+pub(crate) const TOOLS: [&Tool; 5] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON, &UPSD];
 
 /// How long the package manager may take.
 const LIMIT: Duration = Duration::from_secs(600);

@@ -258,6 +258,7 @@ impl Node {
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let (ledger, regions, replies) = self.link_peers(config, &rig);
         let host = self.start_probes(config, &whole.data, ambient);
+        let measured = host.clone();
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
@@ -284,7 +285,7 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let common = edge_common(&rig, counters, shown, &readers);
+        let common = edge_common(&rig, counters, shown, measured, &readers);
         let live = self.live_state(live, readers, ambient);
         let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
         self.serve(listener, router, address);
@@ -362,13 +363,14 @@ fn edge_common(
     rig: &RigId,
     counters: Arc<EdgeMetrics>,
     status: watch::Receiver<Arc<EdgeStatus>>,
+    host: watch::Receiver<Look>,
     readers: &Arc<Readers>,
 ) -> Common {
     let (readers, ready) = (Arc::clone(readers), status.clone());
     Common::new(
         RoleName::Edge,
         rig.as_str(),
-        move || counters.render(&status.borrow(), readers.open()),
+        move || counters.render(&status.borrow(), &host.borrow().sample, readers.open()),
         move || match ready.borrow().states.contains(&"cannot_store") {
             true => Err(String::from("the journal cannot take records")),
             false => Ok(()),
