@@ -9,6 +9,7 @@ use popwatch_core::event::Class;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 
+use crate::http::SpanMetrics;
 use crate::live::Live;
 use crate::store_thread::Fate;
 
@@ -25,6 +26,8 @@ const VERDICTS: [&str; 5] = [
 pub(crate) struct EdgeMetrics {
     fates: [[AtomicU64; 5]; 5],
     rejected: Mutex<BTreeMap<Code, u64>>,
+    /// Spans that came by OTLP.
+    pub(crate) spans: SpanMetrics,
 }
 
 impl EdgeMetrics {
@@ -51,6 +54,7 @@ impl EdgeMetrics {
     pub(crate) fn render(&self, status: &EdgeStatus, readers: usize) -> String {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
+        self.spans.render(&mut text, &status.rig);
         render_journal(&mut text, status);
         render_peers(&mut text, status);
         readers_gauge(&mut text, readers);
