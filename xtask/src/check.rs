@@ -67,7 +67,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "borders",
         fast: false,
-        tools: &[&setup::CURL, &setup::PROMTOOL, &setup::PYTHON],
+        tools: &[&setup::CURL, &setup::PROMTOOL, &setup::PYTHON, &setup::NODE],
         run: stages::needs,
     },
 ];
