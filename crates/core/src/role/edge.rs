@@ -43,8 +43,9 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
-    /// What a closed epoch folded to, in place of its records.
-    Restored(Epoch, Box<EpochFold>),
+    /// What a closed epoch folded to, in place of its records, and how much of it the ledger lacks
+    /// beyond the records that are told.
+    Restored(Epoch, Box<EpochFold>, Tally),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -156,8 +157,11 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
-            Input::Restored(epoch, fold) => {
+            Input::Restored(epoch, fold, backlog) => {
                 self.folds.insert(epoch, *fold);
+                if let Some(records) = &mut self.records {
+                    records.untold(&backlog);
+                }
             }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
