@@ -10,6 +10,7 @@ use popwatch_core::host::HostSample;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 
+use crate::http::SpanMetrics;
 use crate::live::Live;
 use crate::store_thread::Fate;
 
@@ -27,6 +28,8 @@ const VERDICTS: [&str; 6] = [
 pub(crate) struct EdgeMetrics {
     fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
+    /// Spans that came by OTLP.
+    pub(crate) spans: SpanMetrics,
 }
 
 impl EdgeMetrics {
@@ -54,6 +57,7 @@ impl EdgeMetrics {
     pub(crate) fn render(&self, status: &EdgeStatus, host: &HostSample, readers: usize) -> String {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
+        self.spans.render(&mut text, &status.rig);
         render_journal(&mut text, status);
         render_peers(&mut text, status);
         render_host(&mut text, &status.rig, host);
