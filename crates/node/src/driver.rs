@@ -16,7 +16,7 @@ use popwatch_core::limits::PAGE_DELAY_MS;
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output};
 use popwatch_core::time::{MonoMs, Now};
-use popwatch_wire::answer_v1::{EdgeStatus, Row};
+use popwatch_wire::answer_v1::{EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -87,6 +87,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) ambient: Ambient,
     /// Where views go.
     pub(crate) publisher: Publisher,
+    /// What disk, clock and probes measured last.
+    pub(crate) vitals: watch::Receiver<Vitals>,
     /// Where the status goes.
     pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
     /// Cells its page had taken when it was last looked at.
@@ -98,6 +100,7 @@ impl EdgeDriver {
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(EDGE_PUBLISH_MS);
         let mut postponed: Option<Want> = None;
+        self.look();
         loop {
             let now = self.ambient.now();
             if let Some(want) = postponed.take() {
@@ -132,6 +135,7 @@ impl EdgeDriver {
                 },
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
+                Ok(()) = self.vitals.changed() => { self.look(); pace.dirty = true; }
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
         }
@@ -139,6 +143,12 @@ impl EdgeDriver {
             self.hear(news);
         }
         self.publish(self.ambient.now());
+    }
+
+    /// Tells the machine what its host measured.
+    fn look(&mut self) {
+        let host = self.vitals.borrow_and_update().host();
+        self.edge.handle(Input::Host(host), self.ambient.now());
     }
 
     fn hear(&mut self, news: News) {
@@ -234,7 +244,7 @@ impl EdgeDriver {
     fn publish(&self, now: Now) {
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
-        let status = EdgeStatus::of(&self.edge, now, ledger, &urls);
+        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &self.vitals.borrow());
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher.publish(self.edge.page(), now, &extra);

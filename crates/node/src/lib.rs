@@ -48,7 +48,7 @@ use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::store_thread::{JournalHandle, spawn_journal};
-use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
 
 /// Bytes of journal read at a time while folding anew at start.
@@ -245,13 +245,17 @@ impl Node {
         let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let (journal, edge) = open_journal(config, &whole.data, policies, ambient)?;
+        let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
+        // One sender per measuring task; each replaces its own part and no other.
+        let (vitals, measured) = watch::channel(found);
         let journal_id = journal.journal_id();
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (handle, thread) =
-            spawn_journal(journal, ambient.clone(), news).map_err(|source| StartFault::Data {
-                path: whole.data.clone(),
-                source,
+            spawn_journal(journal, ambient.clone(), news, vitals).map_err(|source| {
+                StartFault::Data {
+                    path: whole.data.clone(),
+                    source,
+                }
             })?;
         self.journal = Some((handle.clone(), thread));
 
@@ -269,6 +273,7 @@ impl Node {
             orders,
             ambient: ambient.clone(),
             publisher,
+            vitals: measured,
             status,
             shown: 0,
         };
@@ -391,7 +396,7 @@ fn open_journal(
     data: &std::path::Path,
     popups: Vec<PopupPolicy>,
     ambient: &Ambient,
-) -> Result<(Journal<OsFs>, Edge), StartFault> {
+) -> Result<(Journal<OsFs>, Edge, Vitals), StartFault> {
     let rig = config.rig_id()?;
     let fs = OsFs::new(data).map_err(|source| StartFault::Data {
         path: data.to_path_buf(),
@@ -423,7 +428,17 @@ fn open_journal(
         path: data.to_path_buf(),
         source,
     })?;
-    Ok((journal, edge))
+    Ok((journal, edge, found(&recovery)))
+}
+
+/// What the status says of a start.
+fn found(recovery: &Recovery) -> Vitals {
+    let files = recovery.quarantined.len() as u64;
+    Vitals {
+        quarantine: (files > 0).then_some(Quarantine { files, bytes: None }),
+        newer_format: recovery.newer_format,
+        ..Vitals::default()
+    }
 }
 
 fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
