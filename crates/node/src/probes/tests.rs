@@ -421,6 +421,37 @@ async fn one_look_gathers_all() {
     assert!(!probes.supply.is_ill && !probes.disk.is_ill);
 }
 
+#[test]
+fn the_status_gets_whole_units_and_nothing_that_was_not_measured() {
+    let mut vitals = Vitals::default();
+    Look::default().tell(&mut vitals);
+    assert_eq!(vitals, Vitals::default());
+    let look = Look {
+        sample: HostSample {
+            battery: Some(47_900),
+            power_mw: Some(7_500),
+            temperature: Some(-500),
+            disk_free: Some(1_000),
+            disk_minutes: Some(41),
+            ..HostSample::default()
+        },
+        network: vec![Interface::default()],
+    };
+    look.tell(&mut vitals);
+    let power = vitals.power.unwrap();
+    assert_eq!((power.battery, power.watts), (Some(47), Some(8)));
+    assert_eq!((power.on_battery, power.minutes), (None, None));
+    assert_eq!(vitals.temperature.unwrap().celsius, Some(-1));
+    assert_eq!(vitals.disk.unwrap().minutes_left, Some(41));
+    // What is not found any more is not shown any more.
+    Look::default().tell(&mut vitals);
+    assert_eq!((vitals.power, vitals.temperature), (None, None));
+    assert_eq!(
+        (vitals.network.len(), vitals.disk.unwrap().minutes_left),
+        (0, None)
+    );
+}
+
 /// A driver that does not answer: nobody writes into this pipe.
 #[tokio::test]
 async fn a_source_that_hangs_is_absent_alone_and_comes_back() {
