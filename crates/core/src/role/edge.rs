@@ -6,14 +6,17 @@
 
 mod oldest;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::event::system::{Gap, Loss, SystemEvent};
 use crate::event::{Cursor, Event};
 use crate::fold::{EpochFold, Step};
+use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
@@ -43,6 +46,8 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
+    /// What a closed epoch folded to, in place of its records.
+    Restored(Epoch, Box<EpochFold>),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -61,8 +66,10 @@ pub enum Input {
     },
     /// The journal can take records again, or cannot.
     Storing(bool),
-    /// What the host's probes, disk and clock say now.
+    /// What the host's disk, journal and clock say now.
     Host(Host),
+    /// The probes looked at the host.
+    Power(HostSample),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -82,6 +89,8 @@ pub enum Output {
     Cells(usize, CellBatch),
     /// Journal what the edge itself has to say.
     Note(Vec<(Option<PopupId>, Event)>),
+    /// Seal the journal now: the power may go.
+    Seal,
 }
 
 /// What the machine has to know of its host: states that it cannot see itself, and what goes into
@@ -94,16 +103,10 @@ pub struct Host {
     pub newer_format: bool,
     /// The disk is so full that something is no longer kept.
     pub storage_pressure: bool,
-    /// On battery, or with a power supply that is too weak.
-    pub power: bool,
     /// No anchor, or too uncertain an one.
     pub clock_suspect: bool,
     /// Uncertainty of the clock, ms.
     pub clock_u_ms: Option<u32>,
-    /// Charge, per cent.
-    pub battery: Option<u32>,
-    /// Minutes of disk left.
-    pub disk_minutes: Option<u32>,
 }
 
 /// The edge of one rig.
@@ -126,6 +129,9 @@ pub struct Edge {
     losses: BTreeMap<(String, String), u64>,
     /// The newest gaps; `gap_records` counts all.
     gaps: VecDeque<Gap>,
+    watch: HostWatch,
+    /// What the last look at the host asks for.
+    asked: Asked,
     gap_records: u64,
     last_sale_ms: Option<i64>,
     oldest: Oldest,
@@ -178,6 +184,8 @@ impl Edge {
             host: Host::default(),
             losses: BTreeMap::new(),
             gaps: VecDeque::new(),
+            watch: HostWatch::default(),
+            asked: Asked::default(),
             gap_records: 0,
             last_sale_ms: None,
             oldest: Oldest::default(),
@@ -193,6 +201,9 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Restored(epoch, fold) => {
+                self.folds.insert(epoch, *fold);
+            }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -201,6 +212,12 @@ impl Edge {
             }
             Input::Storing(can) => self.can_store = can,
             Input::Host(host) => self.host = host,
+            Input::Power(sample) => {
+                let asked = self
+                    .watch
+                    .look(sample, self.has_open_popup(now.wall), now.mono);
+                self.asked = asked;
+            }
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
                     records.loaded(want, stretch, now.mono);
@@ -239,6 +256,12 @@ impl Edge {
     pub fn poll(&mut self, now: Now) -> Option<Output> {
         self.note_offline(now);
         self.feed_page(now);
+        if let Some(event) = self.asked.event.take() {
+            return Some(Output::Note(vec![(None, event)]));
+        }
+        if core::mem::take(&mut self.asked.seal) {
+            return Some(Output::Seal);
+        }
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
                 batch.beacons = self.next_beacons(now);
@@ -375,9 +398,10 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
+        let power = self.watch.alarms().any() || self.watch.newest().on_battery == Some(true);
         let told = [
             (host.storage_pressure, "storage_pressure"),
-            (host.power, "power"),
+            (power, "power"),
             (self.gap_records > 0, "gap"),
             (host.clock_suspect, "clock_suspect"),
         ];
@@ -391,6 +415,12 @@ impl Edge {
             states.push("ok");
         }
         states
+    }
+
+    /// What the probes found of the host, and what is wrong with it.
+    #[must_use]
+    pub fn host_watch(&self) -> &HostWatch {
+        &self.watch
     }
 
     /// When the newest sale was made, by the rig's clock, ms since 1970.
@@ -430,6 +460,15 @@ impl Edge {
         waits.then(|| self.oldest.wall_ms()).flatten()
     }
 
+    /// Whether a popup's window, as this epoch's policy states it, holds `wall`.
+    fn has_open_popup(&self, wall: WallMs) -> bool {
+        let popups = self.folds.get(&self.epoch).map(EpochFold::popups);
+        popups.is_some_and(|popups| {
+            let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);
+            windows.any(|window| window.contains(&wall.0))
+        })
+    }
+
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
         self.epoch = self.epoch.max(epoch);
         self.folds
@@ -462,6 +501,7 @@ impl Edge {
                 self.oldest.durable(cursor, epoch, seq, wall_ms);
             }
         }
+        self.watch.heard(&record.event);
         if let Event::PaymentCaptured(_) = &record.event {
             self.last_sale_ms = Some(record.stamp.wall_ms);
         } else if let Event::System(SystemEvent::RigGap(gap)) = &record.event {
@@ -572,8 +612,8 @@ impl Edge {
             states: states.collect(),
             clock_u_ms: self.host.clock_u_ms.unwrap_or_default(),
             wall_ms: now.wall.0,
-            battery: self.host.battery,
-            disk_minutes: self.host.disk_minutes,
+            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
+            disk_minutes: self.watch.newest().disk_minutes,
             losses: self.losses(),
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,
