@@ -161,6 +161,7 @@ function host(e) {
   ].filter(Boolean);
 }
 
+const CLASSES = { money: "sales", stock: "stock and orders", journey: "checkout steps", ambient: "chat and measurements" };
 /** Gaps with what they were worth, and what was refused, each on a line of its own. */
 function damage(e) {
   const gaps = (e.gaps || []).slice(-8).reverse();
@@ -168,7 +169,7 @@ function damage(e) {
   if (!gaps.length && !losses.length) return null;
   return h("ul", { class: "damage" },
     gaps.map((g) => h("li", { "data-testid": "gap" }, h("b", null, `Gap: ${f.plural(g.last - g.first + 1, "record", "records")}`), ` ${f.count(g.epoch)}/${f.count(g.first)}${g.last > g.first ? `–${f.count(g.last)}` : ""} `, h("span", { class: "quiet" }, lost([g]) || "no money"))),
-    losses.map((l) => h("li", { "data-testid": "loss" }, h("b", null, `Not kept: ${f.plural(l.count, "event", "events")}`), " ", h("span", { class: "quiet" }, `${f.clip(l.class, 20)}, ${f.clip(l.cause, 40)}`))));
+    losses.map((l) => h("li", { "data-testid": "loss" }, h("b", null, `Not kept: ${f.plural(l.count, "event", "events")}`), " ", h("span", { class: "quiet" }, `${CLASSES[l.class] || f.clip(l.class, 20)}, ${f.clip(l.cause, 40)}`))));
 }
 
 const TOP = 6;
