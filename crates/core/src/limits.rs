@@ -50,6 +50,12 @@ pub const COMMIT_BYTES_MAX: usize = 1 << 20;
 pub const COMMIT_RECORDS_MAX: usize = 4_096;
 /// Key filters held in memory, bytes; older ones are read from disk.
 pub const KEY_FILTER_BYTES_MAX: usize = 16 << 20;
+/// Files put aside as evidence, bytes on disk. Beyond: the oldest goes, counted.
+pub const QUARANTINE_BYTES_MAX: u64 = 256 << 20;
+/// Files put aside as evidence. Beyond: the oldest goes, counted.
+pub const QUARANTINE_FILES_MAX: usize = 1_024;
+/// How many records behind our end of an epoch a peer is believed to hold. Beyond: ignored.
+pub const PEER_TAIL_RECORDS_MAX: u64 = 1 << 20;
 /// Conflict records written for one event key. Beyond: counted only.
 pub const CONFLICTS_PER_KEY_MAX: usize = 16;
 /// Rows of running totals (popup × currency). Beyond: the oldest closed popup's row goes.

@@ -27,6 +27,7 @@
 //! and batches come from durable bytes only (L1).
 
 mod append;
+mod claims;
 pub mod footer;
 pub mod format;
 pub mod inspect;
@@ -177,6 +178,9 @@ pub struct EpochInfo {
     pub void: bool,
     /// It is the one being written.
     pub current: bool,
+    /// Its end is known, because it was stopped cleanly or left behind by a process that knew what
+    /// was durable. Otherwise records at its end may have been damaged and cut.
+    pub exact: bool,
 }
 
 /// An open journal. One thread owns it; all calls block.

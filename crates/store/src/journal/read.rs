@@ -487,7 +487,7 @@ impl<F: Fs> Journal<F> {
         (walk, chains)
     }
 
-    fn info(&self, epoch: Epoch) -> Option<EpochInfo> {
+    pub(super) fn info(&self, epoch: Epoch) -> Option<EpochInfo> {
         self.epochs
             .iter()
             .rfind(|info| info.epoch == epoch)

@@ -85,6 +85,7 @@ impl Accounts {
             last_seq: Seq(last),
             void: of.void,
             current: false,
+            exact: of.stated.as_ref().is_some_and(is_exact),
         });
         if of.void {
             return Ok(());
@@ -131,6 +132,9 @@ impl Accounts {
             None => None,
         };
         self.clean = seal.is_some_and(|(seq, ends, _)| ends && seq == info.last_seq.0);
+        if let Some(last) = self.epochs.iter_mut().rfind(|info| !info.void) {
+            last.exact = self.clean;
+        }
         self.chains = sealed
             .last()
             .map_or([None; 2], |segment| segment.footer.chains);
@@ -153,6 +157,12 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// Whether the start of the next epoch knew where this one ended: from its clean stop, or because
+/// one process left it for the next.
+fn is_exact(next: &RigStarted) -> bool {
+    next.clean || matches!(next.reason.as_str(), "sync_failed" | "fork")
 }
 
 fn of_epoch(found: &[Found], epoch: u32, id: EpochId) -> Vec<&Found> {
