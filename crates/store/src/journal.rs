@@ -34,6 +34,7 @@ pub mod inspect;
 pub mod keys;
 mod read;
 pub mod recovery;
+pub mod rewrite;
 pub mod scan;
 pub mod segment;
 pub mod totals;
@@ -183,6 +184,17 @@ pub struct EpochInfo {
     pub exact: bool,
 }
 
+/// Files kept as evidence that are no part of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quarantine {
+    /// How many.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many older ones had to go at this start, to keep the bound.
+    pub dropped: usize,
+}
+
 /// An open journal. One thread owns it; all calls block.
 pub struct Journal<F: Fs> {
     fs: F,
@@ -215,6 +227,7 @@ pub struct Journal<F: Fs> {
     since_seal: bool,
     /// Durable records of appends that failed later on.
     undelivered: Vec<Committed>,
+    quarantine: Quarantine,
     memo: [Option<read::Memo>; 2],
     stopped: bool,
 }
@@ -264,6 +277,12 @@ impl<F: Fs> Journal<F> {
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// What was put aside, as of the start.
+    #[must_use]
+    pub fn quarantine(&self) -> Quarantine {
+        self.quarantine
     }
 
     /// Bytes of all segment files.

@@ -573,7 +573,7 @@ impl<F: Fs> Journal<F> {
         let named = ranges(&self.gaps, info.epoch.0, &info.epoch_id);
         let unnamed = subtract((first, last), &named);
         if !unnamed.is_empty() {
-            self.discover(info, &unnamed, &named);
+            self.discover(info, &unnamed);
         }
         let same = self.gaps.iter();
         let same = same.filter(|gap| gap.epoch == info.epoch.0 && gap.epoch_id == info.epoch_id.0);
@@ -593,7 +593,7 @@ impl<F: Fs> Journal<F> {
         cut
     }
 
-    fn discover(&mut self, info: EpochInfo, unnamed: &[(u64, u64)], named: &[(u64, u64)]) {
+    fn discover(&mut self, info: EpochInfo, unnamed: &[(u64, u64)]) {
         let extents = self.extents(info);
         let file = |seq: u64| {
             let holder = extents
@@ -635,7 +635,7 @@ impl<F: Fs> Journal<F> {
         segments.sort_by_key(|segment| segment.footer.first_seq);
         let end = info.current.then(|| self.totals.statement(true));
         let end = end.or_else(|| self.stated(info));
-        if value(&self.fs, &segments, &mut gaps, named, end.as_deref()).is_err() {
+        if value(&self.fs, &segments, &mut gaps, &self.gaps, end.as_deref()).is_err() {
             gaps.iter_mut().for_each(|gap| gap.value_unknown = true);
         }
         self.gaps.extend(gaps.iter().cloned());
