@@ -175,6 +175,8 @@ pub struct EpochInfo {
     pub epoch_id: EpochId,
     /// Its last seq that counts; durable.
     pub last_seq: Seq,
+    /// Records up to here are replicated and were removed on purpose; 0 for none.
+    pub trimmed: Seq,
     /// None of its records count.
     pub void: bool,
     /// It is the one being written.
@@ -228,6 +230,7 @@ pub struct Journal<F: Fs> {
     /// Durable records of appends that failed later on.
     undelivered: Vec<Committed>,
     quarantine: Quarantine,
+    newer_format: bool,
     memo: [Option<read::Memo>; 2],
     stopped: bool,
 }
@@ -277,6 +280,12 @@ impl<F: Fs> Journal<F> {
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// Whether segments of a later format lie untouched beside this journal's (PW0205).
+    #[must_use]
+    pub fn newer_format(&self) -> bool {
+        self.newer_format
     }
 
     /// What was put aside, as of the start.

@@ -157,7 +157,6 @@ struct Opened {
     epochs: Vec<EpochInfo>,
     known: Vec<Gap>,
     fresh: Vec<Gap>,
-    trimmed: BTreeMap<u32, u64>,
     ends: BTreeMap<u32, Vec<TotalsRow>>,
 }
 
@@ -171,7 +170,6 @@ fn opened<F: Fs>(fs: &F) -> io::Result<Opened> {
         epochs: accounts.epochs,
         known: accounts.known,
         fresh: accounts.found,
-        trimmed: accounts.trimmed,
         ends: accounts.ends,
     })
 }
@@ -227,7 +225,7 @@ impl<'a> Check<'a> {
         let ours = |gap: &&Gap| gap.epoch == info.epoch.0 && gap.epoch_id == info.epoch_id.0;
         let mut named: Vec<_> = opened.known.iter().filter(ours).collect();
         named.sort_by_key(|gap| gap.first);
-        let trimmed = opened.trimmed.get(&info.epoch.0).copied().unwrap_or(0);
+        let trimmed = info.trimmed.0;
         let mut check = Self {
             appraiser: Appraiser::from_start(trimmed > 0),
             chains: [None; 2],
@@ -285,7 +283,9 @@ impl<'a> Check<'a> {
         if footer.first_seq > self.info.last_seq {
             return;
         }
-        self.missing(footer.first_seq.0);
+        if footer.first_seq.0 > self.expected {
+            self.chains = [None; 2];
+        }
         if let Some(before) = found.sealed.chains_before {
             self.stated(before.map(Some), footer.first_seq);
         }
@@ -313,7 +313,6 @@ impl<'a> Check<'a> {
                 *chain = chain.map(|before| chain_frame(before, loaded.frame(frame)));
             }
         }
-        self.missing(footer.last_seq.0.min(self.info.last_seq.0) + 1);
     }
 
     fn stated(&mut self, stated: [Option<[u8; 32]>; 2], seq: Seq) {

@@ -328,7 +328,8 @@ impl Chains {
 
 impl<F: Fs> Journal<F> {
     /// Reads records of one epoch from `from` on, about `max_bytes` of them and at least one.
-    /// Every seq up to the epoch's end is accounted for; empty beyond it and for unknown epochs.
+    /// Every seq from what was trimmed up to the epoch's end is accounted for; empty beyond it and
+    /// for unknown epochs.
     /// Fails only when a file cannot be opened now and nothing was read before it.
     pub fn read(&mut self, epoch: Epoch, from: Seq, max_bytes: usize) -> io::Result<Vec<ReadItem>> {
         let mut items = Vec::new();
@@ -345,6 +346,8 @@ impl<F: Fs> Journal<F> {
             }
             return Ok(items);
         }
+        // What was trimmed is no loss and is not answered.
+        let from = from.max(info.trimmed.0.saturating_add(1));
         let mut walk = self.walk(info, from, None);
         let mut bytes = 0;
         while bytes < max_bytes.max(1) {
@@ -402,6 +405,12 @@ impl<F: Fs> Journal<F> {
             return Ok(parts);
         }
         let index = chain_index(cursor);
+        if from <= info.trimmed.0 {
+            // Every peer of its time has it; to one that came later it is lost here.
+            let count = info.trimmed.0 + 1 - from;
+            push_skip(&mut parts, count, SkipWhy::Gap, Vec::new());
+        }
+        let from = from.max(info.trimmed.0.saturating_add(1));
         let (mut walk, mut chains) = self.position_walk(info, cursor, from);
         if let Some(error) = walk.refused.take() {
             return Err(error);
@@ -461,7 +470,7 @@ impl<F: Fs> Journal<F> {
         let holder = extents.iter().rfind(|extent| extent.first <= from);
         let (start, before) = match holder {
             Some(extent) => (extent.first, extent.chains.map(|chains| chains.map(Some))),
-            None => (1, None),
+            None => (info.trimmed.0.saturating_add(1), None),
         };
         let fresh = Cursor::ALL.map(|cursor| Some(chain_start(info.epoch_id, cursor)));
         let before = match start {

@@ -51,6 +51,9 @@ use super::totals::{self, Totals};
 use super::{Committed, EpochInfo, Journal, OpenError, Opening, Quarantine};
 use crate::fs::Fs;
 
+#[cfg(test)]
+pub(super) use repair::bound_quarantine;
+
 pub(super) use account::{Accounts, ranges, subtract, value};
 pub(super) use survey::{Found, record_at, survey};
 
@@ -232,6 +235,7 @@ impl<F: Fs> Journal<F> {
             since_seal: false,
             undelivered: Vec::new(),
             quarantine: recovery.quarantine,
+            newer_format: recovery.newer_format,
             memo: [None, None],
             stopped: false,
         };

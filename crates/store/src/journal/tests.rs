@@ -18,6 +18,9 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 
 mod crash;
 mod damage;
+mod harm;
+mod loss;
+mod rows;
 mod shipping;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);

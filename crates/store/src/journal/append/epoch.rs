@@ -107,6 +107,7 @@ impl<F: Fs> Journal<F> {
                     epoch,
                     epoch_id: self.head.epoch_id,
                     last_seq: Seq(self.head.seq),
+                    trimmed: Seq::NONE,
                     void: false,
                     current: true,
                     exact: true,

@@ -25,8 +25,6 @@ pub(in crate::journal) struct Accounts {
     pub(in crate::journal) known: Vec<Gap>,
     /// Gaps found now.
     pub(in crate::journal) found: Vec<Gap>,
-    /// How far each epoch was trimmed on purpose, where it was.
-    pub(in crate::journal) trimmed: BTreeMap<u32, u64>,
     /// Each epoch's totals, where the next one states them.
     pub(in crate::journal) ends: BTreeMap<u32, Vec<TotalsRow>>,
     /// Policies stated in the last epoch.
@@ -106,15 +104,13 @@ impl Accounts {
             epoch: Epoch(epoch),
             epoch_id: of.id,
             last_seq: Seq(last),
+            trimmed: Seq(of.trimmed),
             void: of.void,
             current: false,
             exact: stated.is_some_and(is_exact),
         });
         if let Some(stated) = stated {
             self.ends.insert(epoch, stated.previous_totals.clone());
-        }
-        if of.trimmed > 0 {
-            self.trimmed.insert(epoch, of.trimmed);
         }
         if of.void {
             return Ok(());

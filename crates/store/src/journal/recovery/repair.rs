@@ -56,7 +56,10 @@ pub(super) fn repair<F: Fs>(
 
 /// Lets the oldest evidence go until the rest keeps the bounds. Files are as old as the segments they
 /// come from; what cannot be removed now goes at another start.
-pub(super) fn bound_quarantine<F: Fs>(fs: &F, bytes_max: u64) -> io::Result<Quarantine> {
+pub(in crate::journal) fn bound_quarantine<F: Fs>(
+    fs: &F,
+    bytes_max: u64,
+) -> io::Result<Quarantine> {
     let mut kept = Vec::new();
     for base in fs.list(QUARANTINE)? {
         let name = format!("{QUARANTINE}/{base}");
