@@ -393,24 +393,10 @@ impl<F: Fs> Journal<F> {
         let Some(info) = self.info(epoch) else {
             return Ok(parts);
         };
-        if info.void {
-            if info.last_seq.0 >= from {
-                push_skip(
-                    &mut parts,
-                    info.last_seq.0 - from + 1,
-                    SkipWhy::Void,
-                    Vec::new(),
-                );
-            }
+        let Some(from) = skip_ahead(&mut parts, info, from) else {
             return Ok(parts);
-        }
+        };
         let index = chain_index(cursor);
-        if from <= info.trimmed.0 {
-            // Every peer of its time has it; to one that came later it is lost here.
-            let count = info.trimmed.0 + 1 - from;
-            push_skip(&mut parts, count, SkipWhy::Gap, Vec::new());
-        }
-        let from = from.max(info.trimmed.0.saturating_add(1));
         let (mut walk, mut chains) = self.position_walk(info, cursor, from);
         if let Some(error) = walk.refused.take() {
             return Err(error);
@@ -670,6 +656,24 @@ impl<F: Fs> Journal<F> {
         }
         None
     }
+}
+
+/// Skips what no walk has to look at; answers where one begins, `None` when the epoch is void.
+fn skip_ahead(parts: &mut BatchParts, info: EpochInfo, from: u64) -> Option<u64> {
+    if info.void {
+        if info.last_seq.0 >= from {
+            let count = info.last_seq.0 - from + 1;
+            push_skip(parts, count, SkipWhy::Void, Vec::new());
+        }
+        return None;
+    }
+    if from > info.trimmed.0 {
+        return Some(from);
+    }
+    // Every peer of its time has what was trimmed; to one that came later it is lost here.
+    let count = info.trimmed.0 + 1 - from;
+    push_skip(parts, count, SkipWhy::Gap, Vec::new());
+    Some(info.trimmed.0 + 1)
 }
 
 /// Adds seqs without a frame; runs of the other cursor become one skip.
