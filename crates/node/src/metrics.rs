@@ -12,18 +12,19 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 5] = [
+const VERDICTS: [&str; 6] = [
     "accepted",
     "duplicate",
     "conflict",
     "too_large",
     "popups_full",
+    "shed",
 ];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeMetrics {
-    fates: [[AtomicU64; 5]; 5],
+    fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
 }
 
@@ -36,6 +37,7 @@ impl EdgeMetrics {
             Fate::Conflict(..) => 2,
             Fate::TooLarge => 3,
             Fate::PopupsFull => 4,
+            Fate::Shed(_) => 5,
         };
         self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
     }

@@ -128,6 +128,7 @@ pub const fn status(code: Code) -> u16 {
         Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
+        | Code::CacheDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
@@ -135,6 +136,10 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::ProbeFailed
+        | Code::BatteryLow
+        | Code::UnderVoltage
+        | Code::HostHot
         | Code::Defect => 500,
         Code::PeerNonsense => 502,
         Code::NotDurable | Code::SyncFailed | Code::LedgerUnavailable | Code::FeedFull => 503,

@@ -237,6 +237,7 @@ impl<F: Fs> Journal<F> {
             quarantine: recovery.quarantine,
             newer_format: recovery.newer_format,
             memo: [None, None],
+            space: super::disk::Space::default(),
             stopped: false,
         };
         journal.bound_filters();

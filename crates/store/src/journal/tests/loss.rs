@@ -327,6 +327,9 @@ impl<'a> Fs for Metered<'a> {
     fn free_bytes(&self) -> io::Result<u64> {
         self.0.free_bytes()
     }
+    fn total_bytes(&self) -> io::Result<u64> {
+        self.0.total_bytes()
+    }
     fn lock(&self) -> io::Result<Self::Lock> {
         self.0.lock()
     }

@@ -33,10 +33,10 @@ fn first_epoch() -> EpochId {
 }
 
 fn header_of(bytes: &[u8]) -> format::SegmentHeader {
-    match format::SegmentHeader::read(bytes) {
-        format::HeaderRead::Ok(header) => *header,
-        other => panic!("{other:?}"),
-    }
+    let format::HeaderRead::Ok(header) = format::SegmentHeader::read(bytes) else {
+        panic!("a sound header");
+    };
+    *header
 }
 
 fn scan_of(bytes: &[u8]) -> Scan {
