@@ -32,6 +32,7 @@ use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
+use popwatch_store::fs::honest;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, Recovery};
 use tokio::net::TcpListener;
@@ -248,6 +249,10 @@ impl Node {
         let (vitals, measured) = watch::channel(found);
         let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
+        self.tasks.spawn(until(
+            self.shutdown.subscribe(),
+            doubt_disk(journal.fs().clone(), ambient.clone()),
+        ));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (handle, thread) =
             spawn_journal(journal, ambient.clone(), news, vitals).map_err(|source| {
@@ -384,6 +389,21 @@ fn edge_common(
     )
 }
 
+/// Finds out, beside the work, whether the disk's word can be trusted, and says so if not.
+async fn doubt_disk(fs: OsFs, ambient: Ambient) {
+    let mut now_ns = move || ambient.mono_ns();
+    let asked = tokio::task::spawn_blocking(move || honest::doubt(&fs, &mut now_ns));
+    match asked.await {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(doubt))) => {
+            let code = Code::DiskDoubtful;
+            tracing::warn!(%code, %doubt, "a power cut may take what this disk calls durable");
+        }
+        Ok(Err(fault)) => tracing::warn!(%fault, "the disk's syncs could not be timed"),
+        Err(fault) => tracing::error!(%fault, "timing the disk's syncs failed"),
+    }
+}
+
 /// Runs a task until it ends or the node stops.
 async fn until(mut shutdown: watch::Receiver<bool>, task: impl Future<Output = ()>) {
     tokio::select! {
@@ -492,7 +512,11 @@ fn report(recovery: &Recovery) {
     }
     for torn in &recovery.torn {
         let (code, file) = (Code::TailTorn, torn.file.as_str());
-        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut; nothing acknowledged was in it");
+        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut: a write that was never acknowledged, unless a peer knows better");
+    }
+    if recovery.quarantine.dropped > 0 {
+        let (dropped, bytes) = (recovery.quarantine.dropped, recovery.quarantine.bytes);
+        tracing::warn!(dropped, bytes, "the oldest files in quarantine had to go");
     }
     for file in &recovery.quarantined {
         let code = Code::JournalForeign;
