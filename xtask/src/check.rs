@@ -70,6 +70,12 @@ const STAGES: &[Stage] = &[
         tools: &[&setup::CURL, &setup::PROMTOOL, &setup::PYTHON],
         run: stages::needs,
     },
+    Stage {
+        name: "faults",
+        fast: false,
+        tools: &[&setup::STRACE, &setup::UNSHARE],
+        run: stages::needs,
+    },
 ];
 
 impl Stage {

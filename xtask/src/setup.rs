@@ -92,8 +92,24 @@ pub(crate) const PYTHON: Tool = Tool {
     modules: &["cloudevents==2.2.0"],
 };
 
+/// Lets a system call of a running process fail.
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    programs: &["strace"],
+    packages: &["strace"],
+    modules: &[],
+};
+
+/// Gives a process a file system of its own.
+pub(crate) const UNSHARE: Tool = Tool {
+    name: "unshare",
+    programs: &["unshare"],
+    packages: &["util-linux"],
+    modules: &[],
+};
+
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 4] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON];
+pub(crate) const TOOLS: [&Tool; 6] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON, &STRACE, &UNSHARE];
 
 /// How long the package manager may take.
 const LIMIT: Duration = Duration::from_secs(600);

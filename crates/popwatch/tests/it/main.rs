@@ -8,6 +8,7 @@
     reason = "serde_json's values are not ours"
 )]
 
+mod admission;
 mod browser;
 mod cli;
 mod damage;
@@ -18,5 +19,7 @@ mod needs_chromium;
 mod needs_curl;
 mod needs_promtool;
 mod needs_python3;
+mod needs_strace;
+mod needs_unshare;
 mod outage;
 mod support;
