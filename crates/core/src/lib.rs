@@ -44,6 +44,8 @@ pub mod lane;
 
 pub mod ledger;
 
+pub mod host;
+
 pub mod role;
 
 pub mod invariant;

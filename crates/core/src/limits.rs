@@ -29,6 +29,10 @@ pub const CHAT_BYTES_MAX: usize = 4_096;
 pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
 /// Largest magnitude of a quantity. Beyond: rejected PW0103.
 pub const QUANTITY_MAX: i64 = 1_000_000_000;
+/// Spans of one OTLP request: what a collector sends at once. Beyond: 413 PW0107.
+pub const TRACE_SPANS_MAX: usize = 8_192;
+/// Stages that one span's events open: what SDKs let a span have. Beyond: the span is refused PW0109.
+pub const TRACE_MARKS_MAX: usize = 128;
 /// Bodies being read at once, bytes. Beyond: 429 PW0121.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
 /// Events waiting for the writer. Beyond: 429 PW0121.
@@ -91,6 +95,13 @@ pub const RESERVE_SEGMENTS_MAX: usize = 8;
 pub const RESERVE_STOCK_BYTES: u64 = 16 << 20;
 /// How long a popup's records and keys stay after it is over, ms. Beyond: what is replicated goes.
 pub const JOURNAL_KEEP_MS: i64 = 7 * 24 * 3_600_000;
+
+// Savepoints.
+
+/// Records a closed epoch has at least before a savepoint of it is kept: fewer are read as fast.
+pub const SAVEPOINT_RECORDS_MIN: u64 = 1_000;
+/// Records kept beside the cells of a savepoint. Beyond: the epoch is folded at each start.
+pub const SAVEPOINT_HEARD_MAX: usize = 4_096;
 
 // Fold and cells. Beyond a row bound: the row `other` keeps units and money per currency.
 
@@ -216,6 +227,23 @@ pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Host.
+
+/// Between two looks at the host, ms.
+pub const PROBE_MS: u64 = 10_000;
+/// Wait for one source of the host's readings, ms. Beyond: absent, PW1051.
+pub const PROBE_WAIT_MS: u64 = 2_000;
+/// One file, or all that a UPS daemon answers, bytes. Beyond: absent, PW1051.
+pub const PROBE_BYTES_MAX: usize = 64 << 10;
+/// Entries of one directory, and UPSes of one daemon, that a look goes through. Beyond: not read.
+pub const PROBE_ENTRIES_MAX: usize = 64;
+/// Between two journaled samples of a host in which nothing changes, ms.
+pub const RIG_SAMPLE_MS: u64 = 60_000;
+/// Over how long the rate of a disk is taken, ms.
+pub const DISK_TREND_MS: u64 = 300_000;
+/// Measurements of a disk that are remembered.
+pub const DISK_TREND_SAMPLES_MAX: usize = 32;
+
 // Command line and clients.
 
 /// One sales file, bytes. Beyond: PW1102.
@@ -244,3 +272,5 @@ const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
+const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
+const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

@@ -107,6 +107,7 @@ enum Order {
     Own(Vec<Own>),
     Load(Want),
     Acked(Vec<Acked>),
+    Seal,
     Stop,
 }
 
@@ -125,6 +126,7 @@ impl std::fmt::Debug for Order {
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
             Self::Acked(_) => "Acked",
+            Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
     }
@@ -193,6 +195,12 @@ impl JournalHandle {
             !matches!(sent, Err(TrySendError::Disconnected(_))),
             "the thread lives"
         );
+    }
+
+    /// Seals what came since the last seal, after what was handed over before. Best effort: a thread
+    /// that is too busy to hear it seals within a minute.
+    pub(crate) fn seal(&self) {
+        drop(self.orders.try_send(Order::Seal));
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
@@ -356,6 +364,7 @@ impl JournalThread {
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Seal => self.seal(),
                 Order::Stop => break,
             }
         }
@@ -496,7 +505,6 @@ impl JournalThread {
             self.gathered.say(losses, now_ns);
         }
         if now_ns.saturating_sub(self.sealed_ns) >= SEAL_EVERY_NS && self.failed_ns.is_none() {
-            self.sealed_ns = now_ns;
             self.seal();
         }
         let wanted = self.worked || self.level > 0;
@@ -612,6 +620,7 @@ impl JournalThread {
     }
 
     fn seal(&mut self) {
+        self.sealed_ns = self.ambient.mono_ns();
         match self.journal.seal(self.ambient.stamp()) {
             Ok(commit) => self.tell(commit.records),
             Err(fault) => {

@@ -115,7 +115,8 @@ impl Door {
         Ok(admissions)
     }
 
-    fn one(
+    /// One event's way through, whatever its envelope was made of.
+    pub(crate) fn one(
         &self,
         envelope: &Envelope,
         arrival: Arrival,
@@ -270,7 +271,7 @@ fn id(text: &str) -> Result<EventId, EventProblem> {
 }
 
 /// The first thing an identity must not hold.
-fn forbidden(text: &str) -> Option<Rule> {
+pub(crate) fn forbidden(text: &str) -> Option<Rule> {
     let mut budget = Budget::default();
     let hits = detect::scan(text, Place::Identity, &mut budget);
     if budget.spent() {

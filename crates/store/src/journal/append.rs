@@ -14,6 +14,7 @@
 
 mod close;
 mod epoch;
+mod known;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,10 +30,11 @@ use popwatch_redact::proof::{Redacted, own};
 pub(super) use epoch::Previous;
 pub(super) use stage::Head;
 
-use super::keys::{Key, KeyEntry};
+use super::keys::Key;
 use super::segment::indexed;
 use super::{AppendError, Commit, Committed, Durable, Journal, Verdict};
 use crate::fs::Fs;
+use known::Known;
 use stage::{Stage, gap_of, letters, own_id};
 
 const DAY_MS: i64 = 86_400_000;
@@ -219,12 +221,20 @@ impl<F: Fs> Journal<F> {
         }
         let content = draft.record.content;
         let indexed = indexed(&draft.record);
+        // Where it stood before the disk lost it, so that the books can tell that it is not new.
+        let mut lost = None;
         if indexed {
-            let known = plans.batch.get(&draft.key).copied();
-            let known = known.or_else(|| {
-                let entry = self.find_key(&draft.key)?;
-                Some((entry.content, First::At(entry.epoch, entry.seq)))
-            });
+            let known = match plans.batch.get(&draft.key).copied() {
+                Some(known) => Some(known),
+                None => match self.find_key(&draft.key) {
+                    Known::At(entry) => Some((entry.content, First::At(entry.epoch, entry.seq))),
+                    Known::Lost(first) => {
+                        lost = Some(first);
+                        None
+                    }
+                    Known::Not => None,
+                },
+            };
             match known {
                 Some((same, first)) if same == content => return Plan::Duplicate(first),
                 Some((other, first)) => {
@@ -251,7 +261,7 @@ impl<F: Fs> Journal<F> {
             bytes: draft.bytes.len() + RECORD_OVERHEAD_BYTES + extra,
             key: draft.key,
             content,
-            origin: None,
+            origin: lost,
             placed: None,
             what: What::Event {
                 record: Some(draft.record),
@@ -275,17 +285,6 @@ impl<F: Fs> Journal<F> {
         popup.is_some_and(|popup| !self.popups.contains_key(popup.as_str()))
     }
 
-    /// Finds the first place of an event by its key, newest segment first.
-    fn find_key(&mut self, key: &Key) -> Option<KeyEntry> {
-        let open = self.open.as_ref().and_then(|open| open.keys.get(key));
-        if let Some(entry) = open {
-            return Some(*entry);
-        }
-        let (fs, journal_key) = (&self.fs, &self.journal_key);
-        let mut closed = self.sealed.iter_mut().rev();
-        closed.find_map(|segment| segment.find(fs, key, journal_key))
-    }
-
     /// One record per new content and at most 16 per key: each has a numbered id, so the key index
     /// itself remembers which exist.
     fn conflict(&mut self, draft: &Draft, first_content: Content, first: First, plans: &mut Plans) {
@@ -296,7 +295,10 @@ impl<F: Fs> Journal<F> {
             let event_id = EventId::new(&id).expect("letters and digits are an event id");
             let key = event_key(&self.journal_key, &source, &event_id);
             let in_batch = plans.batch.get(&key).map(|(content, _)| *content);
-            let taken = in_batch.or_else(|| self.find_key(&key).map(|entry| entry.content));
+            let taken = in_batch.or_else(|| match self.find_key(&key) {
+                Known::At(entry) => Some(entry.content),
+                Known::Lost(_) | Known::Not => None,
+            });
             match taken {
                 Some(same) if same == content => return,
                 Some(_) => {}
@@ -513,7 +515,8 @@ fn take_back(stage: Stage, waiting: &mut [Waiting], gaps: &mut Vec<Gap>) {
             continue;
         };
         target.placed = None;
-        target.origin = Some(Origin {
+        // A place that was lost says more than one that never became durable.
+        target.origin.get_or_insert(Origin {
             epoch,
             seq: one.seq,
         });

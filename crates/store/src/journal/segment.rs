@@ -139,6 +139,7 @@ impl<T: File> OpenSegment<T> {
             end: self.end,
             bytes: self.len,
             keys: KeysAt::Memory(self.keys.into_values().collect()),
+            verified: true,
             footer: self.footer,
         }
     }
@@ -172,6 +173,8 @@ pub struct Sealed {
     pub bytes: u64,
     /// Its keys.
     pub keys: KeysAt,
+    /// Its frames were all read or written in this life.
+    pub verified: bool,
     /// What its footer says.
     pub footer: Footer,
 }

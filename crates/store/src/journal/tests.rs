@@ -19,6 +19,7 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 mod crash;
 mod damage;
 mod full;
+mod resent;
 mod shipping;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);
