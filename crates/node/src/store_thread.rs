@@ -340,6 +340,8 @@ struct JournalThread {
 impl JournalThread {
     fn run(&mut self, queue: &Receiver<Order>) {
         let mut later = VecDeque::new();
+        // What the start has found and not yet said: gaps. Nothing is written if there is none.
+        self.seal();
         loop {
             let now = self.ambient.mono_ns();
             self.gauges.tick(now);
@@ -364,7 +366,12 @@ impl JournalThread {
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
-                Order::Seal => self.seal(),
+                Order::Seal => {
+                    if self.gathered.due_ns.is_some() {
+                        self.commit();
+                    }
+                    self.seal();
+                }
                 Order::Stop => break,
             }
         }

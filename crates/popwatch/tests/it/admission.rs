@@ -79,7 +79,7 @@ fn chat_waits_for_company_and_a_sale_does_not() {
 #[test]
 fn a_status_is_never_older_than_an_answer() {
     let till = till("fresh", "");
-    for number in 0..50 {
+    for number in 0..10 {
         let answer = post(
             &till.site.edge,
             &[sale(POPUP, "a", &number.to_string(), 100)],
@@ -92,7 +92,7 @@ fn a_status_is_never_older_than_an_answer() {
 
 #[test]
 fn what_comes_after_a_popup_is_late_and_what_was_made_in_it_is_not() {
-    let window = "[[popup]]\nid = \"past\"\nstarts = \"2024-05-01T08:00:00Z\"\n\
+    let window = "[[popups]]\nid = \"past\"\nstarts = \"2024-05-01T08:00:00Z\"\n\
                   ends = \"2024-05-01T20:00:00Z\"\n";
     let till = till("late", window);
     let mut replayed = sale("past", "a", "in", 100);

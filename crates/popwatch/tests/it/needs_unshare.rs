@@ -135,7 +135,9 @@ fn a_disk_that_fills_costs_chat_first_and_sales_last_and_heals_by_itself() {
     assert_eq!(last, 503);
     // One segment of reserve holds more than a thousand; there are eight on a disk of 2 GiB.
     assert!(sold >= 1_200, "{sold} sales after the first refused chat");
-    assert_eq!(site.status()["states"][0], "cannot_store");
+    until("the till says so", || {
+        (site.status()["states"][0] == "cannot_store").then_some(())
+    });
 
     fs::remove_file(&ballast).unwrap();
     until("sales are taken again", || {
