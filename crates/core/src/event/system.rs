@@ -202,7 +202,7 @@ pub struct LossCount {
     /// Class name.
     #[prost(string, tag = "1")]
     pub class: String,
-    /// Cause: `disk`, `queue`, `client` …
+    /// A name of [`crate::loss::Cause`].
     #[prost(string, tag = "2")]
     pub cause: String,
     /// The popup, empty when unknown.

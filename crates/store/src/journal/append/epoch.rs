@@ -337,7 +337,7 @@ impl<F: Fs> Journal<F> {
     pub(super) fn absorb(&mut self, stage: Stage) -> Vec<Committed> {
         let epoch = stage.head.epoch;
         self.head = stage.head;
-        self.since_seal = true;
+        self.since_seal |= stage.out.iter().any(|one| wants_seal(&one.record.event));
         if let Some(info) = self.epochs.iter_mut().rfind(|info| info.epoch == epoch) {
             info.last_seq = Seq(stage.head.seq);
         }
@@ -360,4 +360,18 @@ impl<F: Fs> Journal<F> {
             })
             .collect()
     }
+}
+
+/// Whether a record is worth a seal of its own. What opens an epoch and what seals it state
+/// themselves, so an idle rig writes nothing.
+fn wants_seal(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::System(
+            SystemEvent::RigStarted(_)
+                | SystemEvent::RigSeal(_)
+                | SystemEvent::RigStopped(_)
+                | SystemEvent::PolicyApplied(_)
+        )
+    )
 }
