@@ -186,3 +186,45 @@ impl Vitals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_measured_is_left_out() {
+        let mut vitals = Vitals::default();
+        vitals.looked(&HostSample::default());
+        assert_eq!(vitals, Vitals::default());
+        vitals.looked(&HostSample {
+            battery: Some(0),
+            temperature: Some(-500),
+            disk_minutes: Some(41),
+            ..HostSample::default()
+        });
+        assert_eq!(json!(vitals.power), json!({"battery": 0}));
+        assert_eq!(json!(vitals.temperature), json!({"celsius": -1}));
+        assert_eq!(json!(vitals.disk), json!({"minutes_left": 41}));
+    }
+
+    #[test]
+    fn the_level_of_the_disk_says_whether_sales_are_kept() {
+        let host = |level| {
+            let disk = Disk {
+                level: Some(level),
+                ..Disk::default()
+            };
+            let vitals = Vitals {
+                disk: Some(disk),
+                ..Vitals::default()
+            };
+            let host = vitals.host();
+            (host.storage_pressure, host.disk_full)
+        };
+        assert_eq!(host(0), (false, false));
+        assert_eq!(host(3), (true, false));
+        assert_eq!(host(4), (true, true));
+    }
+}
