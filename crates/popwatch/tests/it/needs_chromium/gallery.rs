@@ -46,7 +46,8 @@ fn answer(mut connection: TcpStream, shown: &Mutex<Value>) -> std::io::Result<()
     let mut request = BufReader::new(connection.try_clone()?);
     let mut first = String::new();
     request.read_line(&mut first)?;
-    let path = first.split(' ').nth(1).unwrap_or("/").to_owned();
+    let target = first.split(' ').nth(1).unwrap_or("/");
+    let path = target.split('?').next().unwrap_or("/").to_owned();
     let mut line = String::from("-");
     while !line.trim().is_empty() {
         line.clear();
