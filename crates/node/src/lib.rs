@@ -246,7 +246,8 @@ impl Node {
         let address = listener.local_addr().unwrap_or(config.listen);
         let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
         // One sender per measuring task; each replaces its own part and no other.
-        let (vitals, told) = watch::channel(found);
+        let (vitals, measured) = watch::channel(found);
+        let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (handle, thread) =
@@ -262,8 +263,7 @@ impl Node {
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let (ledger, regions, replies) = self.link_peers(config, &rig);
-        let host = self.start_probes(config, &whole.data, ambient);
-        let measured = host.clone();
+        let looked = host.clone();
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
@@ -274,8 +274,8 @@ impl Node {
             orders,
             ambient: ambient.clone(),
             publisher,
-            vitals: told,
             host,
+            vitals: measured,
             status,
             shown: 0,
         };
@@ -291,7 +291,7 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let common = edge_common(&rig, counters, shown, measured, &readers);
+        let common = edge_common(&rig, counters, shown, looked, &readers);
         let live = self.live_state(live, readers, ambient);
         let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
         self.serve(listener, router, address);
@@ -330,6 +330,7 @@ impl Node {
         config: &EdgeConfig,
         data: &std::path::Path,
         ambient: &Ambient,
+        vitals: watch::Sender<Vitals>,
     ) -> watch::Receiver<Look> {
         let (found, host) = watch::channel(Look::default());
         if config.host_probes {
@@ -338,7 +339,7 @@ impl Node {
                 data: data.to_path_buf(),
                 upsd: config.host_upsd,
             };
-            let task = Probes::new(place, ambient.clone()).run(found);
+            let task = Probes::new(place, ambient.clone()).run(vitals, found);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
         }
         host

@@ -46,8 +46,9 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
-    /// What a closed epoch folded to, in place of its records.
-    Restored(Epoch, Box<EpochFold>),
+    /// What a closed epoch folded to, in place of its records, and how much of it the ledger lacks
+    /// beyond the records that are told.
+    Restored(Epoch, Box<EpochFold>, Tally),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -66,10 +67,10 @@ pub enum Input {
     },
     /// The journal can take records again, or cannot.
     Storing(bool),
-    /// What the host's disk, journal and clock say now.
-    Host(Host),
     /// The probes looked at the host.
     Power(HostSample),
+    /// What the host's probes, disk and clock say now.
+    Host(Host),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -103,10 +104,16 @@ pub struct Host {
     pub newer_format: bool,
     /// The disk is so full that something is no longer kept.
     pub storage_pressure: bool,
+    /// On battery, or with a power supply that is too weak.
+    pub power: bool,
     /// No anchor, or too uncertain an one.
     pub clock_suspect: bool,
     /// Uncertainty of the clock, ms.
     pub clock_u_ms: Option<u32>,
+    /// Charge, per cent.
+    pub battery: Option<u32>,
+    /// Minutes of disk left.
+    pub disk_minutes: Option<u32>,
 }
 
 /// The edge of one rig.
@@ -124,14 +131,14 @@ pub struct Edge {
     /// When each peer that is out of reach was first missed, by the rig's clock.
     missed_since: BTreeMap<(&'static str, usize), WallMs>,
     can_store: bool,
+    watch: HostWatch,
+    /// What the last look at the host asks for.
+    asked: Asked,
     host: Host,
     /// Events refused or shed, by class and cause.
     losses: BTreeMap<(String, String), u64>,
     /// The newest gaps; `gap_records` counts all.
     gaps: VecDeque<Gap>,
-    watch: HostWatch,
-    /// What the last look at the host asks for.
-    asked: Asked,
     gap_records: u64,
     last_sale_ms: Option<i64>,
     oldest: Oldest,
@@ -181,11 +188,11 @@ impl Edge {
             was_offline: false,
             missed_since: BTreeMap::new(),
             can_store: true,
+            watch: HostWatch::default(),
+            asked: Asked::default(),
             host: Host::default(),
             losses: BTreeMap::new(),
             gaps: VecDeque::new(),
-            watch: HostWatch::default(),
-            asked: Asked::default(),
             gap_records: 0,
             last_sale_ms: None,
             oldest: Oldest::default(),
@@ -201,8 +208,11 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
-            Input::Restored(epoch, fold) => {
+            Input::Restored(epoch, fold, backlog) => {
                 self.folds.insert(epoch, *fold);
+                if let Some(records) = &mut self.records {
+                    records.untold(&backlog);
+                }
             }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
@@ -211,13 +221,13 @@ impl Edge {
                 }
             }
             Input::Storing(can) => self.can_store = can,
-            Input::Host(host) => self.host = host,
-            Input::Power(sample) => {
-                let asked = self
-                    .watch
-                    .look(sample, self.has_open_popup(now.wall), now.mono);
-                self.asked = asked;
+            Input::Power(mut sample) => {
+                let trips = self.talks.values().filter_map(|talk| talk.rtt_ms);
+                sample.rtt_ms = trips.min().and_then(|ms| u32::try_from(ms).ok());
+                let open = self.has_open_popup(now.wall);
+                self.asked = self.watch.look(sample, open, now.mono);
             }
+            Input::Host(host) => self.host = host,
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
                     records.loaded(want, stretch, now.mono);
@@ -398,10 +408,9 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
-        let power = self.watch.alarms().any() || self.watch.newest().on_battery == Some(true);
         let told = [
             (host.storage_pressure, "storage_pressure"),
-            (power, "power"),
+            (host.power || self.watch.alarms().any(), "power"),
             (self.gap_records > 0, "gap"),
             (host.clock_suspect, "clock_suspect"),
         ];
@@ -612,8 +621,8 @@ impl Edge {
             states: states.collect(),
             clock_u_ms: self.host.clock_u_ms.unwrap_or_default(),
             wall_ms: now.wall.0,
-            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
-            disk_minutes: self.watch.newest().disk_minutes,
+            battery: self.host.battery,
+            disk_minutes: self.host.disk_minutes,
             losses: self.losses(),
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,
