@@ -20,6 +20,7 @@ mod peer;
 mod probes;
 mod refold;
 mod store_thread;
+mod syncs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -28,18 +28,19 @@ use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::limits::{
     AMBIENT_WAIT_MS, COMMIT_RECORDS_MAX, JOURNEY_WAIT_MS, OWN_WAIT_MS, OWN_WAITING_MAX,
-    REQUEST_EVENTS_MAX, SYNC_SAMPLES_MAX,
+    REQUEST_EVENTS_MAX,
 };
 use popwatch_core::loss::Cause;
 use popwatch_core::record::{Draft, Record};
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Commit, Journal, Verdict};
-use popwatch_wire::answer_v1::{Sync, Vitals};
+use popwatch_wire::answer_v1::Vitals;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::gauges::{Gauges, Place};
+use crate::syncs::Syncs;
 
 /// Orders that may wait for the journal at once. Beyond: 429 PW0121.
 const ORDERS_MAX: usize = 512;
@@ -48,8 +49,6 @@ const LOOK_AROUND_NS: u64 = 2_000 * MS;
 /// How long a commit waits for those that shared the last one, ns. Where it was measured a sync
 /// takes 200 µs; a request that comes alone waits for nobody.
 const GATHER_NS: u64 = 150_000;
-/// How often the times of commits are told, ns.
-const TELL_SYNC_NS: u64 = 1_000_000_000;
 /// Between two seals while records come in, ns.
 const SEAL_EVERY_NS: u64 = 60_000 * MS;
 /// Between two looks at the disk, ns.
@@ -276,8 +275,7 @@ pub(crate) fn spawn_journal(
                 failed_ns: None,
                 level: 0,
                 crowd: 1,
-                vitals,
-                syncs: Syncs::default(),
+                syncs: Syncs::new(vitals),
             };
             thread.run(&queue);
         })?;
@@ -341,37 +339,7 @@ struct JournalThread {
     level: u8,
     /// Requests that could not wait and shared the last commit.
     crowd: usize,
-    vitals: watch::Sender<Vitals>,
     syncs: Syncs,
-}
-
-/// How long the last commits took, µs, and when that was told.
-#[derive(Debug, Default)]
-struct Syncs {
-    took_us: VecDeque<u64>,
-    told_ns: u64,
-}
-
-impl Syncs {
-    /// Takes one commit in; answers the quantiles at most once in [`TELL_SYNC_NS`].
-    fn took(&mut self, began_ns: u64, ended_ns: u64) -> Option<Sync> {
-        if self.took_us.len() >= SYNC_SAMPLES_MAX {
-            self.took_us.pop_front();
-        }
-        self.took_us
-            .push_back(ended_ns.saturating_sub(began_ns) / 1_000);
-        if self.told_ns != 0 && ended_ns.saturating_sub(self.told_ns) < TELL_SYNC_NS {
-            return None;
-        }
-        self.told_ns = ended_ns;
-        let mut sorted: Vec<u64> = self.took_us.iter().copied().collect();
-        sorted.sort_unstable();
-        let nearest = |per_cent: usize| sorted[(sorted.len() * per_cent).div_ceil(100) - 1];
-        Some(Sync {
-            p50_us: nearest(50),
-            p99_us: nearest(99),
-        })
-    }
 }
 
 impl JournalThread {
@@ -465,7 +433,7 @@ impl JournalThread {
                 self.storing(true);
                 // Repeats alone reach no disk.
                 if !commit.records.is_empty() {
-                    self.committed(started);
+                    self.syncs.took(started, self.ambient.mono_ns());
                 }
                 self.answer(gathered.waiting, &commit, &lost);
                 self.tell(commit.records);
@@ -598,13 +566,6 @@ impl JournalThread {
     fn losses_to_say(&self) -> Vec<Own> {
         let reports = self.gauges.losses().report(self.ambient.now());
         reports.into_iter().map(said).collect()
-    }
-
-    /// Tells now and then how long commits take.
-    fn committed(&mut self, began_ns: u64) {
-        if let Some(sync) = self.syncs.took(began_ns, self.ambient.mono_ns()) {
-            self.vitals.send_modify(|vitals| vitals.sync = Some(sync));
-        }
     }
 
     fn storing(&mut self, can: bool) {

@@ -104,10 +104,16 @@ pub struct Host {
     pub newer_format: bool,
     /// The disk is so full that something is no longer kept.
     pub storage_pressure: bool,
+    /// On battery, or with a power supply that is too weak.
+    pub power: bool,
     /// No anchor, or too uncertain an one.
     pub clock_suspect: bool,
     /// Uncertainty of the clock, ms.
     pub clock_u_ms: Option<u32>,
+    /// Charge, per cent.
+    pub battery: Option<u32>,
+    /// Minutes of disk left.
+    pub disk_minutes: Option<u32>,
 }
 
 /// The edge of one rig.
