@@ -28,14 +28,15 @@ use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::limits::{
     AMBIENT_WAIT_MS, COMMIT_RECORDS_MAX, JOURNEY_WAIT_MS, OWN_WAIT_MS, OWN_WAITING_MAX,
-    REQUEST_EVENTS_MAX,
+    REQUEST_EVENTS_MAX, SYNC_SAMPLES_MAX,
 };
 use popwatch_core::loss::Cause;
 use popwatch_core::record::{Draft, Record};
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Commit, Journal, Verdict};
-use tokio::sync::{mpsc, oneshot};
+use popwatch_wire::answer_v1::{Sync, Vitals};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::gauges::{Gauges, Place};
@@ -54,6 +55,8 @@ const DISK_EVERY_NS: u64 = 1_000 * MS;
 /// Between two tries of a disk that takes nothing, ns.
 const RETRY_NS: u64 = 2_000 * MS;
 const MS: u64 = 1_000_000;
+/// How often the times of commits are told, ns.
+const TELL_SYNC_NS: u64 = 1_000_000_000;
 
 /// What became of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +248,7 @@ pub(crate) fn spawn_journal(
     journal: Journal<OsFs>,
     ambient: Ambient,
     news: mpsc::Sender<News>,
+    vitals: watch::Sender<Vitals>,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (orders, queue) = sync_channel(ORDERS_MAX);
     let gauges = Arc::new(Gauges::default());
@@ -272,6 +276,8 @@ pub(crate) fn spawn_journal(
                 failed_ns: None,
                 level: 0,
                 crowd: 1,
+                vitals,
+                syncs: Syncs::default(),
             };
             thread.run(&queue);
         })?;
@@ -335,6 +341,37 @@ struct JournalThread {
     level: u8,
     /// Requests that could not wait and shared the last commit.
     crowd: usize,
+    vitals: watch::Sender<Vitals>,
+    syncs: Syncs,
+}
+
+/// How long the last commits took, µs, and when that was told.
+#[derive(Debug, Default)]
+struct Syncs {
+    took_us: VecDeque<u64>,
+    told_ns: u64,
+}
+
+impl Syncs {
+    /// Takes one commit in; answers the quantiles at most once in [`TELL_SYNC_NS`].
+    fn took(&mut self, began_ns: u64, ended_ns: u64) -> Option<Sync> {
+        if self.took_us.len() >= SYNC_SAMPLES_MAX {
+            self.took_us.pop_front();
+        }
+        self.took_us
+            .push_back(ended_ns.saturating_sub(began_ns) / 1_000);
+        if self.told_ns != 0 && ended_ns.saturating_sub(self.told_ns) < TELL_SYNC_NS {
+            return None;
+        }
+        self.told_ns = ended_ns;
+        let mut sorted: Vec<u64> = self.took_us.iter().copied().collect();
+        sorted.sort_unstable();
+        let nearest = |per_cent: usize| sorted[(sorted.len() * per_cent).div_ceil(100) - 1];
+        Some(Sync {
+            p50_us: nearest(50),
+            p99_us: nearest(99),
+        })
+    }
 }
 
 impl JournalThread {
@@ -423,9 +460,11 @@ impl JournalThread {
         let drafts = std::mem::take(&mut gathered.drafts);
         match self.journal.append_with(drafts, own, self.ambient.stamp()) {
             Ok(commit) => {
-                self.gauges
-                    .synced(self.ambient.mono_ns().saturating_sub(started));
                 self.storing(true);
+                // Repeats alone reach no disk.
+                if !commit.records.is_empty() {
+                    self.committed(started);
+                }
                 self.answer(gathered.waiting, &commit, &lost);
                 self.tell(commit.records);
             }
@@ -525,6 +564,13 @@ impl JournalThread {
                 tracing::warn!(code = %Code::ClassShed, level, free, "the room on disk has changed");
             }
             self.level = seen.level;
+            self.vitals.send_modify(|vitals| {
+                let disk = vitals.disk.get_or_insert_default();
+                disk.level = Some(seen.level);
+                disk.free_bytes = Some(seen.free_bytes);
+                disk.budget_bytes = Some(seen.budget_bytes);
+                disk.used_bytes = Some(seen.used_bytes);
+            });
             self.worked = seen.reserve_bytes > reserve_bytes;
             self.gauges
                 .show(seen, self.journal.bytes_used(), self.journal.segments());
@@ -557,6 +603,15 @@ impl JournalThread {
     fn losses_to_say(&self) -> Vec<Own> {
         let reports = self.gauges.losses().report(self.ambient.now());
         reports.into_iter().map(said).collect()
+    }
+
+    /// Tells now and then how long commits take.
+    fn committed(&mut self, began_ns: u64) {
+        let ended_ns = self.ambient.mono_ns();
+        self.gauges.synced(ended_ns.saturating_sub(began_ns));
+        if let Some(sync) = self.syncs.took(began_ns, ended_ns) {
+            self.vitals.send_modify(|vitals| vitals.sync = Some(sync));
+        }
     }
 
     fn storing(&mut self, can: bool) {

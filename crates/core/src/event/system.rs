@@ -139,6 +139,12 @@ pub struct RigStarted {
     /// Epochs whose frames are void as a whole.
     #[prost(uint32, repeated, tag = "14")]
     pub void_epochs: Vec<u32>,
+    /// First seq whose header could be read in that tail; 0 for none.
+    #[prost(uint64, tag = "20")]
+    pub tail_first: u64,
+    /// Last seq whose header could be read in it; 0 for none.
+    #[prost(uint64, tag = "21")]
+    pub tail_last: u64,
 }
 
 /// `rig.seal` and `rig.stopped`: a statement of everything up to here.

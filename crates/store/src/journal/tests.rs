@@ -19,7 +19,10 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 mod crash;
 mod damage;
 mod full;
+mod harm;
+mod loss;
 mod resent;
+mod rows;
 mod shipping;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);
