@@ -275,7 +275,8 @@ pub(crate) fn spawn_journal(
                 failed_ns: None,
                 level: 0,
                 crowd: 1,
-                syncs: Syncs::new(vitals),
+                syncs: Syncs::new(vitals.clone()),
+                vitals,
             };
             thread.run(&queue);
         })?;
@@ -340,6 +341,7 @@ struct JournalThread {
     /// Requests that could not wait and shared the last commit.
     crowd: usize,
     syncs: Syncs,
+    vitals: watch::Sender<Vitals>,
 }
 
 impl JournalThread {
@@ -428,12 +430,12 @@ impl JournalThread {
         let drafts = std::mem::take(&mut gathered.drafts);
         match self.journal.append_with(drafts, own, self.ambient.stamp()) {
             Ok(commit) => {
-                self.gauges
-                    .synced(self.ambient.mono_ns().saturating_sub(started));
                 self.storing(true);
                 // Repeats alone reach no disk.
                 if !commit.records.is_empty() {
-                    self.syncs.took(started, self.ambient.mono_ns());
+                    let now = self.ambient.mono_ns();
+                    self.gauges.synced(now.saturating_sub(started));
+                    self.syncs.took(started, now);
                 }
                 self.answer(gathered.waiting, &commit, &lost);
                 self.tell(commit.records);
@@ -534,6 +536,13 @@ impl JournalThread {
                 tracing::warn!(code = %Code::ClassShed, level, free, "the room on disk has changed");
             }
             self.level = seen.level;
+            self.vitals.send_modify(|vitals| {
+                let disk = vitals.disk.get_or_insert_default();
+                disk.level = Some(seen.level);
+                disk.free_bytes = Some(seen.free_bytes);
+                disk.budget_bytes = Some(seen.budget_bytes);
+                disk.used_bytes = Some(seen.used_bytes);
+            });
             self.worked = seen.reserve_bytes > reserve_bytes;
             self.gauges
                 .show(seen, self.journal.bytes_used(), self.journal.segments());
