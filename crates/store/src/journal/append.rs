@@ -14,6 +14,7 @@
 
 mod close;
 mod epoch;
+mod fork;
 mod known;
 mod stage;
 
@@ -71,6 +72,19 @@ enum What {
     },
 }
 
+impl Waiting {
+    fn own(popup: Option<PopupId>, event: Event) -> Self {
+        Self {
+            bytes: OWN_RECORD_BYTES,
+            key: Key::default(),
+            content: Content::default(),
+            origin: None,
+            placed: None,
+            what: What::Own { event, popup },
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum First {
     At(u32, u64),
@@ -124,7 +138,9 @@ impl<F: Fs> Journal<F> {
     ) -> Result<Commit, AppendError> {
         let mut records = std::mem::take(&mut self.undelivered);
         // Before anything is refused for lack of room: it may be there again.
-        if let Err(error) = self.reopen(stamp, &mut records) {
+        let ready = self.reopen(stamp, &mut records);
+        let ready = ready.and_then(|_| self.take_along(stamp, &mut records));
+        if let Err(error) = ready {
             self.undelivered = records;
             return Err(error);
         }
@@ -152,18 +168,12 @@ impl<F: Fs> Journal<F> {
         events: Vec<(Option<PopupId>, Event)>,
         stamp: Stamp,
     ) -> Result<Commit, AppendError> {
-        let own = |(popup, event): (Option<PopupId>, Event)| Waiting {
-            bytes: OWN_RECORD_BYTES,
-            key: Key::default(),
-            content: Content::default(),
-            origin: None,
-            placed: None,
-            what: What::Own { event, popup },
-        };
         let kept = events
             .into_iter()
             .filter(|(_, event)| !self.refuses(event.class()));
-        let mut waiting: Vec<_> = kept.map(own).collect();
+        let mut waiting: Vec<_> = kept
+            .map(|(popup, event)| Waiting::own(popup, event))
+            .collect();
         let mut records = std::mem::take(&mut self.undelivered);
         if let Err(error) = self.commit_all(&mut waiting, stamp, &mut records) {
             self.undelivered = records;
@@ -173,6 +183,23 @@ impl<F: Fs> Journal<F> {
             verdicts: Vec::new(),
             records,
         })
+    }
+
+    /// One record of popwatch's own, in a commit of its own.
+    pub(super) fn say(
+        &mut self,
+        event: Event,
+        stamp: Stamp,
+        records: &mut Vec<Committed>,
+    ) -> Result<(), AppendError> {
+        let bytes = if let Event::System(event) = &event {
+            event.encode().len()
+        } else {
+            0
+        };
+        let mut one = Waiting::own(None, event);
+        one.bytes += bytes;
+        self.commit_all(&mut [one], stamp, records)
     }
 
     fn verdict(&self, plan: &Plan, waiting: &[Waiting]) -> Verdict {

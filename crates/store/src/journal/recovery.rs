@@ -229,8 +229,11 @@ impl<F: Fs> Journal<F> {
             undelivered: Vec::new(),
             memo: [None, None],
             space: super::disk::Space::default(),
+            kept_keys: Vec::new(),
+            taken_along: None,
             stopped: false,
         };
+        journal.load_kept_keys();
         journal.bound_filters();
         recovery.records = journal
             .begin_epoch(Previous { started: previous }, policies, opening.stamp)

@@ -18,9 +18,11 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 
 mod crash;
 mod damage;
+mod fork;
 mod full;
 mod resent;
 mod shipping;
+mod trim;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);
 const WALL: i64 = 1_700_000_000_000;

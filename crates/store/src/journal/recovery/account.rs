@@ -58,6 +58,7 @@ struct Piece<'a> {
 impl Accounts {
     pub(in crate::journal) fn new<F: Fs>(fs: &F, survey: &mut Survey) -> io::Result<Self> {
         let known = epochs(survey);
+        leave_trimmed(survey, &known);
         bound(fs, survey, &known)?;
         let mut accounts = Self {
             known: recorded(survey),
@@ -73,6 +74,9 @@ impl Accounts {
 
     fn epoch<F: Fs>(&mut self, fs: &F, survey: &Survey, epoch: u32, of: &Known) -> io::Result<()> {
         let segments: Vec<_> = of_epoch(&survey.found, epoch, of.id);
+        if of.trimmed > 0 && segments.is_empty() {
+            return Ok(());
+        }
         let seen = segments.iter().map(|found| found.sealed.footer.last_seq.0);
         let seen = seen.max().unwrap_or(0).max(of.trimmed);
         let last = of
@@ -153,6 +157,20 @@ impl Accounts {
         }
         Ok(())
     }
+}
+
+/// Files of an epoch that was stated as gone: power failed before the last of them was removed.
+fn leave_trimmed(survey: &mut Survey, known: &BTreeMap<u32, Known>) {
+    let gone = |found: &Found| {
+        let of = known.get(&found.sealed.epoch.0);
+        of.is_some_and(|of| of.trimmed > 0 && of.id == found.sealed.epoch_id)
+    };
+    let found = std::mem::take(&mut survey.found);
+    let (gone, stay): (Vec<_>, Vec<_>) = found.into_iter().partition(gone);
+    survey.found = stay;
+    survey
+        .empty
+        .extend(gone.into_iter().map(|found| found.sealed.name));
 }
 
 fn of_epoch(found: &[Found], epoch: u32, id: EpochId) -> Vec<&Found> {
