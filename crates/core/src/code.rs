@@ -55,6 +55,7 @@ codes! {
     JournalLocked = 206, "another process uses this data directory";
     JournalForeign = 207, "the journal belongs to another rig";
     SyncFailed = 208, "a write or sync failed and a new epoch began";
+    DiskDoubtful = 210, "what this disk calls durable may not be";
     CacheDamaged = 211, "a cache of the journal is damaged and made anew";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";

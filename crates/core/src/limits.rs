@@ -54,6 +54,16 @@ pub const COMMIT_BYTES_MAX: usize = 1 << 20;
 pub const COMMIT_RECORDS_MAX: usize = 4_096;
 /// Key filters held in memory, bytes; older ones are read from disk.
 pub const KEY_FILTER_BYTES_MAX: usize = 16 << 20;
+/// Files put aside as evidence, bytes on disk. Beyond: the oldest goes, counted.
+pub const QUARANTINE_BYTES_MAX: u64 = 256 << 20;
+/// Files put aside as evidence. Beyond: the oldest goes, counted.
+pub const QUARANTINE_FILES_MAX: usize = 1_024;
+/// How many records behind our end of an epoch a peer is believed to hold. Beyond: ignored.
+pub const PEER_TAIL_RECORDS_MAX: u64 = 1 << 20;
+/// Syncs timed at a start to see whether the disk can be believed.
+pub const SYNC_PROBES: usize = 100;
+/// A disk whose median sync is faster has written nothing, ns (PW0210).
+pub const SYNC_HONEST_NS_MIN: u64 = 20_000;
 /// Conflict records written for one event key. Beyond: counted only.
 pub const CONFLICTS_PER_KEY_MAX: usize = 16;
 /// Rows of running totals (popup × currency). Beyond: the oldest closed popup's row goes.
@@ -205,6 +215,15 @@ pub const REGIONS_MAX: usize = 4;
 /// Separate stretches of one epoch the ledger holds per cursor. Beyond: 503 PW0333, the rig fills
 /// the holes first.
 pub const LEDGER_STRETCHES_MAX: usize = 1_024;
+/// Marks an edge keeps per cursor to tell the age of what is not sent. Beyond: every second one
+/// goes, and the age is told a little too young.
+pub const UNSENT_MARKS_MAX: usize = 512;
+/// Gaps shown in a rig's status, the newest. Beyond: they count, without their rows.
+pub const STATUS_GAPS_MAX: usize = 64;
+/// Kinds of losses shown in a rig's status. Beyond: counted under `other`.
+pub const STATUS_LOSSES_MAX: usize = 64;
+/// Commits over which a rig tells how long its disk takes.
+pub const SYNC_SAMPLES_MAX: usize = 128;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

@@ -133,6 +133,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::FormatNewer
         | Code::JournalLocked
         | Code::JournalForeign
+        | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
         | Code::ProbeFailed

@@ -124,7 +124,7 @@ pub struct RigStarted {
     /// It ended with `rig.stopped`.
     #[prost(bool, tag = "9")]
     pub clean: bool,
-    /// `first_start`, `start`, `sync_failed` or `fork`.
+    /// `first_start`, `start`, `sync_failed`, `fork` or `trim`.
     #[prost(string, tag = "10")]
     pub reason: String,
     /// This run of the operating system, 16 bytes.
@@ -139,6 +139,12 @@ pub struct RigStarted {
     /// Epochs whose frames are void as a whole.
     #[prost(uint32, repeated, tag = "14")]
     pub void_epochs: Vec<u32>,
+    /// First seq whose header could be read in that tail; 0 for none.
+    #[prost(uint64, tag = "20")]
+    pub tail_first: u64,
+    /// Last seq whose header could be read in it; 0 for none.
+    #[prost(uint64, tag = "21")]
+    pub tail_last: u64,
 }
 
 /// `rig.seal` and `rig.stopped`: a statement of everything up to here.

@@ -20,7 +20,10 @@ mod crash;
 mod damage;
 mod fork;
 mod full;
+mod harm;
+mod loss;
 mod resent;
+mod rows;
 mod shipping;
 mod trim;
 

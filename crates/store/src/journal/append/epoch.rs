@@ -104,16 +104,20 @@ impl<F: Fs> Journal<F> {
                     .iter_mut()
                     .find(|info| info.epoch == before.epoch)
                 {
+                    // A process that goes on knows what of the epoch it leaves is durable.
+                    info.exact |= info.current;
                     info.current = false;
-                    info.last_seq = Seq(before.seq);
+                    info.last_seq = info.last_seq.max(Seq(before.seq));
                 }
                 self.void_epochs.clear();
                 self.epochs.push(EpochInfo {
                     epoch,
                     epoch_id: self.head.epoch_id,
                     last_seq: Seq(self.head.seq),
+                    trimmed: Seq::NONE,
                     void: false,
                     current: true,
+                    exact: true,
                 });
             }
             Err(_) => {
