@@ -14,6 +14,7 @@
 
 mod close;
 mod epoch;
+mod fork;
 mod known;
 mod stage;
 
@@ -69,6 +70,24 @@ enum What {
         event: Event,
         popup: Option<PopupId>,
     },
+}
+
+impl Waiting {
+    fn own(popup: Option<PopupId>, event: Event) -> Self {
+        let bytes = if let Event::System(event) = &event {
+            event.encode().len()
+        } else {
+            0
+        };
+        Self {
+            bytes: OWN_RECORD_BYTES + bytes,
+            key: Key::default(),
+            content: Content::default(),
+            origin: None,
+            placed: None,
+            what: What::Own { event, popup },
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -146,7 +165,9 @@ impl<F: Fs> Journal<F> {
     ) -> Result<Commit, AppendError> {
         let mut records = std::mem::take(&mut self.undelivered);
         // Before anything is refused for lack of room: it may be there again.
-        if let Err(error) = self.reopen(stamp, &mut records) {
+        let ready = self.reopen(stamp, &mut records);
+        let ready = ready.and_then(|_| self.take_along(stamp, &mut records));
+        if let Err(error) = ready {
             self.undelivered = records;
             return Err(error);
         }
@@ -154,7 +175,9 @@ impl<F: Fs> Journal<F> {
         let kept = own
             .into_iter()
             .filter(|(_, event)| !self.refuses(event.class()));
-        plans.waiting.extend(kept.map(own_waiting));
+        plans
+            .waiting
+            .extend(kept.map(|(popup, event)| Waiting::own(popup, event)));
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
             self.undelivered = records;
@@ -168,6 +191,16 @@ impl<F: Fs> Journal<F> {
             verdicts: verdicts.collect(),
             records,
         })
+    }
+
+    /// One record of popwatch's own, in a commit of its own.
+    pub(super) fn say(
+        &mut self,
+        event: Event,
+        stamp: Stamp,
+        records: &mut Vec<Committed>,
+    ) -> Result<(), AppendError> {
+        self.commit_all(&mut [Waiting::own(None, event)], stamp, records)
     }
 
     fn verdict(&self, plan: &Plan, waiting: &[Waiting]) -> Verdict {
@@ -472,23 +505,6 @@ impl<F: Fs> Journal<F> {
             }
         }
         one.placed = Some((stage.head.epoch, stage.head.seq));
-    }
-}
-
-/// What popwatch itself has to say, as it waits for its place.
-fn own_waiting((popup, event): (Option<PopupId>, Event)) -> Waiting {
-    let said = if let Event::System(event) = &event {
-        event.encode().len()
-    } else {
-        0
-    };
-    Waiting {
-        bytes: OWN_RECORD_BYTES + said,
-        key: Key::default(),
-        content: Content::default(),
-        origin: None,
-        placed: None,
-        what: What::Own { event, popup },
     }
 }
 
