@@ -29,6 +29,7 @@ pub mod event;
 pub mod record;
 
 pub mod anchor;
+pub mod clock;
 pub mod sketch;
 
 pub mod cell;
