@@ -12,19 +12,21 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 5] = [
+const VERDICTS: [&str; 6] = [
     "accepted",
     "duplicate",
     "conflict",
     "too_large",
     "popups_full",
+    "shed",
 ];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeMetrics {
-    fates: [[AtomicU64; 5]; 5],
+    fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
+    times_replaced: AtomicU64,
 }
 
 impl EdgeMetrics {
@@ -36,6 +38,7 @@ impl EdgeMetrics {
             Fate::Conflict(..) => 2,
             Fate::TooLarge => 3,
             Fate::PopupsFull => 4,
+            Fate::Shed(_) => 5,
         };
         self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
     }
@@ -44,6 +47,11 @@ impl EdgeMetrics {
     pub(crate) fn rejected(&self, code: Code) {
         let mut rejected = self.rejected.lock().expect("no holder panics");
         *rejected.entry(code).or_default() += 1;
+    }
+
+    /// So many events so far stated a time out of reason (PW0372). Answers how many it was before.
+    pub(crate) fn times_replaced(&self, total: u64) -> u64 {
+        self.times_replaced.swap(total, Ordering::Relaxed)
     }
 
     /// The edge's exposition.
@@ -77,6 +85,12 @@ impl EdgeMetrics {
         for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
             family.sample(&[("rig", rig), ("code", &code.to_string())], count);
         }
+        text.family(
+            "popwatch_times_replaced_total",
+            MetricKind::Counter,
+            "Events whose own time was out of reason; the time they came in counts.",
+        )
+        .sample(&[("rig", rig)], self.times_replaced.load(Ordering::Relaxed));
     }
 }
 

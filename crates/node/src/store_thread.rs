@@ -10,19 +10,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use popwatch_core::code::Code;
-use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
+use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::limits::{ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX};
 use popwatch_core::record::{Draft, Record};
+use popwatch_core::role::edge::Reread;
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Journal, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ambient::Ambient;
+use crate::refold;
 
 /// Requests that may wait for the journal at once; each holds at most [`REQUEST_EVENTS_MAX`]
 /// events. Beyond: 429 PW0121.
@@ -48,6 +50,8 @@ pub(crate) enum Fate {
     TooLarge,
     /// It would open one popup more than a rig has.
     PopupsFull,
+    /// The disk is too full for its class.
+    Shed(Class),
 }
 
 /// Why a request's events were not made durable.
@@ -75,6 +79,8 @@ pub(crate) enum News {
     Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
+    /// A piece of an epoch was read, and where it goes on.
+    Reread(Reread, Vec<(Seq, std::sync::Arc<Record>)>, Seq),
 }
 
 enum Order {
@@ -84,7 +90,9 @@ enum Order {
     ),
     Own(Vec<(Option<PopupId>, Event)>),
     Load(Want),
+    Reread(Reread),
     Acked(Vec<Acked>),
+    Seal,
     Stop,
 }
 
@@ -100,7 +108,9 @@ impl std::fmt::Debug for Order {
             Self::Append(..) => "Append",
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
+            Self::Reread(_) => "Reread",
             Self::Acked(_) => "Acked",
+            Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
     }
@@ -135,6 +145,13 @@ impl JournalHandle {
         self.orders.try_send(Order::Load(want)).is_ok()
     }
 
+    /// Asks for a piece of an epoch; the answer comes as [`News::Reread`]. False when the queue is
+    /// full: ask again.
+    #[must_use]
+    pub(crate) fn reread(&self, ask: Reread) -> bool {
+        self.orders.try_send(Order::Reread(ask)).is_ok()
+    }
+
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
     pub(crate) fn acked(&self, acked: Vec<Acked>) {
         let sent = self.orders.try_send(Order::Acked(acked));
@@ -142,6 +159,12 @@ impl JournalHandle {
             !matches!(sent, Err(TrySendError::Disconnected(_))),
             "the thread lives"
         );
+    }
+
+    /// Seals what came since the last seal, after what was handed over before. Best effort: a thread
+    /// that is too busy to hear it seals within a minute.
+    pub(crate) fn seal(&self) {
+        drop(self.orders.try_send(Order::Seal));
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
@@ -208,7 +231,9 @@ impl JournalThread {
                 }
                 Order::Own(events) => self.own(events),
                 Order::Load(want) => self.load(want),
+                Order::Reread(ask) => self.reread(ask),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Seal => self.seal(),
                 Order::Stop => break,
             }
         }
@@ -336,12 +361,24 @@ impl JournalThread {
         self.send(News::Loaded(want, stretch));
     }
 
+    fn reread(&mut self, ask: Reread) {
+        let (records, next) = refold::piece(&mut self.journal, ask).unwrap_or_else(|fault| {
+            tracing::error!(%fault, epoch = ask.epoch.0, seq = ask.from.0, "journal not read");
+            (Vec::new(), ask.from)
+        });
+        self.send(News::Reread(ask, records, next));
+    }
+
     fn seal_if_due(&mut self) {
         let now = self.ambient.mono_ns() / 1_000_000;
         if now.saturating_sub(self.sealed_ms) < SEAL_EVERY_MS {
             return;
         }
-        self.sealed_ms = now;
+        self.seal();
+    }
+
+    fn seal(&mut self) {
+        self.sealed_ms = self.ambient.mono_ns() / 1_000_000;
         match self.journal.seal(self.ambient.stamp()) {
             Ok(commit) => self.tell(commit.records),
             Err(fault) => tracing::error!(%fault, "seal not written"),
@@ -366,5 +403,6 @@ fn fate_of(verdict: &Verdict) -> Fate {
         Verdict::Conflict { first } => Fate::Conflict(first.epoch, first.seq),
         Verdict::TooLarge => Fate::TooLarge,
         Verdict::PopupsFull => Fate::PopupsFull,
+        Verdict::Shed(class) => Fate::Shed(*class),
     }
 }

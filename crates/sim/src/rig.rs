@@ -12,7 +12,7 @@ use popwatch_core::id::{BootId, EpochId, JournalId, PopupId, RigId, Seq};
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{FRAME_HEADER_BYTES, Stretch};
 use popwatch_core::record::{self, Stamp};
-use popwatch_core::role::edge::{Edge, Input};
+use popwatch_core::role::edge::{Edge, Input, Reread};
 use popwatch_core::time::{MonoMs, Now, WallMs};
 use popwatch_redact::apply::Plan;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
@@ -215,7 +215,10 @@ impl Rig {
         })?;
         let now = self.now(world_ms);
         let mut edge = Edge::new(&self.id, journal.journal_id(), true, 1);
-        refold(&read, &journal, &mut edge, now);
+        refold(&read, &mut journal, &mut edge, now).map_err(|source| OpenError::Unavailable {
+            what: "read back",
+            source,
+        })?;
         self.told = read
             .iter()
             .map(|epoch| (epoch.info.epoch.0, seqs(epoch)))
@@ -335,6 +338,14 @@ impl Rig {
             Err(_) => Stretch::nothing_at(want.from),
         };
         live.edge.handle(Input::Loaded(want, stretch), now);
+    }
+
+    /// The journal is read to fold an epoch again.
+    pub(crate) fn reread(&mut self, ask: Reread, now: Now) {
+        let Some(live) = &mut self.live else { return };
+        let (records, next) =
+            piece(&mut live.journal, ask).unwrap_or_else(|_| (Vec::new(), ask.from));
+        live.edge.handle(Input::Reread { ask, records, next }, now);
     }
 
     /// What the ledger acknowledged is kept with the next seal.
@@ -494,6 +505,7 @@ impl Live {
             }
             Verdict::Conflict { .. } => Ok(refused(id, Code::EventConflict)),
             Verdict::TooLarge | Verdict::PopupsFull => Ok(refused(id, Code::EventTooLarge)),
+            Verdict::Shed(_) => Ok(refused(id, Code::QueueFull)),
         }
     }
 
@@ -590,7 +602,12 @@ fn seqs(epoch: &EpochRead) -> Vec<u64> {
 }
 
 /// Feeds every epoch to the edge, oldest first, with what the journal remembers of the ledger.
-fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: Now) {
+fn refold(
+    read: &[EpochRead],
+    journal: &mut Journal<FaultFs>,
+    edge: &mut Edge,
+    now: Now,
+) -> io::Result<()> {
     for EpochRead { info, frames, .. } in read {
         let ours =
             |held: &&Acked| held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..];
@@ -610,6 +627,10 @@ fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: 
             if let Ok(record) = record::decode(payload) {
                 let (epoch, seq, record) = (info.epoch, Seq(*seq), Arc::new(record));
                 edge.handle(Input::Durable { epoch, seq, record }, now);
+                while let Some(ask) = edge.reread(now.mono) {
+                    let (records, next) = piece(journal, ask)?;
+                    edge.handle(Input::Reread { ask, records, next }, now);
+                }
             }
         }
         edge.handle(
@@ -620,6 +641,24 @@ fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: 
             now,
         );
     }
+    Ok(())
+}
+
+/// A piece of an epoch and where it goes on: small, so that most take several.
+fn piece(
+    journal: &mut Journal<FaultFs>,
+    ask: Reread,
+) -> io::Result<(Vec<(Seq, Arc<record::Record>)>, Seq)> {
+    let items = journal.read(ask.epoch, ask.from, 4 << 10)?;
+    let next = items.last().map_or(ask.from, |item| item.last_seq().next());
+    let records = items.into_iter().filter_map(|item| {
+        let ReadItem::Frame { seq, frame, .. } = item else {
+            return None;
+        };
+        let record = record::decode(frame.get(FRAME_HEADER_BYTES..)?).ok()?;
+        Some((seq, Arc::new(record)))
+    });
+    Ok((records.collect(), next))
 }
 
 /// A popup's policy as an organiser announces it.

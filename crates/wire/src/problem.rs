@@ -128,12 +128,20 @@ pub const fn status(code: Code) -> u16 {
         Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
+        | Code::CacheDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
         | Code::JournalForeign
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::ProbeFailed
+        | Code::ClockSuspect
+        | Code::TimeReplaced
+        | Code::ClockStepped
+        | Code::BatteryLow
+        | Code::UnderVoltage
+        | Code::HostHot
         | Code::Defect => 500,
         Code::PeerNonsense => 502,
         Code::NotDurable | Code::SyncFailed | Code::LedgerUnavailable | Code::FeedFull => 503,

@@ -130,6 +130,10 @@ impl Fs for Counted {
     fn free_bytes(&self) -> io::Result<u64> {
         self.inner.free_bytes()
     }
+
+    fn total_bytes(&self) -> io::Result<u64> {
+        self.inner.total_bytes()
+    }
     fn lock(&self) -> io::Result<Self::Lock> {
         self.inner.lock()
     }

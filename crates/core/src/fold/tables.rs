@@ -1,10 +1,11 @@
 //! What the fold remembers of what came before: bounded, the oldest forgotten first.
 
 use alloc::boxed::Box;
-use alloc::collections::btree_map::Entry;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use hashbrown::HashTable;
 
 use super::At;
 use super::shares::Share;
@@ -181,7 +182,7 @@ impl Payment {
 }
 
 /// An identity that a table can be keyed by.
-pub(super) trait Id: Ord + Clone {
+pub(super) trait Id: Eq + Clone {
     fn text(&self) -> &str;
 }
 
@@ -196,23 +197,6 @@ macro_rules! ids {
 }
 
 ids!(CheckoutId, OrderId, PaymentId, RefundId, TokenId);
-
-/// A key that compares by a hash first: ids of one shop share long beginnings. Equal hashes fall
-/// back to the id itself, so a collision costs time and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key<K> {
-    hash: u64,
-    id: K,
-}
-
-impl<K: Id> Key<K> {
-    fn new(id: &K) -> Self {
-        Self {
-            hash: spread(id.text().as_bytes()),
-            id: id.clone(),
-        }
-    }
-}
 
 /// Multiply and fold, eight bytes at a time. Not for secrets: it only spreads keys.
 fn spread(bytes: &[u8]) -> u64 {
@@ -230,89 +214,151 @@ fn spread(bytes: &[u8]) -> u64 {
     hash
 }
 
+/// One entry; its hash is kept so that the index can grow without looking at ids.
+#[derive(Debug, Clone)]
+struct Kept<K, V> {
+    hash: u64,
+    id: K,
+    value: V,
+}
+
 /// A map that forgets the entry put in first once it holds `max`.
+///
+/// Entries stand in the order they were put in; the index finds an entry's number by the hash of
+/// its id and is never iterated, so no order but the entries' own can be seen.
 #[derive(Debug, Clone)]
 pub(super) struct Fifo<K, V> {
-    map: BTreeMap<Key<K>, (u64, V)>,
-    /// Keys in the order they were put in; one whose stamp is not the map's was removed since.
-    order: VecDeque<(u64, Key<K>)>,
-    stamp: u64,
+    index: HashTable<u64>,
+    /// `None` is one that was removed since.
+    entries: VecDeque<Option<Kept<K, V>>>,
+    /// Number of the first of `entries`.
+    first: u64,
     max: usize,
 }
 
 impl<K: Id, V> Fifo<K, V> {
     fn new(max: usize) -> Self {
         Self {
-            map: BTreeMap::new(),
-            order: VecDeque::new(),
-            stamp: 0,
+            index: HashTable::new(),
+            entries: VecDeque::new(),
+            first: 0,
             max,
         }
     }
 
     pub(super) fn get(&self, id: &K) -> Option<&V> {
-        self.map.get(&Key::new(id)).map(|(_, value)| value)
+        let number = self.find(spread(id.text().as_bytes()), id)?;
+        kept(&self.entries, self.first, number).map(|kept| &kept.value)
     }
 
     /// Puts in a new entry. Answers whether an older one was forgotten for it, `None` when the
     /// id is already there and nothing changed.
     pub(super) fn insert(&mut self, id: &K, value: V) -> Option<bool> {
-        let key = Key::new(id);
-        if self.map.contains_key(&key) {
+        let hash = spread(id.text().as_bytes());
+        if self.find(hash, id).is_some() {
             return None;
         }
-        let full = self.map.len() >= self.max;
+        let full = self.index.len() >= self.max;
         if full {
             self.forget_oldest();
         }
-        self.stamp += 1;
-        self.order.push_back((self.stamp, key.clone()));
-        self.map.insert(key, (self.stamp, value));
+        self.push(hash, id, value);
         Some(full)
     }
 
     /// The entry, put in with its default if it is not there. A full table makes room before it
-    /// looks: one search less for each record.
+    /// looks.
     pub(super) fn entry(&mut self, id: &K) -> &mut V
     where
         V: Default,
     {
-        let key = Key::new(id);
-        if self.map.len() >= self.max {
+        if self.index.len() >= self.max {
             self.forget_oldest();
         }
-        let (stamp, order) = (&mut self.stamp, &mut self.order);
-        let entry = self.map.entry(key).or_insert_with_key(|key| {
-            *stamp += 1;
-            order.push_back((*stamp, key.clone()));
-            (*stamp, V::default())
-        });
-        &mut entry.1
+        let hash = spread(id.text().as_bytes());
+        let number = match self.find(hash, id) {
+            Some(number) => number,
+            None => self.push(hash, id, V::default()),
+        };
+        let place = place(self.first, number);
+        let kept = self.entries.get_mut(place).and_then(Option::as_mut);
+        &mut kept.expect("the index names entries that are there").value
     }
 
-    /// Takes an entry out. Its place in the order goes with the next clearing, which comes before
-    /// the order is twice as long as the map may be.
+    /// Takes an entry out. Its place goes with the next clearing, which comes before there are
+    /// twice as many places as the map may hold.
     pub(super) fn remove(&mut self, id: &K) -> Option<V> {
-        let (_, value) = self.map.remove(&Key::new(id))?;
-        if self.order.len() >= self.max.saturating_mul(2) {
-            let map = &self.map;
-            let lives =
-                |(stamp, key): &(u64, Key<K>)| map.get(key).is_some_and(|(at, _)| at == stamp);
-            self.order.retain(lives);
+        let hash = spread(id.text().as_bytes());
+        let (entries, first) = (&mut self.entries, self.first);
+        let is_it = |number: &u64| kept(entries, first, *number).is_some_and(|it| it.id == *id);
+        let (number, _) = self.index.find_entry(hash, is_it).ok()?.remove();
+        let taken = entries
+            .get_mut(place(first, number))
+            .and_then(Option::take)?;
+        while let Some(None) = self.entries.front() {
+            self.entries.pop_front();
+            self.first += 1;
         }
-        Some(value)
+        if self.entries.len() >= self.max.saturating_mul(2) {
+            self.clear_out();
+        }
+        Some(taken.value)
+    }
+
+    fn find(&self, hash: u64, id: &K) -> Option<u64> {
+        let (entries, first) = (&self.entries, self.first);
+        let is_it = |number: &u64| {
+            kept(entries, first, *number).is_some_and(|it| it.hash == hash && it.id == *id)
+        };
+        self.index.find(hash, is_it).copied()
+    }
+
+    /// Puts an entry last and answers its number.
+    fn push(&mut self, hash: u64, id: &K, value: V) -> u64 {
+        let number = self.first + u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        let id = id.clone();
+        self.entries.push_back(Some(Kept { hash, id, value }));
+        let (entries, first) = (&self.entries, self.first);
+        self.index.insert_unique(hash, number, |number| {
+            kept(entries, first, *number).map_or(0, |kept| kept.hash)
+        });
+        number
     }
 
     fn forget_oldest(&mut self) {
-        while let Some((stamp, key)) = self.order.pop_front() {
-            if let Entry::Occupied(entry) = self.map.entry(key)
-                && entry.get().0 == stamp
-            {
-                entry.remove();
+        while let Some(oldest) = self.entries.pop_front() {
+            let number = self.first;
+            self.first += 1;
+            if let Some(oldest) = oldest {
+                let found = self.index.find_entry(oldest.hash, |at| *at == number);
+                if let Ok(found) = found {
+                    found.remove();
+                }
                 return;
             }
         }
     }
+
+    /// Leaves out the places of what was removed; the others are numbered anew.
+    fn clear_out(&mut self) {
+        self.entries.retain(Option::is_some);
+        self.first = 0;
+        self.index.clear();
+        for (number, kept) in (0..).zip(self.entries.iter().flatten()) {
+            let entries = &self.entries;
+            self.index.insert_unique(kept.hash, number, |number| {
+                self::kept(entries, 0, *number).map_or(0, |kept| kept.hash)
+            });
+        }
+    }
+}
+
+fn place(first: u64, number: u64) -> usize {
+    usize::try_from(number - first).expect("as many places as fit in memory")
+}
+
+fn kept<K, V>(entries: &VecDeque<Option<Kept<K, V>>>, first: u64, at: u64) -> Option<&Kept<K, V>> {
+    entries.get(place(first, at)).and_then(Option::as_ref)
 }
 
 #[cfg(test)]
@@ -342,7 +388,20 @@ mod tests {
         for n in 5..100 {
             *fifo.entry(&order(n)) = n;
             assert_eq!(fifo.remove(&order(n)), Some(n));
-            assert!(fifo.order.len() <= 6, "the order is cleared");
+            assert!(fifo.entries.len() <= 6, "the places are cleared");
+        }
+    }
+
+    #[test]
+    fn what_stays_is_found_after_the_places_were_cleared() {
+        let mut fifo = Fifo::new(4);
+        assert_eq!(fifo.insert(&order(0), 0), Some(false));
+        for n in 1..50 {
+            assert_eq!(fifo.insert(&order(n), n), Some(false));
+            assert_eq!(fifo.remove(&order(n)), Some(n));
+            assert!(fifo.entries.len() <= 8, "the places are cleared");
+            assert_eq!(fifo.get(&order(0)), Some(&0));
+            assert_eq!(fifo.get(&order(n)), None);
         }
     }
 

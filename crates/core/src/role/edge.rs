@@ -6,16 +6,19 @@
 
 mod reread;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::clock::{Clock, ClockState, Exchange};
 use crate::event::Event;
 use crate::event::system::SystemEvent;
 use crate::fold::{EpochFold, Step};
+use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{BootId, Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
@@ -47,6 +50,8 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
+    /// What a closed epoch folded to, in place of its records.
+    Restored(Epoch, Box<EpochFold>),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -65,6 +70,8 @@ pub enum Input {
     },
     /// The journal can take records again, or cannot.
     Storing(bool),
+    /// The probes looked at the host.
+    Power(HostSample),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -115,6 +122,8 @@ pub enum Output {
     Note(Vec<(Option<PopupId>, Event)>),
     /// Read a piece of an epoch, then say [`Input::Reread`].
     Reread(Reread),
+    /// Seal the journal now: the power may go.
+    Seal,
 }
 
 /// The edge of one rig.
@@ -132,6 +141,9 @@ pub struct Edge {
     /// When each peer that is out of reach was first missed, by the rig's clock.
     missed_since: BTreeMap<(&'static str, usize), WallMs>,
     can_store: bool,
+    watch: HostWatch,
+    /// What the last look at the host asks for.
+    asked: Asked,
     losses: u64,
     gap_records: u64,
     last_sale_ms: Option<i64>,
@@ -169,6 +181,8 @@ impl Edge {
             was_offline: false,
             missed_since: BTreeMap::new(),
             can_store: true,
+            watch: HostWatch::default(),
+            asked: Asked::default(),
             losses: 0,
             gap_records: 0,
             last_sale_ms: None,
@@ -191,6 +205,9 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Restored(epoch, fold) => {
+                self.folds.insert(epoch, *fold);
+            }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -198,6 +215,11 @@ impl Edge {
                 }
             }
             Input::Storing(can) => self.can_store = can,
+            Input::Power(sample) => {
+                let wall = self.clock.true_now(now).wall;
+                let asked = self.watch.look(sample, self.has_open_popup(wall), now.mono);
+                self.asked = asked;
+            }
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
                     records.loaded(want, stretch, now.mono);
@@ -244,6 +266,12 @@ impl Edge {
         let now = self.clock.true_now(now);
         self.note_offline(now);
         self.feed_page(now);
+        if let Some(event) = self.asked.event.take() {
+            return Some(Output::Note(vec![(None, event)]));
+        }
+        if core::mem::take(&mut self.asked.seal) {
+            return Some(Output::Seal);
+        }
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
                 batch.beacons = self.next_beacons(now);
@@ -389,6 +417,9 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
+        if self.watch.alarms().any() || self.watch.newest().on_battery == Some(true) {
+            states.push("power");
+        }
         if self.gap_records > 0 {
             states.push("gap");
         }
@@ -404,6 +435,19 @@ impl Edge {
             states.push("ok");
         }
         states
+    }
+
+    /// What the probes found of the host, and what is wrong with it.
+    #[must_use]
+    pub fn host_watch(&self) -> &HostWatch {
+        &self.watch
+    }
+
+    /// Events whose own time was out of reason, so that their admission counts, all epochs.
+    #[must_use]
+    pub fn times_replaced(&self) -> u64 {
+        let counts = self.folds.values().map(|fold| fold.skipped());
+        counts.map(|skipped| skipped.times_replaced).sum()
     }
 
     /// When the newest sale was made, by the rig's clock, ms since 1970.
@@ -422,6 +466,15 @@ impl Edge {
     #[must_use]
     pub fn losses(&self) -> u64 {
         self.losses
+    }
+
+    /// Whether a popup's window, as this epoch's policy states it, holds `wall`.
+    fn has_open_popup(&self, wall: WallMs) -> bool {
+        let popups = self.folds.get(&self.epoch).map(EpochFold::popups);
+        popups.is_some_and(|popups| {
+            let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);
+            windows.any(|window| window.contains(&wall.0))
+        })
     }
 
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
@@ -444,6 +497,7 @@ impl Edge {
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
         }
+        self.watch.heard(&record.event);
         if let Event::PaymentCaptured(_) = &record.event {
             self.last_sale_ms = Some(record.stamp.wall_ms);
         } else if let Event::System(SystemEvent::RigGap(gap)) = &record.event {
@@ -556,8 +610,10 @@ impl Edge {
                 .clock
                 .state(now)
                 .u_ms
-                .map_or(u32::MAX, |u_ms| u32::try_from(u_ms).unwrap_or(u32::MAX)),
+                .map_or(0, |u_ms| u32::try_from(u_ms).unwrap_or(u32::MAX)),
             wall_ms: now.wall.0,
+            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
+            disk_minutes: self.watch.newest().disk_minutes,
             losses: self.losses,
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,

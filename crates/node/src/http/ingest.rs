@@ -219,6 +219,10 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
             let problem = EventProblem::of(Code::EventTooLarge, "popup", detail);
             Verdict::rejected(Some(id), &problem)
         }
+        Fate::Shed(class) => {
+            let detail = format!("this till's disk is filling; {} events wait", class.name());
+            Verdict::rejected(Some(id), &EventProblem::whole(Code::QueueFull, detail))
+        }
         Fate::TooLarge => {
             let detail = "the event's record is too large; report it with fewer lines";
             Verdict::rejected(Some(id), &EventProblem::whole(Code::EventTooLarge, detail))

@@ -16,7 +16,7 @@ struct Till {
 fn till(name: &str) -> Till {
     let site = Site::new(name);
     let config = format!(
-        "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\n",
+        "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nhost_probes = false\n",
         site.till().display(),
         site.edge
     );

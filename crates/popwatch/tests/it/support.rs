@@ -373,7 +373,7 @@ impl Site {
 
     pub(crate) fn edge_config(&self) -> String {
         format!(
-            "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nledger = \"http://{}\"\n\
+            "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nhost_probes = false\nledger = \"http://{}\"\n\
              regions = [\"http://{}\"]\n",
             self.till().display(),
             self.edge,

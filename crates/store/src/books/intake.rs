@@ -338,7 +338,8 @@ impl Intake<'_> {
             | SystemEvent::RigConflict(_)
             | SystemEvent::PolicyApplied(_)
             | SystemEvent::PolicyImplied(_)
-            | SystemEvent::ClockAnchored(_) => None,
+            | SystemEvent::ClockAnchored(_)
+            | SystemEvent::ClockStepped(_) => None,
         }
     }
 
@@ -394,6 +395,9 @@ impl Intake<'_> {
         };
         if let Some(popup) = &record.popup {
             self.poster.took_part(popup, &at.rig, self.head.epoch)?;
+        }
+        if let Some(origin) = record.origin {
+            gaps::resent(&mut self.poster, &at, origin)?;
         }
         match (fact, &record.event) {
             (Some(fact), _) => {
@@ -600,7 +604,8 @@ impl Intake<'_> {
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
-            | SystemEvent::ClockAnchored(_) => Ok(()),
+            | SystemEvent::ClockAnchored(_)
+            | SystemEvent::ClockStepped(_) => Ok(()),
         }
     }
 
