@@ -14,6 +14,7 @@ use popwatch_core::role::edge::Edge;
 use popwatch_store::books::{BooksFault, BooksView};
 use popwatch_store::fs::faulty::{Dice, FaultFs};
 
+use crate::minutes;
 use crate::model::{Model, Sums};
 use crate::net::Peer;
 use crate::peers::{LedgerSide, RegionSide};
@@ -155,6 +156,9 @@ impl World {
     pub(crate) fn check_end(&mut self) -> Checked {
         for rig in &mut self.rigs {
             same_cells(rig)?;
+            let (right, all) = minutes::right(rig, &self.model)?;
+            self.counts.minutes_right += right;
+            self.counts.minutes_all += all;
         }
         let mut dice = Dice(self.seed ^ 0x5eed);
         self.another_order(&mut dice)?;

@@ -64,6 +64,8 @@ pub(crate) struct Rig {
     pub(crate) lags: bool,
     seed: u64,
     booted_at_ms: u64,
+    /// When each boot began, ms of the world.
+    pub(crate) boot_starts: BTreeMap<BootId, u64>,
     boots: u64,
     lives: u64,
     popups: Vec<PopupPolicy>,
@@ -142,6 +144,7 @@ impl Rig {
             lags: false,
             seed,
             booted_at_ms: 0,
+            boot_starts: BTreeMap::new(),
             boots: 1,
             lives: 0,
             popups,
@@ -206,6 +209,7 @@ impl Rig {
     /// Starts the process: recovers the journal, folds it anew. Answers what was read back.
     pub(crate) fn start(&mut self, world_ms: u64) -> Result<Vec<EpochRead>, OpenError> {
         self.lives += 1;
+        self.boot_starts.insert(self.boot_id(), self.booted_at_ms);
         let opening = self.opening(world_ms);
         let (mut journal, recovery) = Journal::open(self.disk.clone(), opening)?;
         drop(recovery);
@@ -245,6 +249,10 @@ impl Rig {
         Ok(read)
     }
 
+    fn boot_id(&self) -> BootId {
+        BootId([u8::try_from(self.boots % 251).unwrap_or(0); 16])
+    }
+
     fn opening(&self, world_ms: u64) -> Opening {
         let (seed, no, life) = (self.seed, self.no, self.lives);
         let id = move |what: &str, count: u64| {
@@ -263,7 +271,7 @@ impl Rig {
                     EpochId(id("epoch", epochs))
                 }),
             },
-            boot_id: BootId([u8::try_from(self.boots % 251).unwrap_or(0); 16]),
+            boot_id: self.boot_id(),
             version: "sim".into(),
             stamp: self.stamp(world_ms),
             popups: self.popups.clone(),
@@ -373,7 +381,7 @@ impl Rig {
     ) -> Result<Heard, Finding> {
         let (stamp, id) = (self.stamp(world_ms), self.id.clone());
         let live = self.live.as_mut().expect("only a running rig is called");
-        let admitted = live.admit(told, form, stamp)?;
+        let admitted = live.admit(told, form, (stamp, world_ms))?;
         let (mut waiting, mut drafts) = (Vec::new(), Vec::new());
         for admission in admitted {
             waiting.push(match admission {
@@ -428,8 +436,13 @@ impl Rig {
 
 impl Live {
     /// One admission per event, or the door failed.
-    fn admit(&self, told: &[Told], form: u64, stamp: Stamp) -> Result<Vec<Admission>, Finding> {
-        let (media, body) = body(told, form);
+    fn admit(
+        &self,
+        told: &[Told],
+        form: u64,
+        (stamp, world_ms): (Stamp, u64),
+    ) -> Result<Vec<Admission>, Finding> {
+        let (media, body) = body(told, form, world_ms);
         let request = Request {
             content_type: Some(media),
             body: body.as_bytes(),
@@ -553,10 +566,10 @@ fn payload(item: ReadItem, at: u64) -> Option<Vec<u8>> {
 }
 
 /// The events in one body of a call.
-fn body(told: &[Told], form: u64) -> (&'static str, String) {
-    let bodies: Vec<&str> = told.iter().map(|one| one.body.as_str()).collect();
+fn body(told: &[Told], form: u64, world_ms: u64) -> (&'static str, String) {
+    let bodies: Vec<String> = told.iter().map(|one| one.sent(world_ms)).collect();
     match (form % 2, bodies.as_slice()) {
-        (0, [one]) => ("application/cloudevents+json", (*one).to_owned()),
+        (0, [one]) => ("application/cloudevents+json", one.clone()),
         (0, many) => ("application/x-ndjson", many.join("\n")),
         _ => (
             "application/cloudevents-batch+json",
