@@ -9,7 +9,7 @@ use popwatch_core::anchor::{Anchor, event_time};
 use popwatch_core::event::Event;
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::fold::EpochFold;
-use popwatch_core::id::{BootId, Epoch};
+use popwatch_core::id::BootId;
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::{Minute, WallMs};
 
@@ -28,7 +28,8 @@ pub(crate) fn enough(counts: Counts) -> bool {
 }
 
 /// Events of a rig in their true minute, and all that can be judged: those of epochs in which a peer
-/// told the time, unless they only state the time of a clock that is not the rig's.
+/// told the time, unless they only state the time of a clock that is not the rig's or was set before
+/// they were sent.
 pub(crate) fn right(rig: &mut Rig, model: &Model) -> Result<(u64, u64), Finding> {
     let Some(live) = &mut rig.live else {
         return Ok((0, 0));
@@ -73,7 +74,14 @@ fn truth(record: &Record, boot_ms: u64, place: (usize, u32, u64), model: &Model)
     let own = fact.key.0 == format!("till:t{}", place.0 + 1);
     match (stamp.age_ms, stamp.time_ms) {
         (Some(_), _) => happened(fact.at_ms),
-        (None, Some(_)) if own && record.flags.local_sender => happened(fact.at_ms),
+        (None, Some(said)) if own && record.flags.local_sender => {
+            let (at, admitted) = (
+                happened(fact.at_ms)?,
+                happened(boot_ms + stamp.mono_ns / 1_000_000)?,
+            );
+            // A clock that was set between event and sending: what it showed before, nobody knows.
+            (said - at == stamp.wall_ms - admitted).then_some(at)
+        }
         (None, Some(_)) => None,
         (None, None) => happened(boot_ms + stamp.mono_ns / 1_000_000),
     }
@@ -155,9 +163,7 @@ impl Reading {
         if told == held {
             return Ok(());
         }
-        let Epoch(epoch) = records.first().map_or(Epoch(0), |_| {
-            Epoch(fold.cells().next().map_or(0, |cell| cell.epoch))
-        });
+        let epoch = fold.cells().next().map_or(0, |cell| cell.epoch);
         Err(Finding::defect(format!(
             "the anchors of epoch {epoch} put its sales into {told:?}, its cells into {held:?}"
         )))

@@ -224,6 +224,11 @@ impl RecordsUp {
         }
     }
 
+    /// Counts records as unsent that are not told one by one.
+    pub fn untold(&mut self, backlog: &Tally) {
+        self.unsent.add_all(backlog);
+    }
+
     /// The end of an epoch whose last records are lost or void: the seqs up to here are accounted
     /// for by skips.
     pub fn ended(&mut self, epoch: Epoch, last: Seq) {
