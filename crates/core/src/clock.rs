@@ -74,7 +74,7 @@ impl Exchange {
 /// How the clock stands, for status and page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockState {
-    /// True time minus the wall clock, ms; `None` before the first contact.
+    /// The wall clock minus true time, ms; `None` before the first contact.
     pub offset_ms: Option<i64>,
     /// What true time may be wrong by, ms; `None` before the first contact.
     pub u_ms: Option<u64>,
@@ -282,7 +282,7 @@ impl Clock {
         let u_ms = tie.map(|tie| tie.uncertainty_ms(nanos(now.mono)));
         let WallMs(true_ms) = self.true_now(now).wall;
         ClockState {
-            offset_ms: tie.map(|_| true_ms.saturating_sub(now.wall.0)),
+            offset_ms: tie.map(|_| now.wall.0.saturating_sub(true_ms)),
             u_ms,
             suspect: u_ms.is_none_or(|u_ms| u_ms > limits::CLOCK_SUSPECT_MS),
             anchor_age_ms: self

@@ -18,7 +18,7 @@ use popwatch_core::limits::{CLOCK_PEER_U_MS, PAGE_DELAY_MS};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
-use popwatch_wire::answer_v1::{EdgeStatus, Row, Vitals};
+use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -308,11 +308,28 @@ impl EdgeDriver {
         }
     }
 
+    /// The clock as the status tells it; a rig that has nobody to ask is not blamed.
+    fn clock_of(&self, now: Now) -> ClockStatus {
+        let state = self.edge.clock(now);
+        ClockStatus {
+            offset_ms: state.offset_ms,
+            u_ms: state
+                .u_ms
+                .map(|u_ms| u32::try_from(u_ms).unwrap_or(u32::MAX)),
+            suspect: self.told_suspect,
+            anchor_age_ms: state.anchor_age_ms,
+        }
+    }
+
     fn publish(&mut self, now: Now) {
         self.tell_clock(now);
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
-        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &self.vitals.borrow());
+        let vitals = Vitals {
+            clock: Some(self.clock_of(now)),
+            ..self.vitals.borrow().clone()
+        };
+        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &vitals);
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher

@@ -87,7 +87,7 @@ fn the_first_contact_of_an_epoch_is_written_and_moves_what_came_before() {
     assert_eq!(record.wall_us, (START_MS + 50_000) * 1_000);
     assert_eq!(record.u_ms, 21);
     let state = clock.state(now(60_000, -3_600_000));
-    assert_eq!(state.offset_ms, Some(3_600_000));
+    assert_eq!(state.offset_ms, Some(-3_600_000));
     assert!(!state.suspect);
     assert_eq!(state.anchor_age_ms, Some(10_000));
 }
