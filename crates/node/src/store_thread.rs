@@ -32,6 +32,7 @@ use popwatch_core::limits::{
 };
 use popwatch_core::loss::Cause;
 use popwatch_core::record::{Draft, Record};
+use popwatch_core::role::edge::Reread;
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Commit, Journal, Verdict};
@@ -40,6 +41,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::gauges::{Gauges, Place};
+use crate::refold;
 use crate::syncs::Syncs;
 
 /// Orders that may wait for the journal at once. Beyond: 429 PW0121.
@@ -99,6 +101,8 @@ pub(crate) enum News {
     Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
+    /// A piece of an epoch was read, and where it goes on.
+    Reread(Reread, Vec<(Seq, std::sync::Arc<Record>)>, Seq),
 }
 
 type Answer = oneshot::Sender<Result<Vec<Fate>, Refusal>>;
@@ -108,6 +112,7 @@ enum Order {
     Append(Vec<Redacted<Draft>>, Place, Answer),
     Own(Vec<Own>),
     Load(Want),
+    Reread(Reread),
     Acked(Vec<Acked>),
     Seal,
     Stop,
@@ -127,6 +132,7 @@ impl std::fmt::Debug for Order {
             Self::Append(..) => "Append",
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
+            Self::Reread(_) => "Reread",
             Self::Acked(_) => "Acked",
             Self::Seal => "Seal",
             Self::Stop => "Stop",
@@ -188,6 +194,13 @@ impl JournalHandle {
     #[must_use]
     pub(crate) fn load(&self, want: Want) -> bool {
         self.orders.try_send(Order::Load(want)).is_ok()
+    }
+
+    /// Asks for a piece of an epoch; the answer comes as [`News::Reread`]. False when the queue is
+    /// full: ask again.
+    #[must_use]
+    pub(crate) fn reread(&self, ask: Reread) -> bool {
+        self.orders.try_send(Order::Reread(ask)).is_ok()
     }
 
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
@@ -372,6 +385,7 @@ impl JournalThread {
                 }
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
+                Order::Reread(ask) => self.reread(ask),
                 Order::Acked(acked) => self.journal.set_acked(acked),
                 Order::Seal => {
                     if self.gathered.due_ns.is_some() {
@@ -642,6 +656,14 @@ impl JournalThread {
             }
         };
         self.send(News::Loaded(want, stretch));
+    }
+
+    fn reread(&mut self, ask: Reread) {
+        let (records, next) = refold::piece(&mut self.journal, ask).unwrap_or_else(|fault| {
+            tracing::error!(%fault, epoch = ask.epoch.0, seq = ask.from.0, "journal not read");
+            (Vec::new(), ask.from)
+        });
+        self.send(News::Reread(ask, records, next));
     }
 
     fn seal(&mut self) {

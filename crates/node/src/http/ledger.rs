@@ -13,6 +13,7 @@ use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::{CellBatch, RecordBatch};
 use popwatch_core::ledger::reconcile::{CellState, Cells};
+use popwatch_core::limits::CLOCK_PEER_U_MS;
 use popwatch_store::books::BooksFault;
 use popwatch_wire::lanes;
 
@@ -59,6 +60,7 @@ pub(super) async fn records(
             state.metrics.accepted(items);
             ack.echo_mono_ns = echo;
             ack.recv_wall_us = arrived_us;
+            ack.wall_u_ms = CLOCK_PEER_U_MS;
             ack.send_wall_us = state.ambient.wall_us();
             batch_answer(&ack)
         }

@@ -338,7 +338,8 @@ impl Intake<'_> {
             | SystemEvent::RigConflict(_)
             | SystemEvent::PolicyApplied(_)
             | SystemEvent::PolicyImplied(_)
-            | SystemEvent::ClockAnchored(_) => None,
+            | SystemEvent::ClockAnchored(_)
+            | SystemEvent::ClockStepped(_) => None,
         }
     }
 
@@ -603,7 +604,8 @@ impl Intake<'_> {
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
-            | SystemEvent::ClockAnchored(_) => Ok(()),
+            | SystemEvent::ClockAnchored(_)
+            | SystemEvent::ClockStepped(_) => Ok(()),
         }
     }
 
