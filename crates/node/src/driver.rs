@@ -211,6 +211,13 @@ impl EdgeDriver {
     fn send(&self, output: Output) {
         match output {
             Output::Load(_) => {}
+            Output::Fork(next_epoch) => {
+                tracing::error!(
+                    code = %Code::EpochForked,
+                    next_epoch,
+                    "two journals use this rig's name; this one goes on in a new epoch"
+                );
+            }
             Output::Note(events) => {
                 if !self.journal.note(events) {
                     tracing::warn!("the journal is busy; a record of the rig itself is left out");
@@ -259,7 +266,7 @@ fn decoded<T>(
         decode(&body).ok_or_else(|| {
             let code = Code::PeerNonsense;
             tracing::warn!(%code, "a peer's answer makes no sense and is ignored");
-            PeerFault::Refused
+            PeerFault::Nonsense
         })
     })
 }

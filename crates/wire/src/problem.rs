@@ -123,6 +123,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::TypeUnknown
         | Code::CardInIdentity
         | Code::TypeReserved
+        | Code::EpochRewound
         | Code::RecordQuarantined
         | Code::AmountOverflow => 422,
         Code::QueueFull => 429,

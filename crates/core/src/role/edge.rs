@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::event::Event;
-use crate::event::system::SystemEvent;
+use crate::event::system::{RigStarted, SystemEvent};
 use crate::fold::{EpochFold, Step};
 use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
@@ -27,6 +27,9 @@ use crate::time::{MonoMs, Now, WallMs};
 const OFFLINE_AFTER_MS: u64 = 2_000;
 /// Currencies named in one beacon.
 const BEACON_MONEY_ROWS: usize = 6;
+
+/// Why an epoch began, when another journal used this rig's name.
+const FORK: &str = "fork";
 
 /// All that can happen to an edge.
 #[derive(Debug, Clone)]
@@ -77,6 +80,9 @@ pub enum Output {
     Cells(usize, CellBatch),
     /// Journal what the edge itself has to say.
     Note(Vec<(Option<PopupId>, Event)>),
+    /// Another journal uses this rig's name: go on in an epoch of at least this number, with what
+    /// the ledger does not hold.
+    Fork(u32),
 }
 
 /// The edge of one rig.
@@ -177,6 +183,9 @@ impl Edge {
     pub fn poll(&mut self, now: Now) -> Option<Output> {
         self.note_offline(now);
         self.feed_page(now);
+        if let Some(next_epoch) = self.records.as_mut().and_then(RecordsUp::take_fork) {
+            return Some(Output::Fork(next_epoch));
+        }
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
                 batch.beacons = self.next_beacons(now);
@@ -354,6 +363,9 @@ impl Edge {
             Step::Rebucket,
             "this version journals no clock anchors"
         );
+        if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
+            self.void(started, now);
+        }
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
         }
@@ -366,6 +378,24 @@ impl Edge {
         }
         for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
             lane.changed(now);
+        }
+    }
+
+    /// After a fork the events of the void epochs stand in this one: their cells go everywhere.
+    fn void(&mut self, started: &RigStarted, now: MonoMs) {
+        if started.reason != FORK {
+            return;
+        }
+        for epoch in started.void_epochs.iter().copied().map(Epoch) {
+            let Some(fold) = self.folds.remove(&epoch) else {
+                continue;
+            };
+            for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
+                lane.void(epoch, fold.epoch_id(), now);
+            }
+            if let Some(records) = &mut self.records {
+                records.void(epoch);
+            }
         }
     }
 
@@ -426,6 +456,7 @@ impl Edge {
         let beacon = Beacon {
             rig: String::from(&self.rig),
             epoch: self.epoch.0,
+            epoch_id: fold.epoch_id().0.to_vec(),
             number: self.beacons,
             durable_seq: fold.head().0,
             trunk_seq: trunk.0,

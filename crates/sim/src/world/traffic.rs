@@ -52,6 +52,10 @@ impl World {
                 Output::Load(want) => self.rigs[rig].load(want, now),
                 Output::Records(batch) => self.send((rig, Peer::Ledger), &batch)?,
                 Output::Cells(_, batch) => self.send((rig, Peer::Region), &batch)?,
+                Output::Fork(next_epoch) => {
+                    let sentence = format!("rig {rig} was sent to epoch {next_epoch}");
+                    return Err(Finding::defect(sentence));
+                }
                 Output::Note(events) => {
                     if let Some(heard) = self.rigs[rig].note(events, self.now_ms) {
                         self.commit(rig, heard, true);
@@ -193,5 +197,5 @@ impl World {
 }
 
 fn read_answer<M: LaneBody>(body: Vec<u8>) -> Result<M, PeerFault> {
-    lanes::decode(&body).map_err(|_| PeerFault::Refused)
+    lanes::decode(&body).map_err(|_| PeerFault::Nonsense)
 }
