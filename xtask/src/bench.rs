@@ -6,6 +6,8 @@
 //! compares. CPU is user and system time of the process that does the work. Nothing is fetched; a
 //! peer that is not installed is named as absent.
 
+mod ack;
+mod blast;
 mod books;
 mod door;
 mod fold;
@@ -66,8 +68,20 @@ const CASES: &[Case] = &[
         lines: ingest::lines,
     },
     Case {
+        name: "ack",
+        lines: ack::lines,
+    },
+    Case {
+        name: "blast",
+        lines: blast::lines,
+    },
+    Case {
         name: "footprint",
         lines: footprint::lines,
+    },
+    Case {
+        name: "idle",
+        lines: footprint::idle_lines,
     },
 ];
 

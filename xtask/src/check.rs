@@ -67,7 +67,13 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "borders",
         fast: false,
-        tools: &[&setup::CURL, &setup::PROMTOOL, &setup::PYTHON],
+        tools: &[
+            &setup::CURL,
+            &setup::PROMTOOL,
+            &setup::PYTHON,
+            &setup::NODE,
+            &setup::UPSD,
+        ],
         run: stages::needs,
     },
 ];

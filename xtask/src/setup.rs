@@ -20,52 +20,129 @@ pub(crate) struct Tool {
     programs: &'static [&'static str],
     /// The Debian packages that bring it.
     packages: &'static [&'static str],
-    /// What its tests import, as pip takes it; kept in a virtual environment under the target
-    /// folder.
-    modules: &'static [&'static str],
+    /// What its tests import.
+    modules: Modules,
+}
+
+/// Packages of one registry, as its own client takes them, pinned; kept under the target folder.
+#[derive(Debug, PartialEq, Eq)]
+struct Modules {
+    registry: Registry,
+    names: &'static [&'static str],
+}
+
+/// Where modules come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Registry {
+    /// With pip, into a virtual environment.
+    PyPi,
+    /// With npm, into a folder of modules; none of their scripts runs.
+    Npm,
+}
+
+impl Registry {
+    /// The folder the tests look for.
+    fn folder(self) -> PathBuf {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let target = target.unwrap_or_else(|| shell::root().join("target"));
+        target.join(match self {
+            Self::PyPi => "check-python",
+            Self::Npm => "check-node",
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::PyPi => "PyPI",
+            Self::Npm => "the npm registry",
+        }
+    }
+}
+
+const NO_MODULES: Modules = Modules {
+    registry: Registry::PyPi,
+    names: &[],
+};
+
+impl Modules {
+    fn present(&self) -> bool {
+        let stamp = || std::fs::read_to_string(self.registry.folder().join(STAMP));
+        self.names.is_empty() || stamp().is_ok_and(|held| held == self.names.join("\n"))
+    }
+
+    /// What a person would type.
+    fn command(&self) -> String {
+        let client = match self.registry {
+            Registry::PyPi => "pip install",
+            Registry::Npm => "npm install",
+        };
+        format!("{client} {}", self.names.join(" "))
+    }
+
+    /// Lays the folder out anew.
+    fn fetch(&self) -> Result<()> {
+        let folder = self.registry.folder();
+        match self.registry {
+            Registry::PyPi => {
+                let mut create = shell::command("python3");
+                create.args(["-m", "venv", "--clear"]).arg(&folder);
+                shell::run(&mut create, LIMIT)?;
+                let pip = folder.join("bin/pip");
+                let mut install = shell::command(&pip.to_string_lossy());
+                install.args(["install", "--quiet", "--disable-pip-version-check"]);
+                shell::run(install.args(self.names), LIMIT)?;
+            }
+            Registry::Npm => {
+                if folder.exists() {
+                    std::fs::remove_dir_all(&folder)
+                        .with_context(|| format!("cannot empty {}", folder.display()))?;
+                }
+                let mut install = shell::command("npm");
+                install.args([
+                    "install",
+                    "--silent",
+                    "--no-save",
+                    "--no-audit",
+                    "--no-fund",
+                ]);
+                install.arg("--ignore-scripts").arg("--prefix").arg(&folder);
+                shell::run(install.args(self.names), LIMIT)?;
+            }
+        }
+        let stamp = folder.join(STAMP);
+        std::fs::write(&stamp, self.names.join("\n"))
+            .with_context(|| format!("cannot write {}", stamp.display()))
+    }
 }
 
 impl Tool {
     fn present(&self) -> bool {
-        self.is_on_path() && self.has_modules()
+        self.is_on_path() && self.modules.present()
     }
 
     fn is_on_path(&self) -> bool {
         self.programs.iter().any(|program| shell::on_path(program))
     }
 
-    fn has_modules(&self) -> bool {
-        let stamp = || std::fs::read_to_string(environment().join(STAMP));
-        self.modules.is_empty() || stamp().is_ok_and(|held| held == self.modules.join("\n"))
-    }
-
     /// What a person would type to bring what is missing.
     fn remedy(&self) -> String {
         if self.is_on_path() {
-            format!("pip install {}", self.modules.join(" "))
+            self.modules.command()
         } else {
             install_line(self.packages)
         }
     }
 }
 
-/// Says which modules the virtual environment holds; written last.
+/// Says which modules a folder holds; written last.
 const STAMP: &str = "holds.txt";
-
-/// The virtual environment the tests look for.
-fn environment() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target
-        .unwrap_or_else(|| shell::root().join("target"))
-        .join("check-python")
-}
 
 /// A browser that can be driven without a screen.
 pub(crate) const CHROMIUM: Tool = Tool {
     name: "chromium",
     programs: &["chromium", "chromium-browser", "google-chrome"],
     packages: &["chromium"],
-    modules: &[],
+    modules: NO_MODULES,
 };
 
 /// Prometheus' own checker of what `/metrics` prints.
@@ -73,7 +150,7 @@ pub(crate) const PROMTOOL: Tool = Tool {
     name: "promtool",
     programs: &["promtool"],
     packages: &["prometheus"],
-    modules: &[],
+    modules: NO_MODULES,
 };
 
 /// What people try a web service with.
@@ -81,19 +158,52 @@ pub(crate) const CURL: Tool = Tool {
     name: "curl",
     programs: &["curl"],
     packages: &["curl"],
-    modules: &[],
+    modules: NO_MODULES,
 };
 
-/// Python, and the official SDK of CloudEvents in a virtual environment.
+/// Python, and the official SDKs of CloudEvents and OpenTelemetry in a virtual environment.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3",
     programs: &["python3"],
     packages: &["python3", "python3-venv"],
-    modules: &["cloudevents==2.2.0"],
+    modules: Modules {
+        registry: Registry::PyPi,
+        names: &[
+            "cloudevents==2.2.0",
+            "opentelemetry-sdk==1.45.2",
+            "opentelemetry-exporter-otlp-proto-http==1.45.2",
+        ],
+    },
+};
+
+/// Node, and the official SDK of OpenTelemetry for JavaScript.
+pub(crate) const NODE: Tool = Tool {
+    name: "node",
+    programs: &["npm"],
+    packages: &["nodejs", "npm"],
+    modules: Modules {
+        registry: Registry::Npm,
+        names: &[
+            "@opentelemetry/api@1.9.1",
+            "@opentelemetry/exporter-trace-otlp-http@0.223.1",
+            "@opentelemetry/exporter-trace-otlp-proto@0.223.1",
+            "@opentelemetry/resources@2.12.0",
+            "@opentelemetry/sdk-trace-node@2.12.0",
+        ],
+    },
+};
+
+/// The daemon of the Network UPS Tools, in the folder where their driver of a made-up UPS lies too:
+/// the `upsd` on the path is a script that asks whether the machine wants one.
+pub(crate) const UPSD: Tool = Tool {
+    name: "upsd",
+    programs: &["/lib/nut/upsd"],
+    packages: &["nut-server"],
+    modules: NO_MODULES,
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 4] = [&CHROMIUM, &CURL, &PROMTOOL, &PYTHON];
+pub(crate) const TOOLS: [&Tool; 6] = [&CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &UPSD];
 
 /// How long the package manager may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -121,8 +231,9 @@ pub(crate) fn provide(
         ),
     }
     for tool in lacking.iter().filter(|tool| tool.is_on_path()) {
-        if let Err(fault) = fetch(tool) {
-            shell::say(&format!("set-up: {fault:#}; is PyPI in reach?"));
+        if let Err(fault) = tool.modules.fetch() {
+            let registry = tool.modules.registry.name();
+            shell::say(&format!("set-up: {fault:#}; is {registry} in reach?"));
         }
     }
     let lacking = missing(wanted);
@@ -176,20 +287,6 @@ fn install(prefix: &[&str], lacking: &[&'static Tool]) {
     }
 }
 
-/// Makes the virtual environment with a tool's modules, anew.
-fn fetch(tool: &Tool) -> Result<()> {
-    let (folder, stamp) = (environment(), environment().join(STAMP));
-    let mut create = shell::command("python3");
-    create.args(["-m", "venv", "--clear"]).arg(&folder);
-    shell::run(&mut create, LIMIT)?;
-    let pip = folder.join("bin/pip");
-    let mut install = shell::command(&pip.to_string_lossy());
-    install.args(["install", "--quiet", "--disable-pip-version-check"]);
-    shell::run(install.args(tool.modules), LIMIT)?;
-    std::fs::write(&stamp, tool.modules.join("\n"))
-        .with_context(|| format!("cannot write {}", stamp.display()))
-}
-
 /// Each package once, in order.
 fn packages(tools: &[&'static Tool]) -> Vec<&'static str> {
     let mut packages: Vec<&str> = tools
@@ -216,14 +313,17 @@ mod tests {
         name: "absent",
         programs: &["no-such-program-anywhere"],
         packages: &["zebra", "absent"],
-        modules: &[],
+        modules: NO_MODULES,
     };
 
     static UNFETCHED: Tool = Tool {
         name: "unfetched",
         programs: &["sh"],
         packages: &["dash"],
-        modules: &["no-such-module==0.0.0"],
+        modules: Modules {
+            registry: Registry::PyPi,
+            names: &["no-such-module==0.0.0"],
+        },
     };
 
     #[test]

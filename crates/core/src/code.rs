@@ -1,9 +1,9 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 09 providers, settlement files · 11 command line, config, input files · 30 cells · 31 region ·
-//! 32 reads, feeds · 99 a defect of ours. A number is never used again for something else. Each
-//! code has a page `docs/errors/PWxxxx.md`.
+//! 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
+//! 30 cells · 31 region · 32 reads, feeds · 99 a defect of ours. A number is never used again for
+//! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
 use core::fmt;
 
@@ -55,6 +55,7 @@ codes! {
     JournalLocked = 206, "another process uses this data directory";
     JournalForeign = 207, "the journal belongs to another rig";
     SyncFailed = 208, "a write or sync failed and a new epoch began";
+    CacheDamaged = 211, "a cache of the journal is damaged and made anew";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
@@ -68,6 +69,10 @@ codes! {
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
     BoundPassed = 333, "a bound of the ledger was passed";
     SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
+    ProbeFailed = 1051, "a reading of the host cannot be had";
+    BatteryLow = 1052, "the battery is low";
+    UnderVoltage = 1053, "the power supply is too weak";
+    HostHot = 1054, "the host is too hot";
     ArgumentInvalid = 1101, "an argument or setting is wrong";
     InputUnreadable = 1102, "an input file could not be read";
     CellInvalid = 3001, "a cell is damaged or not in its one canonical form";

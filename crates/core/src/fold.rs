@@ -18,6 +18,7 @@
 
 mod journey;
 mod money;
+pub mod savepoint;
 mod shares;
 mod slot;
 mod stock;

@@ -27,6 +27,7 @@ pub mod limits;
 
 pub mod event;
 pub mod record;
+pub mod shed;
 
 pub mod anchor;
 pub mod sketch;
@@ -41,6 +42,8 @@ pub mod region;
 pub mod lane;
 
 pub mod ledger;
+
+pub mod host;
 
 pub mod role;
 

@@ -29,6 +29,10 @@ pub const CHAT_BYTES_MAX: usize = 4_096;
 pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
 /// Largest magnitude of a quantity. Beyond: rejected PW0103.
 pub const QUANTITY_MAX: i64 = 1_000_000_000;
+/// Spans of one OTLP request: what a collector sends at once. Beyond: 413 PW0107.
+pub const TRACE_SPANS_MAX: usize = 8_192;
+/// Stages that one span's events open: what SDKs let a span have. Beyond: the span is refused PW0109.
+pub const TRACE_MARKS_MAX: usize = 128;
 /// Bodies being read at once, bytes. Beyond: 429 PW0121.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
 /// Events waiting for the writer. Beyond: 429 PW0121.
@@ -56,6 +60,27 @@ pub const CONFLICTS_PER_KEY_MAX: usize = 16;
 pub const TOTALS_ROWS_MAX: usize = 256;
 /// Popups open on one rig. Beyond: rejected PW0109.
 pub const POPUPS_OPEN_MAX: usize = 16;
+/// What the journal may take of a disk, bytes, however large that is. Beyond: shedding by class.
+pub const DISK_BUDGET_BYTES_MAX: u64 = 16 << 30;
+/// What it may take of the smallest disk, bytes.
+pub const DISK_BUDGET_BYTES_MIN: u64 = 256 << 20;
+/// Free bytes below which a disk is low. Beyond: ambient records are refused.
+pub const DISK_LOW_BYTES: u64 = 1 << 30;
+/// Free bytes below which a disk is tight. Beyond: journey records are refused too.
+pub const DISK_TIGHT_BYTES: u64 = 256 << 20;
+/// Segments allocated ahead for a full disk.
+pub const RESERVE_SEGMENTS_MAX: usize = 8;
+/// Reserve left for money alone, bytes. Beyond: stock records are refused.
+pub const RESERVE_STOCK_BYTES: u64 = 16 << 20;
+/// How long a popup's records and keys stay after it is over, ms. Beyond: what is replicated goes.
+pub const JOURNAL_KEEP_MS: i64 = 7 * 24 * 3_600_000;
+
+// Savepoints.
+
+/// Records a closed epoch has at least before a savepoint of it is kept: fewer are read as fast.
+pub const SAVEPOINT_RECORDS_MIN: u64 = 1_000;
+/// Records kept beside the cells of a savepoint. Beyond: the epoch is folded at each start.
+pub const SAVEPOINT_HEARD_MAX: usize = 4_096;
 
 // Fold and cells. Beyond a row bound: the row `other` keeps units and money per currency.
 
@@ -196,6 +221,23 @@ pub const LEDGER_STRETCHES_MAX: usize = 1_024;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Host.
+
+/// Between two looks at the host, ms.
+pub const PROBE_MS: u64 = 10_000;
+/// Wait for one source of the host's readings, ms. Beyond: absent, PW1051.
+pub const PROBE_WAIT_MS: u64 = 2_000;
+/// One file, or all that a UPS daemon answers, bytes. Beyond: absent, PW1051.
+pub const PROBE_BYTES_MAX: usize = 64 << 10;
+/// Entries of one directory, and UPSes of one daemon, that a look goes through. Beyond: not read.
+pub const PROBE_ENTRIES_MAX: usize = 64;
+/// Between two journaled samples of a host in which nothing changes, ms.
+pub const RIG_SAMPLE_MS: u64 = 60_000;
+/// Over how long the rate of a disk is taken, ms.
+pub const DISK_TREND_MS: u64 = 300_000;
+/// Measurements of a disk that are remembered.
+pub const DISK_TREND_SAMPLES_MAX: usize = 32;
+
 // Command line and clients.
 
 /// One sales file, bytes. Beyond: PW1102.
@@ -215,7 +257,12 @@ const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= COMMIT_RECORDS_MAX);
 const _: () = assert!(REQUEST_EVENTS_MAX <= ADMISSION_QUEUE_EVENTS_MAX);
 const _: () = assert!((COMMIT_BYTES_MAX + FOOTER_BYTES_MAX) as u64 <= SEGMENT_BYTES);
+const _: () = assert!(RESERVE_STOCK_BYTES <= RESERVE_SEGMENTS_MAX as u64 * SEGMENT_BYTES);
+const _: () = assert!(DISK_TIGHT_BYTES <= DISK_LOW_BYTES);
+const _: () = assert!(DISK_BUDGET_BYTES_MIN <= DISK_BUDGET_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
+const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
+const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

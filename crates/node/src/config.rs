@@ -49,6 +49,14 @@ pub struct EdgeConfig {
     /// 64 hex digits from which pseudonyms are keyed; drawn and kept in the data directory when
     /// absent. Rigs that should agree on pseudonyms share it.
     pub pseudonym_key: Option<String>,
+    /// Whether battery, heat, network and disk of this host are looked at. Default true.
+    #[serde(default = "default_probes")]
+    pub host_probes: bool,
+    /// What stands for `/` when `sys` and `proc` are looked into. Default `/`.
+    #[serde(default = "default_root")]
+    pub host_root: PathBuf,
+    /// Where the `upsd` of the rig's UPS listens; 127.0.0.1:3493 is tried when absent.
+    pub host_upsd: Option<SocketAddr>,
 }
 
 /// `[region]`.
@@ -107,6 +115,12 @@ fn default_ledger() -> SocketAddr {
 }
 fn default_rig() -> String {
     String::from("till-1")
+}
+fn default_probes() -> bool {
+    true
+}
+fn default_root() -> PathBuf {
+    PathBuf::from("/")
 }
 fn default_zone() -> String {
     String::from("UTC")
@@ -189,6 +203,9 @@ impl Config {
                 ledger: Some(format!("http://{}", default_ledger())),
                 regions: vec![format!("http://{}", default_region())],
                 pseudonym_key: None,
+                host_probes: true,
+                host_root: default_root(),
+                host_upsd: None,
             }),
             region: Some(RegionConfig {
                 listen: default_region(),

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
 use crate::peer::{Link, PeerHandle, Reply};
+use crate::probes::{self, Look};
 use crate::store_thread::{JournalHandle, News};
 
 /// A change shows on the rig's own page this long after the page got it at the latest, ms: within
@@ -87,6 +88,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) ambient: Ambient,
     /// Where views go.
     pub(crate) publisher: Publisher,
+    /// What the probes found last; nothing more comes where they do not run.
+    pub(crate) host: watch::Receiver<Look>,
     /// Where the status goes.
     pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
     /// Cells its page had taken when it was last looked at.
@@ -132,6 +135,7 @@ impl EdgeDriver {
                 },
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
+                Ok(()) = self.host.changed() => { self.look(); pace.dirty = true; }
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
         }
@@ -139,6 +143,14 @@ impl EdgeDriver {
             self.hear(news);
         }
         self.publish(self.ambient.now());
+    }
+
+    /// Tells the machine what the probes found, and the log what that changed.
+    fn look(&mut self) {
+        let sample = self.host.borrow_and_update().sample;
+        let before = self.edge.host_watch().alarms();
+        self.edge.handle(Input::Power(sample), self.ambient.now());
+        probes::tell(before, self.edge.host_watch().alarms());
     }
 
     fn hear(&mut self, news: News) {
@@ -223,6 +235,7 @@ impl EdgeDriver {
                     tracing::warn!("the journal is busy; a record of the rig itself is left out");
                 }
             }
+            Output::Seal => self.journal.seal(),
             Output::Records(mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = &self.ledger {

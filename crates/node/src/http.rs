@@ -7,6 +7,7 @@ mod ingest;
 mod lanes;
 mod ledger;
 mod live;
+mod otlp;
 mod shared;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub(crate) use ingest::EdgeState;
 pub(crate) use lanes::RegionLane;
 pub(crate) use ledger::LedgerState;
 pub(crate) use live::{LiveState, Readers};
+pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
 
 use crate::page;
@@ -39,6 +41,9 @@ pub(crate) fn edge_router(
     let own = Router::new()
         .route("/v1/events", post(ingest::events))
         .route("/v1/status", get(ingest::status))
+        .route("/v1/traces", post(otlp::traces))
+        .route("/v1/logs", post(otlp::logs))
+        .route("/v1/metrics", post(otlp::metrics))
         .with_state(edge);
     own.merge(cells_route(page))
         .merge(live_routes(live))

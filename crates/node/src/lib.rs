@@ -15,6 +15,8 @@ mod live;
 mod metrics;
 mod page;
 mod peer;
+mod probes;
+mod refold;
 mod store_thread;
 
 use std::net::SocketAddr;
@@ -24,17 +26,14 @@ use std::thread::JoinHandle;
 
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RegionId, RigId, Seq};
-use popwatch_core::invariant::seqs_dense;
-use popwatch_core::lane::FRAME_HEADER_BYTES;
+use popwatch_core::id::{JournalId, RegionId, RigId};
 use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
-use popwatch_core::role::edge::{Edge, Input};
-use popwatch_core::time::Now;
+use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::os::OsFs;
-use popwatch_store::journal::{EpochInfo, Fresh, Journal, OpenError, Opening, ReadItem, Recovery};
+use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, Recovery};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -47,12 +46,11 @@ use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Reade
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
+use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::Door;
 
-/// Bytes of journal read at a time while folding anew at start.
-const REFOLD_BYTES: usize = 1 << 20;
 /// News and replies waiting for a driver. Beyond: the journal's thread or the link waits.
 const DRIVER_QUEUE_MAX: usize = 64;
 
@@ -259,6 +257,8 @@ impl Node {
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let (ledger, regions, replies) = self.link_peers(config, &rig);
+        let host = self.start_probes(config, &whole.data, ambient);
+        let measured = host.clone();
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
@@ -269,6 +269,7 @@ impl Node {
             orders,
             ambient: ambient.clone(),
             publisher,
+            host,
             status,
             shown: 0,
         };
@@ -284,7 +285,7 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let common = edge_common(&rig, counters, shown, &readers);
+        let common = edge_common(&rig, counters, shown, measured, &readers);
         let live = self.live_state(live, readers, ambient);
         let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
         self.serve(listener, router, address);
@@ -317,6 +318,26 @@ impl Node {
         (ledger, regions, answered)
     }
 
+    /// Looks at the host from now on, if it is to be looked at.
+    fn start_probes(
+        &mut self,
+        config: &EdgeConfig,
+        data: &std::path::Path,
+        ambient: &Ambient,
+    ) -> watch::Receiver<Look> {
+        let (found, host) = watch::channel(Look::default());
+        if config.host_probes {
+            let place = Host {
+                root: config.host_root.clone(),
+                data: data.to_path_buf(),
+                upsd: config.host_upsd,
+            };
+            let task = Probes::new(place, ambient.clone()).run(found);
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+        }
+        host
+    }
+
     fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
         LiveState {
             live,
@@ -342,13 +363,14 @@ fn edge_common(
     rig: &RigId,
     counters: Arc<EdgeMetrics>,
     status: watch::Receiver<Arc<EdgeStatus>>,
+    host: watch::Receiver<Look>,
     readers: &Arc<Readers>,
 ) -> Common {
     let (readers, ready) = (Arc::clone(readers), status.clone());
     Common::new(
         RoleName::Edge,
         rig.as_str(),
-        move || counters.render(&status.borrow(), readers.open()),
+        move || counters.render(&status.borrow(), &host.borrow().sample, readers.open()),
         move || match ready.borrow().states.contains(&"cannot_store") {
             true => Err(String::from("the journal cannot take records")),
             false => Ok(()),
@@ -385,7 +407,7 @@ async fn listen(role: &'static str, address: SocketAddr) -> Result<TcpListener, 
         })
 }
 
-/// Opens the journal and folds it anew.
+/// Opens the journal and brings its fold back.
 fn open_journal(
     config: &EdgeConfig,
     data: &std::path::Path,
@@ -419,10 +441,13 @@ fn open_journal(
         config.ledger.is_some(),
         config.regions.len(),
     );
-    refold(&mut journal, &mut edge, ambient).map_err(|source| StartFault::Data {
+    let done = refold::refold(&mut journal, &mut edge, ambient.now());
+    let done = done.map_err(|source| StartFault::Data {
         path: data.to_path_buf(),
         source,
     })?;
+    let (records, restored) = (done.records, done.restored);
+    tracing::info!(records, restored, "the journal is folded");
     Ok((journal, edge))
 }
 
@@ -461,88 +486,4 @@ fn report(recovery: &Recovery) {
         let code = Code::FormatNewer;
         tracing::error!(%code, "parts of the journal need a newer popwatch; they are left untouched");
     }
-}
-
-/// Feeds every epoch of the journal to the edge, oldest first.
-fn refold(journal: &mut Journal<OsFs>, edge: &mut Edge, ambient: &Ambient) -> std::io::Result<()> {
-    let acked = journal.acked().to_vec();
-    for info in journal.epochs() {
-        let now = ambient.now();
-        let held = acked
-            .iter()
-            .find(|held| held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..]);
-        let acked = held.map_or_else(Default::default, |held| {
-            (Seq(held.trunk_seq), Seq(held.bulk_seq))
-        });
-        edge.handle(
-            Input::Epoch {
-                epoch: info.epoch,
-                epoch_id: info.epoch_id,
-                acked,
-            },
-            now,
-        );
-        let (frames, gaps) = refold_epoch(journal, edge, info, now)?;
-        let present = frames.iter().flat_map(|(first, last)| *first..=*last);
-        if let Err(sentence) = seqs_dense(info.last_seq.0, present, &gaps)
-            && !info.void
-        {
-            tracing::error!(
-                law = "L2",
-                epoch = info.epoch.0,
-                sentence,
-                "the journal breaks a law"
-            );
-        }
-        let last = info.last_seq;
-        edge.handle(
-            Input::Ended {
-                epoch: info.epoch,
-                last,
-            },
-            now,
-        );
-    }
-    Ok(())
-}
-
-/// Closed ranges of seqs.
-type Ranges = Vec<(u64, u64)>;
-
-/// Feeds one epoch; answers which seqs were read and which are named as lost.
-fn refold_epoch(
-    journal: &mut Journal<OsFs>,
-    edge: &mut Edge,
-    info: EpochInfo,
-    now: Now,
-) -> std::io::Result<(Ranges, Ranges)> {
-    let (mut frames, mut gaps) = (Ranges::new(), Ranges::new());
-    let mut from = Seq(1);
-    while from <= info.last_seq {
-        let items = journal.read(info.epoch, from, REFOLD_BYTES)?;
-        let Some(last) = items.last().map(ReadItem::last_seq) else {
-            break;
-        };
-        from = last.next();
-        for item in items {
-            let (seq, frame) = match item {
-                ReadItem::Frame { seq, frame, .. } => (seq, frame),
-                ReadItem::Gap(gap) => {
-                    gaps.push((gap.first, gap.last));
-                    continue;
-                }
-                ReadItem::Void { .. } => continue,
-            };
-            match frames.last_mut() {
-                Some((_, last)) if *last + 1 == seq.0 => *last = seq.0,
-                Some(_) | None => frames.push((seq.0, seq.0)),
-            }
-            let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
-            if let Ok(record) = popwatch_core::record::decode(payload) {
-                let (epoch, record) = (info.epoch, Arc::new(record));
-                edge.handle(Input::Durable { epoch, seq, record }, now);
-            }
-        }
-    }
-    Ok((frames, gaps))
 }

@@ -6,25 +6,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use popwatch_core::code::Code;
 use popwatch_core::event::Class;
+use popwatch_core::host::HostSample;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 
+use crate::http::SpanMetrics;
 use crate::live::Live;
 use crate::store_thread::Fate;
 
-const VERDICTS: [&str; 5] = [
+const VERDICTS: [&str; 6] = [
     "accepted",
     "duplicate",
     "conflict",
     "too_large",
     "popups_full",
+    "shed",
 ];
 
 /// Counters of one edge's admission.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeMetrics {
-    fates: [[AtomicU64; 5]; 5],
+    fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
+    /// Spans that came by OTLP.
+    pub(crate) spans: SpanMetrics,
 }
 
 impl EdgeMetrics {
@@ -36,6 +41,7 @@ impl EdgeMetrics {
             Fate::Conflict(..) => 2,
             Fate::TooLarge => 3,
             Fate::PopupsFull => 4,
+            Fate::Shed(_) => 5,
         };
         self.fates[verdict][usize::from(class.byte())].fetch_add(1, Ordering::Relaxed);
     }
@@ -48,11 +54,13 @@ impl EdgeMetrics {
 
     /// The edge's exposition.
     #[must_use]
-    pub(crate) fn render(&self, status: &EdgeStatus, readers: usize) -> String {
+    pub(crate) fn render(&self, status: &EdgeStatus, host: &HostSample, readers: usize) -> String {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
+        self.spans.render(&mut text, &status.rig);
         render_journal(&mut text, status);
         render_peers(&mut text, status);
+        render_host(&mut text, &status.rig, host);
         readers_gauge(&mut text, readers);
         text.finish()
     }
@@ -142,6 +150,55 @@ fn render_peers(text: &mut Exposition, status: &EdgeStatus) {
             ("peer", peer.name.as_str()),
         ];
         family.sample(&labels, u8::from(peer.down_since_ms.is_none()));
+    }
+}
+
+/// What the probes found; what they did not find has no sample.
+fn render_host(text: &mut Exposition, rig: &str, host: &HostSample) {
+    let decimal = |number: i64, scale: i64| {
+        let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+        let scale = scale.unsigned_abs();
+        let digits = scale.ilog10() as usize;
+        format!("{sign}{}.{:0digits$}", size / scale, size % scale)
+    };
+    // Prometheus asks for base units.
+    let seconds = |minutes: u32| (u64::from(minutes) * 60).to_string();
+    for (name, help, value) in [
+        (
+            "popwatch_battery_ratio",
+            "Charge of the battery or UPS, 0 to 1.",
+            host.battery.map(|charge| decimal(charge.into(), 100_000)),
+        ),
+        (
+            "popwatch_on_battery",
+            "1 while mains is gone.",
+            host.on_battery.map(|gone| u8::from(gone).to_string()),
+        ),
+        (
+            "popwatch_battery_left_seconds",
+            "How long the battery lasts at the present draw.",
+            host.minutes.map(seconds),
+        ),
+        (
+            "popwatch_under_voltage",
+            "1 while the power supply is too weak.",
+            host.under_voltage.map(|weak| u8::from(weak).to_string()),
+        ),
+        (
+            "popwatch_temperature_celsius",
+            "The hottest sensor that counts.",
+            host.temperature.map(|heat| decimal(heat.into(), 1_000)),
+        ),
+        (
+            "popwatch_disk_left_seconds",
+            "Until the disk is full at the rate of the last five minutes.",
+            host.disk_minutes.map(seconds),
+        ),
+    ] {
+        if let Some(value) = value {
+            text.family(name, MetricKind::Gauge, help)
+                .sample(&[("rig", rig)], value);
+        }
     }
 }
 
@@ -245,5 +302,34 @@ impl LedgerMetrics {
                 .sample(&[], count.load(Ordering::Relaxed));
         }
         text.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_has_no_sample_and_fractions_are_exact() {
+        let shown = |host: &HostSample| {
+            let mut text = Exposition::new();
+            render_host(&mut text, "till-1", host);
+            let text = text.finish();
+            let samples = text.lines().filter(|line| !line.starts_with('#'));
+            samples.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&HostSample::default()), [""; 0]);
+        let host = HostSample {
+            battery: Some(7_050),
+            on_battery: Some(false),
+            temperature: Some(-5_025),
+            ..HostSample::default()
+        };
+        let expected = [
+            "popwatch_battery_ratio{rig=\"till-1\"} 0.07050",
+            "popwatch_on_battery{rig=\"till-1\"} 0",
+            "popwatch_temperature_celsius{rig=\"till-1\"} -5.025",
+        ];
+        assert_eq!(shown(&host), expected);
     }
 }

@@ -10,8 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use popwatch_core::code::Code;
-use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
+use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
@@ -48,6 +48,8 @@ pub(crate) enum Fate {
     TooLarge,
     /// It would open one popup more than a rig has.
     PopupsFull,
+    /// The disk is too full for its class.
+    Shed(Class),
 }
 
 /// Why a request's events were not made durable.
@@ -85,6 +87,7 @@ enum Order {
     Own(Vec<(Option<PopupId>, Event)>),
     Load(Want),
     Acked(Vec<Acked>),
+    Seal,
     Stop,
 }
 
@@ -101,6 +104,7 @@ impl std::fmt::Debug for Order {
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
             Self::Acked(_) => "Acked",
+            Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
     }
@@ -142,6 +146,12 @@ impl JournalHandle {
             !matches!(sent, Err(TrySendError::Disconnected(_))),
             "the thread lives"
         );
+    }
+
+    /// Seals what came since the last seal, after what was handed over before. Best effort: a thread
+    /// that is too busy to hear it seals within a minute.
+    pub(crate) fn seal(&self) {
+        drop(self.orders.try_send(Order::Seal));
     }
 
     /// Ends the thread after what was handed over before. Waits for a place in the queue.
@@ -209,6 +219,7 @@ impl JournalThread {
                 Order::Own(events) => self.own(events),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Seal => self.seal(),
                 Order::Stop => break,
             }
         }
@@ -341,7 +352,11 @@ impl JournalThread {
         if now.saturating_sub(self.sealed_ms) < SEAL_EVERY_MS {
             return;
         }
-        self.sealed_ms = now;
+        self.seal();
+    }
+
+    fn seal(&mut self) {
+        self.sealed_ms = self.ambient.mono_ns() / 1_000_000;
         match self.journal.seal(self.ambient.stamp()) {
             Ok(commit) => self.tell(commit.records),
             Err(fault) => tracing::error!(%fault, "seal not written"),
@@ -366,5 +381,6 @@ fn fate_of(verdict: &Verdict) -> Fate {
         Verdict::Conflict { first } => Fate::Conflict(first.epoch, first.seq),
         Verdict::TooLarge => Fate::TooLarge,
         Verdict::PopupsFull => Fate::PopupsFull,
+        Verdict::Shed(class) => Fate::Shed(*class),
     }
 }

@@ -494,6 +494,7 @@ impl Live {
             }
             Verdict::Conflict { .. } => Ok(refused(id, Code::EventConflict)),
             Verdict::TooLarge | Verdict::PopupsFull => Ok(refused(id, Code::EventTooLarge)),
+            Verdict::Shed(_) => Ok(refused(id, Code::QueueFull)),
         }
     }
 

@@ -39,6 +39,8 @@ pub trait Fs {
     fn sync_dir(&self, dir: &str) -> io::Result<()>;
     /// Bytes that can still be allocated.
     fn free_bytes(&self) -> io::Result<u64>;
+    /// Bytes of the whole file system.
+    fn total_bytes(&self) -> io::Result<u64>;
     /// Takes the folder for this process; [`io::ErrorKind::WouldBlock`] when another has it.
     fn lock(&self) -> io::Result<Self::Lock>;
 }

@@ -6,6 +6,7 @@
 //! DATA/journal/000000000001.pwj    8 MiB, allocated in full, zero beyond its tail
 //!   header A │ header B │ frame frame frame … │ footer │ trailer
 //!              commit = one write + one sync ──┘           the last two only in closed segments
+//! DATA/reserve/0..7.pwj            allocated ahead, for the day the disk is full
 //! DATA/quarantine/                 bytes that are no part of the journal, kept as evidence
 //! ```
 //!
@@ -27,6 +28,7 @@
 //! and batches come from durable bytes only (L1).
 
 mod append;
+pub mod disk;
 pub mod footer;
 pub mod format;
 pub mod inspect;
@@ -41,10 +43,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use popwatch_core::event::Class;
 use popwatch_core::event::system::{Acked, Gap, PopupPolicy};
 use popwatch_core::id::{BootId, Epoch, EpochId, JournalId, Position, RigId, Seq};
 use popwatch_core::record::{Record, Stamp};
 
+pub use disk::Pressure;
 pub use read::{BatchParts, ReadItem};
 pub use recovery::Recovery;
 
@@ -141,6 +145,8 @@ pub enum Verdict {
     TooLarge,
     /// It would open one popup more than a rig has (PW0109).
     PopupsFull,
+    /// The disk is too full for its class (PW0120). It is not kept; the sender keeps it.
+    Shed(Class),
 }
 
 /// A record that became durable.
@@ -212,6 +218,7 @@ pub struct Journal<F: Fs> {
     /// Durable records of appends that failed later on.
     undelivered: Vec<Committed>,
     memo: [Option<read::Memo>; 2],
+    space: disk::Space,
     stopped: bool,
 }
 

@@ -16,4 +16,6 @@ pub mod fs;
 
 pub mod journal;
 
+pub mod savepoint;
+
 pub mod books;

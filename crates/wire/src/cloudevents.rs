@@ -245,6 +245,11 @@ impl Torn {
     }
 }
 
+/// Why a body that should be one JSON value is refused, with the byte where reading stopped.
+pub(crate) fn unparsable(error: &serde_json::Error, body: &[u8]) -> Problem {
+    Torn::json(error, body).of_body(0)
+}
+
 /// Parses one event: not JSON is the caller's matter, JSON that is no event the event's.
 fn parse(text: &[u8]) -> Result<Result<Envelope, EventProblem>, Torn> {
     if let Err(problem) = measure(text) {

@@ -100,7 +100,13 @@ impl Door {
         Ok(admissions)
     }
 
-    fn one(&self, envelope: &Envelope, arrival: Arrival, counts: &mut Counts) -> Admission {
+    /// One event's way through, whatever its envelope was made of.
+    pub(crate) fn one(
+        &self,
+        envelope: &Envelope,
+        arrival: Arrival,
+        counts: &mut Counts,
+    ) -> Admission {
         let mut counted = Counts::default();
         let checked = catch_unwind(AssertUnwindSafe(|| {
             tests_may_panic(envelope);
@@ -246,7 +252,7 @@ fn id(text: &str) -> Result<EventId, EventProblem> {
 }
 
 /// The first thing an identity must not hold.
-fn forbidden(text: &str) -> Option<Rule> {
+pub(crate) fn forbidden(text: &str) -> Option<Rule> {
     let mut budget = Budget::default();
     let hits = detect::scan(text, Place::Identity, &mut budget);
     if budget.spent() {

@@ -12,6 +12,7 @@ pub mod exposition;
 mod inflate;
 pub mod json;
 pub mod lanes;
+pub mod otlp;
 pub mod problem;
 pub mod routes;
 pub mod sales_file;

@@ -116,6 +116,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::EpochForked
         | Code::PositionOtherBytes
         | Code::ChainBroken
+        | Code::EpochRewound
         | Code::CellForked => 409,
         Code::BodyTooLarge | Code::EventTooLarge => 413,
         Code::MediaTypeUnsupported => 415,
@@ -123,18 +124,22 @@ pub const fn status(code: Code) -> u16 {
         | Code::TypeUnknown
         | Code::CardInIdentity
         | Code::TypeReserved
-        | Code::EpochRewound
         | Code::RecordQuarantined
         | Code::AmountOverflow => 422,
         Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
+        | Code::CacheDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
         | Code::JournalForeign
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::ProbeFailed
+        | Code::BatteryLow
+        | Code::UnderVoltage
+        | Code::HostHot
         | Code::Defect => 500,
         Code::PeerNonsense => 502,
         Code::NotDurable | Code::SyncFailed | Code::LedgerUnavailable | Code::FeedFull => 503,

@@ -166,6 +166,59 @@ const LANE_ANSWERS: [Answer; 4] = [
     refused(409, "The batch does not continue what is held here."),
     refused(413, "The batch is too large."),
 ];
+const OTLP_TAKES: [Body; 2] = [body(PROTOBUF, None), body(JSON, None)];
+
+const fn otlp(path: &'static str, summary: &'static str, answers: &'static [Answer]) -> Route {
+    Route {
+        roles: &[Role::Edge],
+        method: Method::Post,
+        path,
+        summary,
+        parameters: &[],
+        takes: &OTLP_TAKES,
+        answers,
+    }
+}
+
+/// An error that exporters read: a `google.rpc.Status` in the format of the request.
+const fn status_message(status: u16, doc: &'static str) -> Answer {
+    Answer {
+        status,
+        doc,
+        body: Some(body(JSON, None)),
+    }
+}
+
+const OTLP_BAD: [Answer; 3] = [
+    status_message(400, "The body is no OTLP message; nothing of it was kept."),
+    status_message(413, "The body or its number of spans is too large."),
+    status_message(415, "The content type or encoding is not supported."),
+];
+const OTLP_TRACES: [Answer; 6] = [
+    done(
+        "Taken, safe on this till; what was not stands in `partialSuccess`.",
+        JSON,
+        None,
+    ),
+    OTLP_BAD[0],
+    OTLP_BAD[1],
+    OTLP_BAD[2],
+    status_message(
+        429,
+        "Checkouts are not kept now; come again after Retry-After.",
+    ),
+    status_message(
+        503,
+        "Nothing can be made durable now; send the same spans again.",
+    ),
+];
+const OTLP_REFUSED: [Answer; 5] = [
+    done("All of it refused, in `partialSuccess`.", JSON, None),
+    OTLP_BAD[0],
+    OTLP_BAD[1],
+    OTLP_BAD[2],
+    status_message(429, "Too many requests are being read."),
+];
 const BOOKS: [Answer; 3] = [
     done("The books as they stand.", JSON, Some("Document")),
     BAD_QUERY,
@@ -240,6 +293,21 @@ pub const ROUTES: &[Route] = &[
             ),
         ],
     },
+    otlp(
+        "/v1/traces",
+        "Take OTLP spans in: checkouts become their timings, others are counted and left.",
+        &OTLP_TRACES,
+    ),
+    otlp(
+        "/v1/logs",
+        "Refuse OTLP logs, each record counted.",
+        &OTLP_REFUSED,
+    ),
+    otlp(
+        "/v1/metrics",
+        "Refuse OTLP metrics, each data point counted.",
+        &OTLP_REFUSED,
+    ),
     get(
         &[Role::Edge],
         "/v1/status",

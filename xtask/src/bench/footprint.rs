@@ -13,6 +13,8 @@ use super::scratch::{self, Scratch, Server};
 
 /// How long nothing happens.
 const IDLE: Duration = Duration::from_secs(10);
+/// The long look at it.
+const IDLE_LONG: Duration = Duration::from_secs(600);
 /// Starts whose middle counts.
 const STARTS: usize = 5;
 /// How long a role may take until it is ready.
@@ -41,36 +43,74 @@ fn of_role(role: &str, folder: &Path) -> Result<Vec<Line>> {
     }
     let ready = super::meter::quantile(&mut starts, 0.5).as_secs_f64() * 1e3;
     let (server, _) = started(role, &folder.join(role))?;
+    let edge = role == "edge";
+    let what = format!("footprint, {role}, {} s idle", IDLE.as_secs());
+    let mut lines = vec![Line::alone(
+        &format!("footprint, {role}: start to ready, empty"),
+        "ms",
+        Figure::number(ready),
+        edge.then_some(Bar::Most(50.0)),
+    )];
+    lines.extend(idle(&server, IDLE, &what, edge)?);
+    Ok(lines)
+}
+
+/// An edge that was started once.
+pub(super) struct Started {
+    /// Until it was ready.
+    pub(super) ready: Duration,
+    /// Its memory then, MB.
+    pub(super) memory_mb: f64,
+}
+
+/// Starts an edge with the journal in this folder whose ledger is out of reach, and stops it as a
+/// power cut would.
+pub(super) fn started_offline(data: &Path) -> Result<Started> {
+    let nowhere = format!("ledger = \"http://127.0.0.1:{}\"\n", scratch::free_port()?);
+    let start = Instant::now();
+    let (server, address) = scratch::role_with("edge", data, &nowhere)?;
+    wait(address)?;
+    let ready = start.elapsed();
+    let memory = proc_number(server.id(), "status", "VmHWM").unwrap_or(0);
+    Ok(Started {
+        ready,
+        memory_mb: memory as f64 / 1e3,
+    })
+}
+
+/// Ten minutes in which nothing happens.
+pub(super) fn idle_lines() -> Result<Vec<Line>> {
+    let scratch = Scratch::new("idle")?;
+    let (server, _) = started("edge", &scratch.path().join("edge"))?;
+    let what = format!("edge, idle for {} min", IDLE_LONG.as_secs() / 60);
+    idle(&server, IDLE_LONG, &what, true)
+}
+
+/// Lets a server idle and says what it did all the same.
+fn idle(server: &Server, long: Duration, what: &str, bars: bool) -> Result<Vec<Line>> {
     let process = server.id();
     let written = || proc_number(process, "io", "write_bytes").unwrap_or(0);
     let (cpu, bytes, start) = (cpu_of(process)?, written(), Instant::now());
-    while let Some(rest) = IDLE.checked_sub(start.elapsed()) {
+    while let Some(rest) = long.checked_sub(start.elapsed()) {
         std::thread::park_timeout(rest);
     }
-    let cpu = cpu_of(process)?.saturating_sub(cpu).as_secs_f64() * 100.0 / IDLE.as_secs_f64();
+    let cpu = cpu_of(process)?.saturating_sub(cpu).as_secs_f64() * 100.0 / long.as_secs_f64();
     let bytes = written().saturating_sub(bytes);
     let rss = proc_number(process, "status", "VmRSS").unwrap_or(0) as f64 / 1e3;
-    let edge = |bar| (role == "edge").then_some(bar);
-    let line = |what: &str, unit, number, bar| {
-        let what = format!("footprint, {role}: {what}");
-        Line::alone(&what, unit, Figure::number(number), bar)
+    let bar = |bar| bars.then_some(Bar::Most(bar));
+    let line = |name: &str, unit, number, bar| {
+        Line::alone(
+            &format!("{what}: {name}"),
+            unit,
+            Figure::number(number),
+            bar,
+        )
     };
     Ok(vec![
-        line("start to ready, empty", "ms", ready, edge(Bar::Most(50.0))),
-        line("memory, idle", "MB", rss, edge(Bar::Most(24.0))),
-        line("CPU, idle", "%", cpu, edge(Bar::Most(0.2))),
-        line(
-            "written in 10 s, idle",
-            "B",
-            bytes as f64,
-            edge(Bar::Most(0.0)),
-        ),
+        line("memory", "MB", rss, bar(24.0)),
+        line("CPU", "%", cpu, bar(0.2)),
+        line("written", "B", bytes as f64, bar(0.0)),
     ])
-}
-
-/// How long an edge takes to be ready with the journal in this folder.
-pub(super) fn ready(data: &Path) -> Result<Duration> {
-    Ok(started("edge", data)?.1)
 }
 
 fn started(role: &str, data: &Path) -> Result<(Server, Duration)> {

@@ -12,7 +12,7 @@ use super::peers;
 use super::scratch::{self, Scratch, Server};
 
 /// Connections and events per request.
-const SHAPES: [(usize, u64); 4] = [(1, 1), (16, 1), (1, 1_000), (16, 1_000)];
+const SHAPES: [(usize, u64); 5] = [(1, 1), (16, 1), (64, 1), (1, 1_000), (16, 1_000)];
 const ROUNDS: usize = 3;
 /// One server's turn.
 const TURN: Duration = Duration::from_millis(1_500);

@@ -121,6 +121,42 @@ impl Client for Redis {
 }
 
 fn nats(folder: &Path) -> Result<Peer> {
+    let (server, address) = nats_server(folder)?;
+    let mut first = Nats::greet(scratch::connect(address)?)?;
+    let stream = r#"{"name":"S","subjects":["s.>"],"storage":"file","num_replicas":1}"#;
+    first.ask("$JS.API.STREAM.CREATE.S", stream, 1)?;
+    Ok(Peer {
+        name: "nats JetStream, sync always",
+        server,
+        address,
+        talk: |stream| Ok(Box::new(Nats::greet(stream)?)),
+    })
+}
+
+/// Messages a stream still has of `count` after it was killed, its files harmed and it was started
+/// again.
+pub(super) fn nats_after_a_flip(
+    folder: &Path,
+    count: u64,
+    harm: impl FnOnce(&Path) -> Result<()>,
+) -> Result<u64> {
+    const BATCH: u64 = 1_000;
+    let peer = nats(folder)?;
+    let mut client = Nats::greet(scratch::connect(peer.address)?)?;
+    for first in (0..count).step_by(usize::try_from(BATCH)?) {
+        client.send(first, BATCH)?;
+    }
+    drop(peer);
+    harm(&folder.join("nats/store"))?;
+    let (_server, address) = nats_server(folder)?;
+    let mut again = Nats::greet(scratch::connect(address)?)?;
+    again.ask("$JS.API.STREAM.INFO.S", "", 1)?;
+    let told: serde_json::Value = serde_json::from_str(&again.last)?;
+    let messages = told.pointer("/state/messages").and_then(|it| it.as_u64());
+    messages.context("nats tells how many messages it has")
+}
+
+fn nats_server(folder: &Path) -> Result<(Server, SocketAddr)> {
     let folder = folder.join("nats");
     std::fs::create_dir_all(&folder)?;
     let port = scratch::free_port()?;
@@ -133,21 +169,14 @@ fn nats(folder: &Path) -> Result<Peer> {
     let mut command = shell::command("nats-server");
     command.arg("--config").arg(&config);
     let server = Server::start(command.stderr(Stdio::null()))?;
-    let address = local(port);
-    let mut first = Nats::greet(scratch::connect(address)?)?;
-    let stream = r#"{"name":"S","subjects":["s.>"],"storage":"file","num_replicas":1}"#;
-    first.ask("$JS.API.STREAM.CREATE.S", stream, 1)?;
-    Ok(Peer {
-        name: "nats JetStream, sync always",
-        server,
-        address,
-        talk: |stream| Ok(Box::new(Nats::greet(stream)?)),
-    })
+    Ok((server, local(port)))
 }
 
 struct Nats {
     stream: BufReader<TcpStream>,
     inbox: String,
+    /// The last answer.
+    last: String,
 }
 
 impl Nats {
@@ -156,6 +185,7 @@ impl Nats {
         let mut nats = Self {
             stream: BufReader::new(stream),
             inbox,
+            last: String::new(),
         };
         let mut line = String::new();
         nats.stream.read_line(&mut line)?;
@@ -190,6 +220,7 @@ impl Nats {
                 if line.contains("\"error\"") {
                     bail!("nats answered {line}");
                 }
+                self.last.clone_from(&line);
             }
         }
         Ok(())

@@ -130,9 +130,14 @@ pub(super) fn popwatch() -> Result<PathBuf> {
 
 /// A popwatch that runs one role with its own data on a free port; answers where it listens.
 pub(super) fn role(role: &str, data: &Path) -> Result<(Server, SocketAddr)> {
+    role_with(role, data, "")
+}
+
+/// The same with further lines in the role's part of the configuration.
+pub(super) fn role_with(role: &str, data: &Path, more: &str) -> Result<(Server, SocketAddr)> {
     let config = data.with_extension("toml");
     let listen = "listen = \"127.0.0.1:0\"";
-    std::fs::write(&config, format!("[{role}]\n{listen}\n"))?;
+    std::fs::write(&config, format!("[{role}]\n{listen}\n{more}"))?;
     let mut command = shell::command(&popwatch()?.to_string_lossy());
     command
         .args(["run", "--role", role, "--config"])

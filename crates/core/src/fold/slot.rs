@@ -77,6 +77,16 @@ impl Slot {
         }
     }
 
+    /// A cell that changes no more.
+    pub(super) fn whole(cell: Cell) -> Self {
+        Self {
+            cell,
+            changed: false,
+            names_bytes: 0,
+            token_cut: None,
+        }
+    }
+
     pub(super) fn cell(&self) -> &Cell {
         &self.cell
     }

@@ -73,6 +73,8 @@ struct Upstream {
     acked: BTreeMap<Cursor, Seq>,
     /// Its events went on under another epoch: nothing of it is sent.
     void: bool,
+    /// The ledger holds another history under its number.
+    forked: bool,
 }
 
 /// A range the ledger asked for again.
@@ -85,8 +87,12 @@ struct Again {
 }
 
 impl Upstream {
+    fn is_left(&self) -> bool {
+        self.forked && !self.void
+    }
+
     fn waits(&self, cursor: Cursor) -> bool {
-        !self.void && self.acked(cursor) < self.last
+        !self.void && !self.forked && self.acked(cursor) < self.last
     }
 
     fn acked(&self, cursor: Cursor) -> Seq {
@@ -189,6 +195,7 @@ impl RecordsUp {
                 last: Seq::NONE,
                 acked,
                 void: false,
+                forked: false,
             },
         );
     }
@@ -243,6 +250,9 @@ impl RecordsUp {
         match &mut self.phase {
             Phase::Forking { until } if *until <= now => {
                 self.phase = Phase::Greet;
+                for upstream in self.epochs.values_mut() {
+                    upstream.forked = false;
+                }
                 self.poll(now)
             }
             Phase::Greet if self.retry.is_due(now) => {
@@ -274,7 +284,9 @@ impl RecordsUp {
                 Some(Ask::Load(want))
             }
             Phase::Idle if self.retry.is_due(now) => {
-                let want = self.next_want()?;
+                let Some(want) = self.next_want() else {
+                    return self.leave_forked(now);
+                };
                 self.phase = Phase::Loading(want);
                 Some(Ask::Load(want))
             }
@@ -301,7 +313,9 @@ impl RecordsUp {
         match self.phase {
             Phase::Greet => Some(self.retry.due_at()),
             Phase::Idle => {
-                let waits = !self.again.is_empty() || self.next_cursor().is_some();
+                let waits = !self.again.is_empty()
+                    || self.next_cursor().is_some()
+                    || self.epochs.values().any(Upstream::is_left);
                 waits.then(|| self.retry.due_at())
             }
             Phase::Forking { until } => Some(until),
@@ -351,7 +365,9 @@ impl RecordsUp {
         self.obey_wishes(ack);
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Greeting => {
-                self.standing = Standing::Fine;
+                if !matches!(self.standing, Standing::Forked(_)) {
+                    self.standing = Standing::Fine;
+                }
                 self.greeted(ack);
                 self.asked_again(ack);
             }
@@ -444,7 +460,10 @@ impl RecordsUp {
                 self.suspect = Some(Suspect::refused(self.suspect, of, span, items));
                 Phase::Idle
             }
-            PeerFault::Forked(next_epoch) => self.forked(next_epoch, now),
+            PeerFault::Forked(next_epoch) => {
+                self.forked(want.epoch, next_epoch);
+                Phase::Idle
+            }
             PeerFault::Unreachable
             | PeerFault::Busy(_)
             | PeerFault::TooLarge
@@ -453,11 +472,28 @@ impl RecordsUp {
         }
     }
 
-    fn forked(&mut self, next_epoch: u32, now: MonoMs) -> Phase {
+    fn forked(&mut self, epoch: Epoch, next_epoch: u32) {
+        let next_epoch = match self.standing {
+            Standing::Forked(before) => next_epoch.max(before),
+            Standing::Fine | Standing::NotAdmitted => next_epoch,
+        };
         self.standing = Standing::Forked(next_epoch);
-        self.fork = Some(next_epoch);
-        let until = now.after(RETRY_MS_MAX);
-        Phase::Forking { until }
+        if let Some(upstream) = self.epochs.get_mut(&epoch) {
+            upstream.forked = true;
+        }
+    }
+
+    /// What the ledger takes is sent before a forked epoch is left: the journal appends the events of
+    /// every epoch again that is not wholly acknowledged.
+    fn leave_forked(&mut self, now: MonoMs) -> Option<Ask> {
+        if self.epochs.values().any(Upstream::is_left)
+            && let Standing::Forked(next_epoch) = self.standing
+        {
+            self.fork = Some(next_epoch);
+            let until = now.after(RETRY_MS_MAX);
+            self.phase = Phase::Forking { until };
+        }
+        None
     }
 
     /// What the ledger does not hold yet, of all epochs.
@@ -498,7 +534,10 @@ impl RecordsUp {
     /// Whether everything durable here is held there.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && self.again.is_empty() && self.next_cursor().is_none()
+        matches!(self.phase, Phase::Idle)
+            && self.again.is_empty()
+            && self.next_cursor().is_none()
+            && !self.epochs.values().any(Upstream::is_left)
     }
 
     /// How the lane stands with the ledger.
@@ -596,10 +635,12 @@ impl RecordsUp {
         }
         // Another record stands where ours should: ours must come under another epoch.
         if ack.not_ok.iter().any(|odd| odd.verdict == "other_bytes") {
-            self.phase = self.forked(0, now);
+            self.forked(want.epoch, 0);
             return;
         }
-        self.standing = Standing::Fine;
+        if !self.epochs.values().any(Upstream::is_left) {
+            self.standing = Standing::Fine;
+        }
         let kept_unread = ack.not_ok.iter().filter(|odd| odd.verdict == "quarantined");
         self.quarantined += kept_unread.count() as u64;
         self.suspect = self

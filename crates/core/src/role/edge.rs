@@ -4,14 +4,17 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::event::Event;
 use crate::event::system::{RigStarted, SystemEvent};
 use crate::fold::{EpochFold, Step};
+use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
@@ -28,9 +31,6 @@ const OFFLINE_AFTER_MS: u64 = 2_000;
 /// Currencies named in one beacon.
 const BEACON_MONEY_ROWS: usize = 6;
 
-/// Why an epoch began, when another journal used this rig's name.
-const FORK: &str = "fork";
-
 /// All that can happen to an edge.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -43,6 +43,8 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
+    /// What a closed epoch folded to, in place of its records.
+    Restored(Epoch, Box<EpochFold>),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -61,6 +63,8 @@ pub enum Input {
     },
     /// The journal can take records again, or cannot.
     Storing(bool),
+    /// The probes looked at the host.
+    Power(HostSample),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -83,6 +87,8 @@ pub enum Output {
     /// Another journal uses this rig's name: go on in an epoch of at least this number, with what
     /// the ledger does not hold.
     Fork(u32),
+    /// Seal the journal now: the power may go.
+    Seal,
 }
 
 /// The edge of one rig.
@@ -100,6 +106,9 @@ pub struct Edge {
     /// When each peer that is out of reach was first missed, by the rig's clock.
     missed_since: BTreeMap<(&'static str, usize), WallMs>,
     can_store: bool,
+    watch: HostWatch,
+    /// What the last look at the host asks for.
+    asked: Asked,
     losses: u64,
     gap_records: u64,
     last_sale_ms: Option<i64>,
@@ -134,6 +143,8 @@ impl Edge {
             was_offline: false,
             missed_since: BTreeMap::new(),
             can_store: true,
+            watch: HostWatch::default(),
+            asked: Asked::default(),
             losses: 0,
             gap_records: 0,
             last_sale_ms: None,
@@ -148,6 +159,9 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
+            Input::Restored(epoch, fold) => {
+                self.folds.insert(epoch, *fold);
+            }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -155,6 +169,12 @@ impl Edge {
                 }
             }
             Input::Storing(can) => self.can_store = can,
+            Input::Power(sample) => {
+                let asked = self
+                    .watch
+                    .look(sample, self.has_open_popup(now.wall), now.mono);
+                self.asked = asked;
+            }
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
                     records.loaded(want, stretch, now.mono);
@@ -185,6 +205,12 @@ impl Edge {
         self.feed_page(now);
         if let Some(next_epoch) = self.records.as_mut().and_then(RecordsUp::take_fork) {
             return Some(Output::Fork(next_epoch));
+        }
+        if let Some(event) = self.asked.event.take() {
+            return Some(Output::Note(vec![(None, event)]));
+        }
+        if core::mem::take(&mut self.asked.seal) {
+            return Some(Output::Seal);
         }
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
@@ -311,6 +337,9 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
+        if self.watch.alarms().any() || self.watch.newest().on_battery == Some(true) {
+            states.push("power");
+        }
         if self.gap_records > 0 {
             states.push("gap");
         }
@@ -323,6 +352,12 @@ impl Edge {
             states.push("ok");
         }
         states
+    }
+
+    /// What the probes found of the host, and what is wrong with it.
+    #[must_use]
+    pub fn host_watch(&self) -> &HostWatch {
+        &self.watch
     }
 
     /// When the newest sale was made, by the rig's clock, ms since 1970.
@@ -341,6 +376,15 @@ impl Edge {
     #[must_use]
     pub fn losses(&self) -> u64 {
         self.losses
+    }
+
+    /// Whether a popup's window, as this epoch's policy states it, holds `wall`.
+    fn has_open_popup(&self, wall: WallMs) -> bool {
+        let popups = self.folds.get(&self.epoch).map(EpochFold::popups);
+        popups.is_some_and(|popups| {
+            let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);
+            windows.any(|window| window.contains(&wall.0))
+        })
     }
 
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
@@ -369,6 +413,7 @@ impl Edge {
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
         }
+        self.watch.heard(&record.event);
         if let Event::PaymentCaptured(_) = &record.event {
             self.last_sale_ms = Some(record.stamp.wall_ms);
         } else if let Event::System(SystemEvent::RigGap(gap)) = &record.event {
@@ -381,12 +426,20 @@ impl Edge {
         }
     }
 
-    /// After a fork the events of the void epochs stand in this one: their cells go everywhere.
+    /// After a fork the events of the epochs it left stand in this one: their cells go everywhere.
     fn void(&mut self, started: &RigStarted, now: MonoMs) {
-        if started.reason != FORK {
-            return;
-        }
-        for epoch in started.void_epochs.iter().copied().map(Epoch) {
+        let left: Vec<Epoch> = self
+            .folds
+            .iter()
+            .filter(|(_, fold)| {
+                started
+                    .left_ids
+                    .iter()
+                    .any(|id| id[..] == fold.epoch_id().0)
+            })
+            .map(|(epoch, _)| *epoch)
+            .collect();
+        for epoch in left {
             let Some(fold) = self.folds.remove(&epoch) else {
                 continue;
             };
@@ -465,6 +518,8 @@ impl Edge {
             unsent_money: money,
             states: states.collect(),
             wall_ms: now.wall.0,
+            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
+            disk_minutes: self.watch.newest().disk_minutes,
             losses: self.losses,
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +16,7 @@ use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::cloudevents::Request;
 use popwatch_wire::door::{Admission, Arrival, Door};
 use popwatch_wire::verdict::{Answer, EventProblem, Verdict};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::shared::{ProblemAnswer, problem};
 use crate::ambient::Ambient;
@@ -25,10 +25,10 @@ use crate::store_thread::{Fate, JournalHandle, Refusal};
 
 /// What the edge's handlers share.
 #[derive(Debug, Clone)]
-pub(crate) struct EdgeState(Arc<Inner>);
+pub(crate) struct EdgeState(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     door: Door,
     journal: JournalHandle,
     ambient: Ambient,
@@ -65,27 +65,7 @@ pub(super) async fn events(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
-        .unwrap_or(REQUEST_BYTES_MAX);
-    let permits = u32::try_from(declared.clamp(1, REQUEST_BYTES_MAX)).unwrap_or(u32::MAX);
-    let _room = edge.bodies.try_acquire_many(permits).map_err(|_| {
-        problem(
-            Code::QueueFull,
-            "too many requests are being read; send the same events again".to_owned(),
-        )
-    })?;
-    let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX)
-        .await
-        .map_err(|_| {
-            problem(
-                Code::BodyTooLarge,
-                format!(
-                    "a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"
-                ),
-            )
-        })?;
+    let (_room, body) = edge.body(&headers, body).await?;
     let texts = headers_of(&headers);
     let text = |name| {
         texts
@@ -99,12 +79,7 @@ pub(super) async fn events(
         ce_headers: &texts,
         body: &body,
     };
-    let arrival = Arrival {
-        mono_ns: edge.ambient.mono_ns(),
-        wall_ms: edge.ambient.wall_ms(),
-        local_sender: peer.ip().is_loopback(),
-    };
-    let admitted = edge.door.admit(&request, arrival)?;
+    let admitted = edge.door.admit(&request, edge.arrival(peer))?;
     let answer = edge.commit(admitted).await?;
     Ok((StatusCode::OK, Json(answer)).into_response())
 }
@@ -118,7 +93,57 @@ fn headers_of(headers: &HeaderMap) -> Vec<(&str, &str)> {
 }
 
 impl Inner {
-    async fn commit(&self, admitted: Vec<Admission>) -> Result<Answer, ProblemAnswer> {
+    /// What admits.
+    pub(super) const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Its counters.
+    pub(super) fn metrics(&self) -> &EdgeMetrics {
+        &self.metrics
+    }
+
+    /// The whole body, still encoded, and the room it takes until the permit goes.
+    pub(super) async fn body(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(SemaphorePermit<'_>, Bytes), ProblemAnswer> {
+        let declared = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
+            .unwrap_or(REQUEST_BYTES_MAX);
+        let permits = u32::try_from(declared.clamp(1, REQUEST_BYTES_MAX)).unwrap_or(u32::MAX);
+        let room = self.bodies.try_acquire_many(permits).map_err(|_| {
+            problem(
+                Code::QueueFull,
+                "too many requests are being read; send the same events again".to_owned(),
+            )
+        })?;
+        let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX)
+            .await
+            .map_err(|_| {
+                problem(
+                    Code::BodyTooLarge,
+                    format!(
+                        "a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"
+                    ),
+                )
+            })?;
+        Ok((room, body))
+    }
+
+    /// A request of `peer` arrives now.
+    pub(super) fn arrival(&self, peer: SocketAddr) -> Arrival {
+        Arrival {
+            mono_ns: self.ambient.mono_ns(),
+            wall_ms: self.ambient.wall_ms(),
+            local_sender: peer.ip().is_loopback(),
+        }
+    }
+
+    /// Makes what was admitted durable: a verdict each, in order.
+    pub(super) async fn commit(&self, admitted: Vec<Admission>) -> Result<Answer, ProblemAnswer> {
         let mut drafts = Vec::with_capacity(admitted.len());
         let mut results = Vec::with_capacity(admitted.len());
         for admission in admitted {
@@ -218,6 +243,10 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
             let detail = "this till has as many popups open as it can; check the popup's name";
             let problem = EventProblem::of(Code::EventTooLarge, "popup", detail);
             Verdict::rejected(Some(id), &problem)
+        }
+        Fate::Shed(class) => {
+            let detail = format!("this till's disk is filling; {} events wait", class.name());
+            Verdict::rejected(Some(id), &EventProblem::whole(Code::QueueFull, detail))
         }
         Fate::TooLarge => {
             let detail = "the event's record is too large; report it with fewer lines";

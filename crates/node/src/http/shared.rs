@@ -60,6 +60,13 @@ pub(super) fn problem(code: Code, detail: String) -> ProblemAnswer {
     ProblemAnswer(Problem::new(code, detail))
 }
 
+impl ProblemAnswer {
+    /// What failed.
+    pub(super) const fn problem(&self) -> &Problem {
+        &self.0
+    }
+}
+
 impl From<Problem> for ProblemAnswer {
     fn from(problem: Problem) -> Self {
         Self(problem)

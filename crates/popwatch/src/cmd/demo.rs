@@ -187,6 +187,10 @@ impl Stage {
                 ledger: Some(format!("http://{}", relays[1].address())),
                 regions: vec![format!("http://{}", relays[0].address())],
                 pseudonym_key: Some(key.clone()),
+                // The day and its tills are another world's; this machine's battery is not theirs.
+                host_probes: false,
+                host_root: PathBuf::from("/"),
+                host_upsd: None,
             };
             let mut config = config(data.path(), &rig, |c| c.edge = Some(edge));
             config.popups = vec![popup_config(plan)];

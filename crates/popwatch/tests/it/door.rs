@@ -16,7 +16,7 @@ struct Till {
 fn till(name: &str) -> Till {
     let site = Site::new(name);
     let config = format!(
-        "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\n",
+        "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nhost_probes = false\n",
         site.till().display(),
         site.edge
     );
@@ -156,6 +156,68 @@ fn a_body_that_cannot_be_read_is_refused_whole() {
     assert_eq!(till.site.status()["unsent"]["records"], 0);
 }
 
+/// A zstd frame that holds `plain` as it is.
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(plain.len()).unwrap();
+    let block = size << 3 | 1;
+    [
+        &[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..],
+        &size.to_le_bytes(),
+        &block.to_le_bytes()[..3],
+        plain,
+    ]
+    .concat()
+}
+
+/// One event in each form and encoding that admission knows: taken once, then always the same.
+#[test]
+fn every_form_of_a_body_says_the_same_event() {
+    let till = till("door-forms");
+    let mut event = sale(POPUP, "kasse süd", "form", 450);
+    event["agems"] = json!(12);
+    let data = event["data"].to_string();
+    let mut by_text = event.clone();
+    by_text["agems"] = json!("12");
+    let one = event.to_string();
+    let many = json!([event]).to_string();
+    let lines = format!("\u{feff}\r\n  \n{one}\r\n\n");
+    let media = |name: &'static str| ("Content-Type", name);
+    let binary = [
+        media("application/json; charset=utf-8"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "form"),
+        ("CE-Source", "kasse%20s%C3%BCd"),
+        ("ce-type", "popwatch.payment.captured"),
+        ("ce-popup", POPUP),
+        ("ce-agems", "12"),
+    ];
+    let gzipped = ("Content-Encoding", "gzip");
+    let packed = ("Content-Encoding", "zstd");
+    let plain = ("Content-Encoding", "identity");
+    let structured = media("application/cloudevents+json; charset=utf-8");
+    for (at, (headers, body)) in [
+        (&[structured][..], one.as_bytes()),
+        (&[structured, plain], by_text.to_string().as_bytes()),
+        (&[BATCH], many.as_bytes()),
+        (&[media("Application/JSON")], one.as_bytes()),
+        (&[media("application/json")], many.as_bytes()),
+        (&[media("application/x-ndjson")], lines.as_bytes()),
+        (&binary, data.as_bytes()),
+        (&[structured, gzipped], &gzip(one.as_bytes())),
+        (&[structured, packed], &zstd(one.as_bytes())),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = till.send(headers, body);
+        let result = answer.json()["results"].clone();
+        let status = ["accepted", "duplicate"][at.min(1)];
+        assert_eq!(result[0]["status"], status, "form {at}: {answer:?}");
+        assert_eq!(result[0]["id"], "form", "form {at}: {result}");
+        assert_eq!(result.as_array().unwrap().len(), 1, "form {at}: {result}");
+    }
+}
+
 #[test]
 fn a_foreign_page_cannot_reach_the_till() {
     let till = till("door-origin");
@@ -188,6 +250,12 @@ fn an_envelope_that_is_wrong_costs_only_its_own_event() {
     till.rejected(packed, "PW0102", Some("data_base64"));
     till.rejected(json!(7), "PW0102", None);
     till.rejected(
+        with("/datacontenttype", json!("text/xml")),
+        "PW0102",
+        Some("datacontenttype"),
+    );
+    till.rejected(with("/popup", json!("../stall")), "PW0102", Some("popup"));
+    till.rejected(
         with("/type", json!("popwatch.payment.dreamt")),
         "PW0105",
         Some("type"),
@@ -196,6 +264,7 @@ fn an_envelope_that_is_wrong_costs_only_its_own_event() {
         "popwatch.rig.started",
         "popwatch.policy.applied",
         "popwatch.clock.anchored",
+        "popwatch.bank.line",
     ] {
         till.rejected(with("/type", json!(reserved)), "PW0111", Some("type"));
     }
@@ -239,6 +308,14 @@ fn data_that_is_wrong_is_named_by_its_path_and_never_repeated() {
         !verdict.to_string().contains("5500005555555559"),
         "{verdict}"
     );
+    let amount = with("/data/amount", json!(4_111_111_111_111_111_i64));
+    till.rejected(amount, "PW0106", Some("data.amount"));
+    let popup = with("/popup", json!("4111111111111111"));
+    till.rejected(popup, "PW0106", Some("popup"));
+    let lines = json!(vec![json!({"sku": "mug", "qty": 1, "amount": 1}); 2_049]);
+    till.rejected(with("/data/lines", lines), "PW0109", Some("data.lines"));
+    let method = json!("x".repeat(1_025));
+    till.rejected(with("/data/method", method), "PW0109", Some("data.method"));
     let deep = (0..20).fold(json!(1), |inner, _| json!([inner]));
     till.rejected(with("/data/remark", deep), "PW0109", None);
     let wide = with("/data/remark", json!("x".repeat(300 << 10)));

@@ -1,22 +1,25 @@
-//! The official CloudEvents SDK for Python at both ends: what it sends is taken, what we print it
-//! reads. `cargo xtask check` makes the virtual environment that holds it.
+//! The official SDKs for Python. That of CloudEvents at both ends: what it sends is taken, what we
+//! print it reads; that of OpenTelemetry times checkouts. `cargo xtask check` makes the virtual
+//! environment that holds them.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Site, outcome};
+use crate::support::{Site, outcome, spans_are_timed};
 
 #[track_caller]
-fn sdk(args: &[&str]) -> Value {
+fn sdk(script: &str, args: &[&str]) -> Value {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let python = target.join("check-python/bin/python");
     assert!(
         python.exists(),
         "no SDK there; `cargo xtask check --only borders` fetches it"
     );
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/sdk.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it")
+        .join(script);
     let output = Command::new(python)
         .arg(script)
         .args(args)
@@ -32,7 +35,7 @@ fn sdk(args: &[&str]) -> Value {
 fn the_official_sdk_posts_and_parses() {
     let site = Site::new("sdk");
     let edge = site.start_edge();
-    let verdicts = sdk(&["post", &format!("http://{}", site.edge)]);
+    let verdicts = sdk("sdk.py", &["post", &format!("http://{}", site.edge)]);
     let seen: Vec<(&str, &str)> = verdicts
         .as_array()
         .unwrap()
@@ -56,7 +59,7 @@ fn the_official_sdk_posts_and_parses() {
     let (status, printed, complaint) = outcome(&["journal", "export", till.to_str().unwrap()]);
     assert_eq!(status, Some(0), "{complaint}");
     let file = site.folder.write("export.ndjson", &printed);
-    let read = sdk(&["parse", file.to_str().unwrap()]);
+    let read = sdk("sdk.py", &["parse", file.to_str().unwrap()]);
     assert_eq!(read.as_object().unwrap().len(), printed.lines().count());
     for verdict in &verdicts.as_array().unwrap()[..4] {
         let event = &read[format!("till-1/1/{}", verdict["seq"])];
@@ -65,4 +68,14 @@ fn the_official_sdk_posts_and_parses() {
         assert_eq!(event["type"], "popwatch.payment.captured");
         assert_eq!(event["data"]["amount"], json!(450), "{event}");
     }
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn the_official_opentelemetry_sdk_times_checkouts() {
+    let site = Site::new("otlp-python");
+    let _edge = site.start_edge();
+    let url = format!("http://{}", site.edge);
+    let sent = sdk("otlp_sdk.py", &[&url, "stall", "60"]);
+    spans_are_timed(&site, "stall", &sent, 1);
 }

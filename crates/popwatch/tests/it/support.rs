@@ -373,7 +373,7 @@ impl Site {
 
     pub(crate) fn edge_config(&self) -> String {
         format!(
-            "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nledger = \"http://{}\"\n\
+            "data = \"{}\"\n[edge]\nlisten = \"{}\"\nrig = \"till-1\"\nhost_probes = false\nledger = \"http://{}\"\n\
              regions = [\"http://{}\"]\n",
             self.till().display(),
             self.edge,
@@ -419,5 +419,59 @@ impl Site {
 
     pub(crate) fn reconciliation(&self, popup: &str) -> Value {
         get(&self.ledger, &format!("/v1/popups/{popup}/reconciliation"))
+    }
+}
+
+/// What an SDK sent twice by OTLP is in the popup's view once: as many checkouts as it says, their
+/// median, the one left. `runs` counts the SDKs that sent to this edge so far.
+#[track_caller]
+pub(crate) fn spans_are_timed(site: &Site, popup: &str, sent: &Value, runs: usize) {
+    assert_eq!(sent["again"], "SUCCESS", "{sent}");
+    let durations = sent["durations"].as_array().unwrap().iter();
+    let durations: Vec<u64> = durations.filter_map(Value::as_u64).collect();
+    let median = durations[durations.len().div_ceil(2) - 1];
+    let checkout = until("the checkouts are in the view", || {
+        let summary = try_get(&site.edge, &format!("/v1/popups/{popup}/summary"))?;
+        let checkout = summary["rows"]["now"]["checkout"].clone();
+        (checkout["n"] == durations.len()).then_some(checkout)
+    });
+    // A value is known to its bucket, 1.083 % to either side.
+    let p50 = checkout["p50_ms"].as_u64().unwrap();
+    assert!(p50.abs_diff(median) * 10_000 <= median * 109, "{checkout}");
+    assert_eq!(
+        checkout["max_ms"],
+        durations[durations.len() - 1],
+        "{checkout}"
+    );
+    assert_eq!(checkout["completed"], durations.len(), "{checkout}");
+    assert_eq!(
+        (&checkout["abandoned"], &checkout["open"]),
+        (&json!(1), &json!(0))
+    );
+    let ends = durations.len() + 1;
+    let metrics = http(&site.edge, "GET /metrics", &[], b"").unwrap().body;
+    let metrics = String::from_utf8(metrics).unwrap();
+    for (line, count) in [
+        (
+            "admission_total{rig=\"till-1\",verdict=\"accepted\",class=\"journey\"}",
+            2 * ends,
+        ),
+        (
+            "admission_total{rig=\"till-1\",verdict=\"duplicate\",class=\"journey\"}",
+            2 * ends,
+        ),
+        (
+            "otlp_spans_total{rig=\"till-1\",kind=\"checkout\"}",
+            2 * ends,
+        ),
+        (
+            "otlp_spans_total{rig=\"till-1\",kind=\"stage\"}",
+            2 * durations.len(),
+        ),
+        ("otlp_spans_total{rig=\"till-1\",kind=\"late_stage\"}", 0),
+        ("otlp_spans_total{rig=\"till-1\",kind=\"other\"}", 2),
+    ] {
+        let line = format!("popwatch_{line} {}", count * runs);
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
 }

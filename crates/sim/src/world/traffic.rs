@@ -61,6 +61,8 @@ impl World {
                         self.commit(rig, heard, true);
                     }
                 }
+                // No rig of the simulated world has a host to look at.
+                Output::Seal => {}
             }
         }
         Ok(moved)

@@ -2,7 +2,8 @@
 //!
 //! A `rig.gap` record is the authority. A skip on the lane counts only where no such record speaks
 //! of its range. Of a stated value, what held records of the range explain is taken off: the ledger
-//! may have got them before the rig lost them. All statements of one epoch are evaluated together
+//! may have got them before the rig lost them. So does a record that was sent to the rig again and
+//! names the lost place as its origin. All statements of one epoch are evaluated together
 //! whenever one of them or a record of a stated range comes.
 
 use std::cmp::Reverse;
@@ -10,13 +11,13 @@ use std::collections::BTreeSet;
 
 use popwatch_core::event::Event;
 use popwatch_core::event::system::TotalsRow;
-use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::id::{PopupId, Position, RigId};
 use popwatch_core::lane::Skip;
 use popwatch_core::ledger::count::Band;
 use popwatch_core::ledger::post::{LostValue, Posted, gap_value, worth};
 use popwatch_core::ledger::{FactId, Ranges};
 use popwatch_core::money::Currency;
-use popwatch_core::record;
+use popwatch_core::record::{self, Origin};
 use prost::Message as _;
 use rusqlite::{Connection, params};
 
@@ -74,6 +75,31 @@ pub(super) fn state(
         .map_err(BooksFault::sql("note a gap"))?;
     poster.gaps.insert((rig.clone(), epoch));
     Ok(())
+}
+
+/// A record was appended again: what was stated about its first place is looked at again.
+pub(super) fn resent(
+    poster: &mut Poster<'_>,
+    at: &Position,
+    origin: Origin,
+) -> Result<(), BooksFault> {
+    poster
+        .db
+        .prepare_cached(
+            "INSERT INTO resent (rig, epoch, seq, at_epoch, at_seq) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut put| {
+            put.execute(params![
+                at.rig.as_str(),
+                origin.epoch,
+                column(origin.seq),
+                at.epoch.0,
+                column(at.seq.0)
+            ])
+        })
+        .map_err(BooksFault::sql("note a record's first place"))?;
+    touch(poster, &at.rig, origin.epoch, origin.seq, origin.seq)
 }
 
 /// A batch brought records or skips of this stretch: what was stated about it is looked at again.
@@ -174,7 +200,8 @@ fn lost_values(
     Ok(out)
 }
 
-/// What the held records of a range are worth, each with its currency; refunds negative.
+/// What the held records of a range are worth, and those that replace one of it, each with its
+/// currency; refunds negative.
 fn held_worth(
     db: &Connection,
     rig: &RigId,
@@ -186,7 +213,14 @@ fn held_worth(
         db.prepare_cached(
             "SELECT bytes FROM records
              WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4
-               AND book = ?5 AND fact_id IS NOT NULL AND bytes IS NOT NULL",
+               AND book = ?5 AND fact_id IS NOT NULL AND bytes IS NOT NULL
+             UNION ALL
+             SELECT now.bytes FROM resent JOIN records AS now
+               ON now.rig = resent.rig AND now.epoch = at_epoch AND now.seq = at_seq
+             WHERE resent.rig = ?1 AND resent.epoch = ?2 AND resent.seq BETWEEN ?3 AND ?4
+               AND now.book = ?5 AND now.fact_id IS NOT NULL AND now.bytes IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM records AS first WHERE first.rig = resent.rig
+                               AND first.epoch = resent.epoch AND first.seq = resent.seq)",
         )?
         .query_map(
             params![
@@ -331,6 +365,28 @@ fn held_in(
     ))
 }
 
+/// Seqs of a range whose records are held at another place.
+fn resent_of(
+    db: &Connection,
+    rig: &RigId,
+    epoch: u32,
+    first: u64,
+    last: u64,
+) -> Result<Vec<u64>, BooksFault> {
+    let ask = || {
+        db.prepare_cached(
+            "SELECT seq FROM resent WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
+        )?
+        .query_map(
+            params![rig.as_str(), epoch, column(first), column(last)],
+            |row| row.get::<_, i64>(0),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let seqs = ask().map_err(BooksFault::sql("read the records of a gap"))?;
+    Ok(seqs.into_iter().map(number).collect())
+}
+
 /// How far off a popup's stock may be because of lost records.
 pub(super) fn band(db: &Connection, popup: &PopupId) -> Result<Band, BooksFault> {
     let ask = || {
@@ -345,7 +401,10 @@ pub(super) fn band(db: &Connection, popup: &PopupId) -> Result<Band, BooksFault>
     for (rig, epoch) in ask().map_err(BooksFault::sql("read gaps"))? {
         let rig = RigId::new(&rig).map_err(|_| BooksFault::Damaged("rig name"))?;
         for gap in choose(read(db, &rig, epoch)?) {
-            let held = held_in(db, &rig, epoch, gap.first, gap.last)?;
+            let mut held = held_in(db, &rig, epoch, gap.first, gap.last)?;
+            for seq in resent_of(db, &rig, epoch, gap.first, gap.last)? {
+                held.insert(seq, seq);
+            }
             if !held.missing(gap.first, gap.last).is_empty() {
                 band = band.and(band_of(&gap, popup));
             }

@@ -210,6 +210,9 @@ impl Intake<'_> {
         if let Some(popup) = &record.popup {
             self.poster.took_part(popup, &at.rig, self.head.epoch)?;
         }
+        if let Some(origin) = record.origin {
+            gaps::resent(&mut self.poster, &at, origin)?;
+        }
         match (fact, &record.event) {
             (Some(fact), _) => {
                 let seq = frame.seq;

@@ -426,7 +426,8 @@ impl Books {
         Ok(out)
     }
 
-    /// All epochs of the rigs that took part, from the first one that did.
+    /// All epochs of the rigs that took part, from the first one that did, but those that a rig left
+    /// after a fork: their events stand in a later one.
     fn coverage(&self, popup: &PopupId) -> Result<Vec<EpochCoverage>, BooksFault> {
         let read = || {
             self.db
@@ -437,10 +438,8 @@ impl Books {
                        SELECT w.* FROM epoch_words w JOIN parts p ON p.rig = w.rig
                        LEFT JOIN rig_epochs h ON h.rig = w.rig AND h.epoch = w.epoch
                        WHERE (h.epoch_id IS NULL OR w.epoch_id IN (h.epoch_id, x''))
-                         AND NOT EXISTS (
-                           SELECT 1 FROM epoch_voids v WHERE v.rig = w.rig AND v.epoch = w.epoch
-                             AND (v.epoch_id = w.epoch_id OR (v.epoch_id = x''
-                               AND (h.epoch_id IS NULL OR w.epoch_id <> h.epoch_id))))
+                         AND NOT EXISTS (SELECT 1 FROM epoch_voids v
+                           WHERE v.rig = w.rig AND v.epoch_id = w.epoch_id)
                      ), said AS (
                        SELECT rig, epoch, MAX(ended) AS ended, MIN(ended_least) AS ended_least,
                          MAX(head) AS head FROM words GROUP BY rig, epoch
@@ -453,6 +452,8 @@ impl Books {
                      FROM epochs e JOIN parts p ON p.rig = e.rig AND e.epoch >= p.since
                      LEFT JOIN rig_epochs h ON h.rig = e.rig AND h.epoch = e.epoch
                      LEFT JOIN said c ON c.rig = e.rig AND c.epoch = e.epoch
+                     WHERE NOT EXISTS (SELECT 1 FROM epoch_voids v
+                       WHERE v.rig = h.rig AND v.epoch_id = h.epoch_id)
                      ORDER BY e.rig, e.epoch",
                 )?
                 .query_map([popup.as_str()], |row| {

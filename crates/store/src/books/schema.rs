@@ -11,6 +11,7 @@ use super::BooksFault;
 /// All steps, ascending; a released one is never edited.
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_books.sql")),
+    (2, include_str!("migrations/0002_resent.sql")),
     (3, include_str!("migrations/0003_forks.sql")),
 ];
 

@@ -516,6 +516,12 @@ impl Fs for FaultFs {
         Ok(disk.capacity.saturating_sub(disk.used()))
     }
 
+    fn total_bytes(&self) -> io::Result<u64> {
+        let mut disk = self.disk();
+        disk.whole(false)?;
+        Ok(disk.capacity)
+    }
+
     fn lock(&self) -> io::Result<FaultLock> {
         let mut disk = self.disk();
         disk.whole(false)?;

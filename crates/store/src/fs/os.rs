@@ -122,6 +122,11 @@ impl Fs for OsFs {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    fn total_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
     fn lock(&self) -> io::Result<OsLock> {
         let file = OpenOptions::new()
             .read(true)
@@ -228,7 +233,8 @@ mod tests {
         assert_eq!(disk.list("quarantine").unwrap(), ["a.pwj"]);
         disk.unlink("quarantine/a.pwj").unwrap();
         assert!(disk.open("quarantine/a.pwj").is_err());
-        assert!(disk.free_bytes().unwrap() > 0);
+        let (free, total) = (disk.free_bytes().unwrap(), disk.total_bytes().unwrap());
+        assert!(0 < free && free <= total);
         fs::remove_dir_all(root).unwrap();
     }
 

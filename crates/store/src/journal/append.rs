@@ -14,13 +14,14 @@
 
 mod close;
 mod epoch;
+mod known;
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use popwatch_core::event::system::{Conflict, Gap, PopupPolicy, SystemEvent};
-use popwatch_core::event::{Event, FieldSink, Value};
+use popwatch_core::event::{Class, Event, FieldSink, Value};
 use popwatch_core::id::{Epoch, EventId, PopupId, Position, Seq};
 use popwatch_core::limits;
 use popwatch_core::record::{Content, Draft, Origin, Record, Stamp, event_key};
@@ -29,10 +30,11 @@ use popwatch_redact::proof::{Redacted, own};
 pub(super) use epoch::Previous;
 pub(super) use stage::Head;
 
-use super::keys::{Key, KeyEntry};
+use super::keys::Key;
 use super::segment::indexed;
 use super::{AppendError, Commit, Committed, Durable, Journal, Verdict};
 use crate::fs::Fs;
+use known::Known;
 use stage::{Stage, gap_of, letters, own_id};
 
 const DAY_MS: i64 = 86_400_000;
@@ -51,10 +53,6 @@ struct Waiting {
     bytes: usize,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every one is the large one"
-)]
 enum What {
     Event {
         record: Option<Record>,
@@ -85,6 +83,7 @@ enum Plan {
     Conflict(First),
     TooLarge,
     PopupsFull,
+    Shed(Class),
 }
 
 struct Plans {
@@ -115,15 +114,21 @@ impl<F: Fs> Journal<F> {
     /// Appends drafts, in order. When it returns `Ok`, everything in the answer is durable.
     ///
     /// A repeat of an event answers the first place; another content under a known id is not
-    /// appended but recorded as `rig.conflict`. On failure nothing of what was given may be
+    /// appended but recorded as `rig.conflict`. A new event whose class the disk has no room for is
+    /// [`Verdict::Shed`]. On failure nothing of what was given may be
     /// acknowledged; giving it again is safe.
     pub fn append(
         &mut self,
         drafts: Vec<Redacted<Draft>>,
         stamp: Stamp,
     ) -> Result<Commit, AppendError> {
-        let mut plans = self.classify(drafts, stamp.wall_ms);
         let mut records = std::mem::take(&mut self.undelivered);
+        // Before anything is refused for lack of room: it may be there again.
+        if let Err(error) = self.reopen(stamp, &mut records) {
+            self.undelivered = records;
+            return Err(error);
+        }
+        let mut plans = self.classify(drafts, stamp.wall_ms);
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
             self.undelivered = records;
@@ -140,7 +145,8 @@ impl<F: Fs> Journal<F> {
     }
 
     /// Appends what popwatch itself has to say (`clock.anchored`, `rig.loss`, `rig.sampled`, …), in
-    /// order. These have no verdicts. On failure nothing of it is durable.
+    /// order. These have no verdicts; samples are left out while the disk has no room for their
+    /// class. On failure nothing of it is durable.
     pub fn append_own(
         &mut self,
         events: Vec<(Option<PopupId>, Event)>,
@@ -154,7 +160,10 @@ impl<F: Fs> Journal<F> {
             placed: None,
             what: What::Own { event, popup },
         };
-        let mut waiting: Vec<_> = events.into_iter().map(own).collect();
+        let kept = events
+            .into_iter()
+            .filter(|(_, event)| !self.refuses(event.class()));
+        let mut waiting: Vec<_> = kept.map(own).collect();
         let mut records = std::mem::take(&mut self.undelivered);
         if let Err(error) = self.commit_all(&mut waiting, stamp, &mut records) {
             self.undelivered = records;
@@ -183,6 +192,7 @@ impl<F: Fs> Journal<F> {
             },
             Plan::TooLarge => Verdict::TooLarge,
             Plan::PopupsFull => Verdict::PopupsFull,
+            Plan::Shed(class) => Verdict::Shed(*class),
         }
     }
 
@@ -214,17 +224,22 @@ impl<F: Fs> Journal<F> {
         if draft.bytes.len() + RECORD_OVERHEAD_BYTES > limits::PAYLOAD_BYTES_MAX {
             return Plan::TooLarge;
         }
-        let implied = self.implies_popup(&draft.record);
-        if implied && !plans.opens(&draft.record) {
-            return Plan::PopupsFull;
-        }
         let content = draft.record.content;
-        if indexed(&draft.record) {
-            let known = plans.batch.get(&draft.key).copied();
-            let known = known.or_else(|| {
-                let entry = self.find_key(&draft.key)?;
-                Some((entry.content, First::At(entry.epoch, entry.seq)))
-            });
+        let indexed = indexed(&draft.record);
+        // Where it stood before the disk lost it, so that the books can tell that it is not new.
+        let mut lost = None;
+        if indexed {
+            let known = match plans.batch.get(&draft.key).copied() {
+                Some(known) => Some(known),
+                None => match self.find_key(&draft.key) {
+                    Known::At(entry) => Some((entry.content, First::At(entry.epoch, entry.seq))),
+                    Known::Lost(first) => {
+                        lost = Some(first);
+                        None
+                    }
+                    Known::Not => None,
+                },
+            };
             match known {
                 Some((same, first)) if same == content => return Plan::Duplicate(first),
                 Some((other, first)) => {
@@ -233,6 +248,16 @@ impl<F: Fs> Journal<F> {
                 }
                 None => {}
             }
+        }
+        let class = draft.record.event.class();
+        if self.refuses(class) {
+            return Plan::Shed(class);
+        }
+        let implied = self.implies_popup(&draft.record);
+        if implied && !plans.opens(&draft.record) {
+            return Plan::PopupsFull;
+        }
+        if indexed {
             let first = First::Waiting(plans.waiting.len());
             plans.batch.insert(draft.key, (content, first));
         }
@@ -241,7 +266,7 @@ impl<F: Fs> Journal<F> {
             bytes: draft.bytes.len() + RECORD_OVERHEAD_BYTES + extra,
             key: draft.key,
             content,
-            origin: None,
+            origin: lost,
             placed: None,
             what: What::Event {
                 record: Some(draft.record),
@@ -265,17 +290,6 @@ impl<F: Fs> Journal<F> {
         popup.is_some_and(|popup| !self.popups.contains_key(popup.as_str()))
     }
 
-    /// Finds the first place of an event by its key, newest segment first.
-    fn find_key(&mut self, key: &Key) -> Option<KeyEntry> {
-        let open = self.open.as_ref().and_then(|open| open.keys.get(key));
-        if let Some(entry) = open {
-            return Some(*entry);
-        }
-        let (fs, journal_key) = (&self.fs, &self.journal_key);
-        let mut closed = self.sealed.iter_mut().rev();
-        closed.find_map(|segment| segment.find(fs, key, journal_key))
-    }
-
     /// One record per new content and at most 16 per key: each has a numbered id, so the key index
     /// itself remembers which exist.
     fn conflict(&mut self, draft: &Draft, first_content: Content, first: First, plans: &mut Plans) {
@@ -286,7 +300,10 @@ impl<F: Fs> Journal<F> {
             let event_id = EventId::new(&id).expect("letters and digits are an event id");
             let key = event_key(&self.journal_key, &source, &event_id);
             let in_batch = plans.batch.get(&key).map(|(content, _)| *content);
-            let taken = in_batch.or_else(|| self.find_key(&key).map(|entry| entry.content));
+            let taken = in_batch.or_else(|| match self.find_key(&key) {
+                Known::At(entry) => Some(entry.content),
+                Known::Lost(_) | Known::Not => None,
+            });
             match taken {
                 Some(same) if same == content => return,
                 Some(_) => {}
@@ -486,7 +503,8 @@ fn take_back(stage: Stage, waiting: &mut [Waiting], gaps: &mut Vec<Gap>) {
             continue;
         };
         target.placed = None;
-        target.origin = Some(Origin {
+        // A place that was lost says more than one that never became durable.
+        target.origin.get_or_insert(Origin {
             epoch,
             seq: one.seq,
         });

@@ -49,6 +49,8 @@ pub const FRAME_HEADER_BYTES: usize = 32;
 pub const FRAME_SIGNED_BYTES: usize = 28;
 /// Bytes of a trailer.
 pub const TRAILER_BYTES: usize = 32;
+/// Segment flag: its file was taken from the reserve.
+pub const FLAG_FROM_RESERVE: u16 = 1;
 /// Frame flag: the payload is zstd.
 pub const FLAG_ZSTD: u16 = 1;
 /// Frame flag: the first frame of a commit.

@@ -228,6 +228,7 @@ impl<F: Fs> Journal<F> {
             since_seal: false,
             undelivered: Vec::new(),
             memo: [None, None],
+            space: super::disk::Space::default(),
             stopped: false,
         };
         journal.bound_filters();

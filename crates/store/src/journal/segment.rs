@@ -92,24 +92,23 @@ pub struct OpenSegment<T> {
 }
 
 impl<T: File> OpenSegment<T> {
-    /// Makes a segment's file. Nothing is written yet: the header goes with the first commit.
-    pub fn create<F: Fs<File = T>>(fs: &F, header: SegmentHeader, len: u64) -> io::Result<Self> {
-        let name = segment_name(header.segment_no);
-        let file = fs.create(&name, len)?;
+    /// A segment in a file of zeros. Nothing is written yet: the header goes with the first commit.
+    #[must_use]
+    pub fn new(file: T, header: SegmentHeader, len: u64) -> Self {
         let footer = Footer {
             first_seq: header.first_seq,
             last_seq: Seq(header.first_seq.0.saturating_sub(1)),
             ..Footer::default()
         };
-        Ok(Self {
+        Self {
             file,
+            name: segment_name(header.segment_no),
             header,
-            name,
             len,
             end: 0,
             footer,
             keys: BTreeMap::new(),
-        })
+        }
     }
 
     /// Whether a commit of so many bytes and records fits, with a seal of `seal_bytes` and the
@@ -140,6 +139,7 @@ impl<T: File> OpenSegment<T> {
             end: self.end,
             bytes: self.len,
             keys: KeysAt::Memory(self.keys.into_values().collect()),
+            verified: true,
             footer: self.footer,
         }
     }
@@ -173,6 +173,8 @@ pub struct Sealed {
     pub bytes: u64,
     /// Its keys.
     pub keys: KeysAt,
+    /// Its frames were all read or written in this life.
+    pub verified: bool,
     /// What its footer says.
     pub footer: Footer,
 }

@@ -18,6 +18,8 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 
 mod crash;
 mod damage;
+mod full;
+mod resent;
 mod shipping;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);
@@ -211,7 +213,7 @@ fn place(verdict: &Verdict) -> (u32, u64) {
     let position = match verdict {
         Verdict::Accepted(position) => position.get(),
         Verdict::Duplicate(position) | Verdict::Conflict { first: position } => position,
-        Verdict::TooLarge | Verdict::PopupsFull => panic!("not kept"),
+        Verdict::TooLarge | Verdict::PopupsFull | Verdict::Shed(_) => panic!("not kept"),
     };
     (position.epoch.0, position.seq.0)
 }

@@ -599,6 +599,8 @@ fn a_fork_is_told_once_and_goes_on_in_the_next_epoch() {
     drop(next_batch(&mut world));
     world.lane.failed(PeerFault::Forked(7), world.now);
     assert_eq!(world.lane.standing(), Standing::Forked(7));
+    world.now = world.now.after(40_000);
+    assert_eq!(world.lane.poll(world.now), None);
     assert_eq!(world.lane.take_fork(), Some(7));
     assert_eq!(world.lane.take_fork(), None);
     assert_eq!(
@@ -638,6 +640,8 @@ fn a_fork_that_does_not_come_is_asked_for_again() {
     world.now = world.now.after(1);
     drop(next_batch(&mut world));
     world.lane.failed(PeerFault::Forked(7), world.now);
+    world.now = world.now.after(40_000);
+    assert_eq!(world.lane.poll(world.now), None);
     assert_eq!(world.lane.take_fork(), Some(7));
     world.now = world.now.after(60_000);
     assert!(matches!(world.lane.poll(world.now), Some(Ask::Send(hello)) if hello.items.is_empty()));

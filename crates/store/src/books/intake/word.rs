@@ -12,9 +12,6 @@ use super::super::rows::{column, number};
 use super::Intake;
 use super::head::SEQ_MAX;
 
-/// Why an epoch began, when another journal used its rig's name.
-const FORK: &str = "fork";
-
 impl Intake<'_> {
     pub(super) fn beacons(&mut self, batch: &RecordBatch) -> Result<(), BooksFault> {
         for beacon in &batch.beacons {
@@ -34,16 +31,10 @@ impl Intake<'_> {
     /// A new epoch closes the one before it and names those that do not count.
     pub(super) fn started(&mut self, seq: u64, started: &RigStarted) -> Result<(), BooksFault> {
         let before = started.previous_epoch;
-        if started.reason == FORK {
-            for epoch in &started.void_epochs {
-                let known: &[u8] = match *epoch == before {
-                    true => &started.previous_epoch_id,
-                    false => &[],
-                };
-                self.void(*epoch, known)?;
-            }
+        for id in &started.left_ids {
+            self.void(id)?;
         }
-        if before == 0 || started.void_epochs.contains(&before) {
+        if before == 0 {
             return Ok(());
         }
         let ended = started.previous_last_seq;
@@ -90,13 +81,12 @@ impl Intake<'_> {
             .map_err(BooksFault::sql("note how far a rig is"))
     }
 
-    fn void(&self, epoch: u32, epoch_id: &[u8]) -> Result<(), BooksFault> {
+    fn void(&self, epoch_id: &[u8]) -> Result<(), BooksFault> {
         self.db
             .prepare_cached(
-                "INSERT INTO epoch_voids (rig, epoch, epoch_id) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO NOTHING",
+                "INSERT INTO epoch_voids (rig, epoch_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             )
-            .and_then(|mut put| put.execute(params![self.head.rig.as_str(), epoch, epoch_id]))
+            .and_then(|mut put| put.execute(params![self.head.rig.as_str(), epoch_id]))
             .map(drop)
             .map_err(BooksFault::sql("note a void epoch"))
     }

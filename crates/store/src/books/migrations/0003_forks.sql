@@ -11,8 +11,8 @@ INSERT INTO epoch_words (rig, epoch, epoch_id, ended, ended_least, head)
   SELECT rig, epoch, x'', ended, ended, head FROM epoch_claims;
 DROP TABLE epoch_claims;
 
--- Lives whose events went on under another epoch. An empty id is any life but the one that is held.
+-- Lives whose events went on under another epoch.
 CREATE TABLE epoch_voids (
-  rig TEXT NOT NULL, epoch INTEGER NOT NULL, epoch_id BLOB NOT NULL,
-  PRIMARY KEY (rig, epoch, epoch_id)
+  rig TEXT NOT NULL, epoch_id BLOB NOT NULL,
+  PRIMARY KEY (rig, epoch_id)
 ) STRICT, WITHOUT ROWID;

@@ -359,6 +359,39 @@ fn a_lost_range_is_worth_exactly_what_was_lost() {
     assert_eq!(balance(&books, "4010"), -397);
 }
 
+/// The till still had a lost sale and sent it again: it is no loss any more, and no second sale.
+#[test]
+fn a_lost_sale_that_was_sent_again_is_counted_once_in_any_order() {
+    let (till, value) = broken_till();
+    let mut next = till.next(2);
+    next.system(gap(1, 3, 4, value.clone()));
+    next.again("2", 2, captured("p2", 250, &[("mug", 3, 250)]), (1, 3));
+    let batches = [with_gap(&till, &value), next.trunk()];
+    let books = deliver(&batches);
+    assert_eq!(balance(&books, "1100:till-1:gap"), 40);
+    assert_eq!(balance(&books, "4010"), -350);
+    assert_eq!(classes(&books), ["E-GAP-VALUE", "E-GAP"]);
+    assert_eq!(state(&books), state(&deliver(batches.iter().rev())));
+
+    next.again("3", 3, captured("p3", 40, &[("mug", 1, 40)]), (1, 4));
+    let batches = [with_gap(&till, &value), next.trunk()];
+    let mut books = deliver(&batches);
+    assert_eq!(balance(&books, "1100:till-1:gap"), 0);
+    assert_eq!(balance(&books, "4010"), -390);
+    let whole = books.books(&popup()).unwrap();
+    assert_eq!(whole.currencies[&gbp()].suspense, 0);
+    // That the records are gone stays said; there is nothing left to explain in money.
+    assert_eq!(classes(&books), ["E-GAP"]);
+    assert_eq!(state(&books), state(&deliver(batches.iter().rev())));
+
+    // The ledger had one of them before the rig lost it: the second telling is a repeat.
+    books
+        .accept(&till.batch(Cursor::Trunk, 3, 3), now())
+        .unwrap();
+    assert_eq!(balance(&books, "1100:till-1:gap"), 0);
+    assert_eq!(balance(&books, "4010"), -390);
+}
+
 #[test]
 fn a_skip_tells_the_value_until_the_record_does() {
     let (till, value) = broken_till();

@@ -49,6 +49,15 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(name: &'static str, epoch: u32, mark: u8) -> Self {
+        Self::begun(name, epoch, mark, 0)
+    }
+
+    /// The life after this one.
+    pub(super) fn next(&self, mark: u8) -> Self {
+        Self::begun(self.name, self.epoch + 1, mark, self.last())
+    }
+
+    fn begun(name: &'static str, epoch: u32, mark: u8, previous_last_seq: u64) -> Self {
         let epoch_id = EpochId([mark; 16]);
         let chains = vec![Cursor::ALL.map(|cursor| frame::chain_start(epoch_id, cursor))];
         let mut rig = Self {
@@ -62,6 +71,7 @@ impl Rig {
         let started = RigStarted {
             epoch_id: epoch_id.0.to_vec(),
             previous_epoch: epoch - 1,
+            previous_last_seq,
             ..RigStarted::default()
         };
         rig.system(SystemEvent::RigStarted(started));
@@ -86,7 +96,12 @@ impl Rig {
     }
 
     fn record(&mut self, event: Event, id: &str, time_ms: i64, totals: Vec<TotalsRow>) -> u64 {
-        let record = Record {
+        let record = self.made(event, id, time_ms, totals);
+        self.raw(record.event.class(), &record::encode(&record))
+    }
+
+    fn made(&self, event: Event, id: &str, time_ms: i64, totals: Vec<TotalsRow>) -> Record {
+        Record {
             popup: Some(popup()),
             source: Source::new(self.name).unwrap(),
             id: EventId::new(id).unwrap(),
@@ -102,9 +117,18 @@ impl Rig {
             totals,
             origin: None,
             event,
-        };
-        let class = record.event.class();
-        self.raw(class, &record::encode(&record))
+        }
+    }
+
+    /// An event that was given again because its first place was lost.
+    pub(super) fn again(&mut self, id: &str, at_s: i64, event: Event, first: (u32, u64)) -> u64 {
+        let totals = self.add_totals(&event);
+        let mut record = self.made(event, id, T0 + at_s * 1_000, totals);
+        record.origin = Some(record::Origin {
+            epoch: first.0,
+            seq: first.1,
+        });
+        self.raw(record.event.class(), &record::encode(&record))
     }
 
     pub(super) fn system(&mut self, event: SystemEvent) -> u64 {

@@ -190,7 +190,8 @@ fn what_a_void_life_said_is_not_waited_for() {
     again.system(SystemEvent::RigStarted(RigStarted {
         reason: "fork".into(),
         void_epochs: vec![3],
-        ..started(&second, second.last())
+        left_ids: vec![second.epoch_id.0.to_vec()],
+        ..RigStarted::default()
     }));
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
         let mut books = Books::open_memory().unwrap();

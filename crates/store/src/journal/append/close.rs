@@ -72,6 +72,7 @@ impl<F: Fs> Journal<F> {
             end: at,
             bytes: len,
             keys: KeysAt::File(keys_offset(at, &footer)),
+            verified: true,
             footer,
         });
         self.bound_filters();

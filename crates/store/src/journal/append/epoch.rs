@@ -12,7 +12,7 @@ use super::stage::{Head, Stage, gap_of, own_id};
 use super::{DAY_MS, OWN_RECORD_BYTES};
 use crate::fs::{File, Fs};
 use crate::journal::footer::Footer;
-use crate::journal::format::{BODY_AT, SegmentHeader};
+use crate::journal::format::{BODY_AT, FLAG_FROM_RESERVE, SegmentHeader};
 use crate::journal::segment::{DIR, OpenSegment, segment_name};
 use crate::journal::{AppendError, Committed, EpochInfo, Journal};
 
@@ -110,8 +110,13 @@ impl<F: Fs> Journal<F> {
                 });
             }
             Err(_) => {
-                self.abandon_start();
-                self.void_epochs.push(epoch.0);
+                if self.open.is_some() {
+                    self.abandon_start();
+                    self.void_epochs.push(epoch.0);
+                } else {
+                    // Without a file nobody can have seen the number.
+                    self.next_epoch = epoch.0;
+                }
                 self.head = before;
                 self.totals = totals_before;
             }
@@ -180,7 +185,7 @@ impl<F: Fs> Journal<F> {
     ) -> io::Result<()> {
         let no = self.next_segment_no;
         self.next_segment_no += 1;
-        let header = SegmentHeader {
+        let mut header = SegmentHeader {
             flags: 0,
             epoch: self.head.epoch,
             segment_no: no,
@@ -197,12 +202,25 @@ impl<F: Fs> Journal<F> {
         let need = bytes + footer + self.seal_bytes() + 4_096;
         let need = BODY_AT + u64::try_from(need).unwrap_or(u64::MAX);
         let len = self.segment_bytes.max(need);
-        let made = OpenSegment::create(&self.fs, header, len);
+        let name = segment_name(no);
+        let made = match self.fs.create(&name, len) {
+            Ok(file) => {
+                self.has_room();
+                Ok((file, len))
+            }
+            Err(error) => {
+                // A file of that name may exist by half.
+                drop(self.fs.unlink(&name));
+                header.flags = FLAG_FROM_RESERVE;
+                let taken = self.take_reserve(&name, need, error);
+                taken.map(|file| (file, self.segment_bytes))
+            }
+        };
         if made.is_err() {
-            // A file of that name may exist by half.
-            drop(self.fs.unlink(&segment_name(no)));
+            drop(self.fs.unlink(&name));
         }
-        self.open = Some(made?);
+        let (file, len) = made?;
+        self.open = Some(OpenSegment::new(file, header, len));
         Ok(())
     }
 

@@ -423,6 +423,7 @@ fn with_footer<T: File>(
             end: at,
             bytes,
             keys: KeysAt::File(keys_offset(at, &footer)),
+            verified: false,
             footer,
         },
         bare: false,
@@ -498,6 +499,7 @@ fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> io::Result<Found> 
         end: BODY_AT,
         bytes: 0,
         keys: KeysAt::Memory(Vec::new()),
+        verified: false,
         footer,
     };
     let loaded = load(fs, &sealed)?;
