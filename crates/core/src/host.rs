@@ -13,7 +13,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::event::{Bytes, Event, RigSampled, Thousandths};
+use crate::event::{Bytes, Event, Millis, RigSampled, Thousandths};
 use crate::limits::{DISK_TREND_MS, DISK_TREND_SAMPLES_MAX, RIG_SAMPLE_MS};
 use crate::time::MonoMs;
 
@@ -61,6 +61,8 @@ pub struct HostSample {
     pub disk_free: Option<u64>,
     /// Minutes until that disk is full at the rate of the last five; absent while it does not shrink.
     pub disk_minutes: Option<u32>,
+    /// Round trip to the nearest peer, ms: the edge's own knowledge, not the probes'.
+    pub rtt_ms: Option<u32>,
 }
 
 /// How the battery stands.
@@ -211,7 +213,7 @@ fn event(sample: &HostSample) -> Option<Event> {
             .disk_free
             .and_then(|free| i64::try_from(free).ok())
             .map(Bytes),
-        rtt_ms: None,
+        rtt_ms: sample.rtt_ms.map(Millis),
         temperature: sample.temperature.map(|heat| Thousandths(heat.into())),
     };
     let empty = RigSampled {

@@ -218,6 +218,15 @@ pub const REGIONS_MAX: usize = 4;
 /// Separate stretches of one epoch the ledger holds per cursor. Beyond: 503 PW0333, the rig fills
 /// the holes first.
 pub const LEDGER_STRETCHES_MAX: usize = 1_024;
+/// Marks an edge keeps per cursor to tell the age of what is not sent. Beyond: every second one
+/// goes, and the age is told a little too young.
+pub const UNSENT_MARKS_MAX: usize = 512;
+/// Gaps shown in a rig's status, the newest. Beyond: they count, without their rows.
+pub const STATUS_GAPS_MAX: usize = 64;
+/// Kinds of losses shown in a rig's status. Beyond: counted under `other`.
+pub const STATUS_LOSSES_MAX: usize = 64;
+/// Commits over which a rig tells how long its disk takes.
+pub const SYNC_SAMPLES_MAX: usize = 128;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

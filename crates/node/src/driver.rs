@@ -16,7 +16,7 @@ use popwatch_core::limits::PAGE_DELAY_MS;
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output};
 use popwatch_core::time::{MonoMs, Now};
-use popwatch_wire::answer_v1::{EdgeStatus, Row};
+use popwatch_wire::answer_v1::{EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -90,6 +90,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) publisher: Publisher,
     /// What the probes found last; nothing more comes where they do not run.
     pub(crate) host: watch::Receiver<Look>,
+    /// What disk, clock and probes measured last.
+    pub(crate) vitals: watch::Receiver<Vitals>,
     /// Where the status goes.
     pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
     /// Cells its page had taken when it was last looked at.
@@ -101,6 +103,7 @@ impl EdgeDriver {
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(EDGE_PUBLISH_MS);
         let mut postponed: Option<Want> = None;
+        self.look();
         loop {
             let now = self.ambient.now();
             if let Some(want) = postponed.take() {
@@ -135,7 +138,8 @@ impl EdgeDriver {
                 },
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
-                Ok(()) = self.host.changed() => { self.look(); pace.dirty = true; }
+                Ok(()) = self.vitals.changed() => { self.look(); pace.dirty = true; }
+                Ok(()) = self.host.changed() => { self.look_at_host(); pace.dirty = true; }
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
         }
@@ -145,8 +149,14 @@ impl EdgeDriver {
         self.publish(self.ambient.now());
     }
 
-    /// Tells the machine what the probes found, and the log what that changed.
+    /// Tells the machine what its host measured.
     fn look(&mut self) {
+        let host = self.vitals.borrow_and_update().host();
+        self.edge.handle(Input::Host(host), self.ambient.now());
+    }
+
+    /// Tells the machine what the probes found, and the log what that changed.
+    fn look_at_host(&mut self) {
         let sample = self.host.borrow_and_update().sample;
         let before = self.edge.host_watch().alarms();
         self.edge.handle(Input::Power(sample), self.ambient.now());
@@ -254,7 +264,7 @@ impl EdgeDriver {
     fn publish(&self, now: Now) {
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
-        let status = EdgeStatus::of(&self.edge, now, ledger, &urls);
+        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &self.vitals.borrow());
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher.publish(self.edge.page(), now, &extra);

@@ -48,7 +48,7 @@ use crate::metrics::{EdgeMetrics, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
-use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
 
 /// News and replies waiting for a driver. Beyond: the journal's thread or the link waits.
@@ -243,13 +243,18 @@ impl Node {
         let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let (journal, edge) = open_journal(config, &whole.data, policies, ambient)?;
+        let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
+        // One sender per measuring task; each replaces its own part and no other.
+        let (vitals, measured) = watch::channel(found);
+        let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (handle, thread) =
-            spawn_journal(journal, ambient.clone(), news).map_err(|source| StartFault::Data {
-                path: whole.data.clone(),
-                source,
+            spawn_journal(journal, ambient.clone(), news, vitals).map_err(|source| {
+                StartFault::Data {
+                    path: whole.data.clone(),
+                    source,
+                }
             })?;
         self.journal = Some((handle.clone(), thread));
 
@@ -257,8 +262,7 @@ impl Node {
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
         let (ledger, regions, replies) = self.link_peers(config, &rig);
-        let host = self.start_probes(config, &whole.data, ambient);
-        let measured = host.clone();
+        let looked = host.clone();
         let driver = EdgeDriver {
             edge,
             journal: handle.clone(),
@@ -270,6 +274,7 @@ impl Node {
             ambient: ambient.clone(),
             publisher,
             host,
+            vitals: measured,
             status,
             shown: 0,
         };
@@ -285,7 +290,7 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let common = edge_common(&rig, counters, shown, measured, &readers);
+        let common = edge_common(&rig, counters, shown, looked, &readers);
         let live = self.live_state(live, readers, ambient);
         let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
         self.serve(listener, router, address);
@@ -324,6 +329,7 @@ impl Node {
         config: &EdgeConfig,
         data: &std::path::Path,
         ambient: &Ambient,
+        vitals: watch::Sender<Vitals>,
     ) -> watch::Receiver<Look> {
         let (found, host) = watch::channel(Look::default());
         if config.host_probes {
@@ -332,7 +338,7 @@ impl Node {
                 data: data.to_path_buf(),
                 upsd: config.host_upsd,
             };
-            let task = Probes::new(place, ambient.clone()).run(found);
+            let task = Probes::new(place, ambient.clone()).run(vitals, found);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
         }
         host
@@ -413,7 +419,7 @@ fn open_journal(
     data: &std::path::Path,
     popups: Vec<PopupPolicy>,
     ambient: &Ambient,
-) -> Result<(Journal<OsFs>, Edge), StartFault> {
+) -> Result<(Journal<OsFs>, Edge, Vitals), StartFault> {
     let rig = config.rig_id()?;
     let fs = OsFs::new(data).map_err(|source| StartFault::Data {
         path: data.to_path_buf(),
@@ -448,7 +454,17 @@ fn open_journal(
     })?;
     let (records, restored) = (done.records, done.restored);
     tracing::info!(records, restored, "the journal is folded");
-    Ok((journal, edge))
+    Ok((journal, edge, found(&recovery)))
+}
+
+/// What the status says of a start.
+fn found(recovery: &Recovery) -> Vitals {
+    let files = recovery.quarantined.len() as u64;
+    Vitals {
+        quarantine: (files > 0).then_some(Quarantine { files, bytes: None }),
+        newer_format: recovery.newer_format,
+        ..Vitals::default()
+    }
 }
 
 fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {

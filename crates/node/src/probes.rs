@@ -19,6 +19,7 @@ use std::time::Duration;
 use popwatch_core::code::Code;
 use popwatch_core::host::{Alarms, Charge, DiskTrend, HostSample};
 use popwatch_core::limits::{PROBE_BYTES_MAX, PROBE_ENTRIES_MAX, PROBE_MS, PROBE_WAIT_MS};
+use popwatch_wire::answer_v1::{Network, Power, Temperature, Vitals};
 use rustix::io::Errno;
 use tokio::sync::{oneshot, watch};
 
@@ -49,6 +50,40 @@ pub(crate) struct Look {
     pub(crate) sample: HostSample,
     /// The network interfaces.
     pub(crate) network: Vec<Interface>,
+}
+
+impl Look {
+    /// Replaces the host's parts of the status. Room on the disk is the journal's to tell; how long
+    /// it lasts is told here.
+    fn tell(&self, vitals: &mut Vitals) {
+        let sample = &self.sample;
+        let power = Power {
+            battery: sample.battery.map(|charge| charge / 1_000),
+            on_battery: sample.on_battery,
+            minutes: sample.minutes,
+            watts: sample
+                .power_mw
+                .and_then(|power| u32::try_from((power + 500) / 1_000).ok()),
+            under_voltage: sample.under_voltage,
+        };
+        let temperature = Temperature {
+            celsius: sample.temperature.map(|heat| heat.div_euclid(1_000)),
+            throttled: sample.throttled,
+        };
+        vitals.power = (power != Power::default()).then_some(power);
+        vitals.temperature = (temperature != Temperature::default()).then_some(temperature);
+        let network = self.network.iter().map(|interface| Network {
+            name: interface.name.clone(),
+            up: interface.up,
+            quality: interface.quality,
+        });
+        vitals.network = network.collect();
+        if sample.disk_free.is_some() || vitals.disk.is_some() {
+            let disk = vitals.disk.get_or_insert_default();
+            disk.free_bytes = sample.disk_free.or(disk.free_bytes);
+            disk.minutes_left = sample.disk_minutes;
+        }
+    }
 }
 
 /// Looks at the host again and again.
@@ -87,9 +122,10 @@ impl Probes {
     }
 
     /// Looks every 10 s, until it is dropped or nobody listens.
-    pub(crate) async fn run(mut self, out: watch::Sender<Look>) {
+    pub(crate) async fn run(mut self, vitals: watch::Sender<Vitals>, out: watch::Sender<Look>) {
         loop {
             let look = self.look().await;
+            vitals.send_modify(|vitals| look.tell(vitals));
             if out.send(look).is_err() {
                 return;
             }

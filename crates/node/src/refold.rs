@@ -2,7 +2,8 @@
 //! record by record.
 //!
 //! ```text
-//! epoch ─► savepoint whole, made of just this? ── yes ─► its cells; then what the ledger lacks
+//! epoch ─► savepoint whole, made of just this? ── yes ─► its cells; then what the ledger lacks,
+//!                      │                                 unless that is all of it
 //!                      │ no
 //!                      └─► every record ─► edge ─► a savepoint for the next start
 //! ```
@@ -22,6 +23,7 @@ use popwatch_core::fold::savepoint::{FOLD_VERSION, Heard, Savepoint};
 use popwatch_core::id::{Epoch, RigId, Seq};
 use popwatch_core::invariant::seqs_dense;
 use popwatch_core::lane::FRAME_HEADER_BYTES;
+use popwatch_core::lane::records_up::Tally;
 use popwatch_core::limits::{SAVEPOINT_HEARD_MAX, SAVEPOINT_RECORDS_MIN};
 use popwatch_core::record::{self, Record};
 use popwatch_core::role::edge::{Edge, Input};
@@ -69,7 +71,7 @@ pub(crate) fn refold<F: Fs>(
             Some(_) => acked.0.min(acked.1),
             None => info.last_seq,
         };
-        if restore(journal, edge, *info, floor, now) {
+        if let Some(floor) = restore(journal, edge, *info, floor, now) {
             done.restored += 1;
             done.records += one_epoch(journal, edge, *info, floor.next(), now)?.records;
         } else {
@@ -94,46 +96,64 @@ pub(crate) fn refold<F: Fs>(
     Ok(done)
 }
 
-/// Puts an epoch's savepoint in place of its records; false when there is none that fits.
+/// Puts an epoch's savepoint in place of its records. Answers up to which seq no record need be
+/// read; `None` when there is no savepoint that fits.
 fn restore<F: Fs>(
     journal: &Journal<F>,
     edge: &mut Edge,
     info: EpochInfo,
     floor: Seq,
     now: Now,
-) -> bool {
+) -> Option<Seq> {
     if info.current || info.void {
-        return false;
+        return None;
     }
     let found = match savepoint::load(journal.fs(), info.epoch, &key(journal, info)) {
         Found::Whole(body) => decode(journal.rig(), info, &body),
-        Found::Nothing => return false,
+        Found::Nothing => return None,
         Found::Damaged => None,
     };
-    let Some((fold, heard)) = found else {
+    let Some(Restored { fold, heard, whole }) = found else {
         let code = Code::CacheDamaged;
         tracing::warn!(%code, epoch = info.epoch.0, "a savepoint is damaged and made anew");
-        return false;
+        return None;
     };
-    edge.handle(Input::Restored(info.epoch, Box::new(fold)), now);
+    // Of an epoch the ledger holds nothing of, the sum is known without its records.
+    let (floor, backlog) = match floor {
+        Seq::NONE => (info.last_seq, whole),
+        some => (some, Tally::default()),
+    };
+    edge.handle(Input::Restored(info.epoch, Box::new(fold), backlog), now);
     for (seq, record) in heard.into_iter().filter(|(seq, _)| *seq <= floor) {
         let (epoch, record) = (info.epoch, Arc::new(record));
         edge.handle(Input::Durable { epoch, seq, record }, now);
     }
-    true
+    Some(floor)
 }
 
-fn decode(rig: &RigId, info: EpochInfo, body: &[u8]) -> Option<(EpochFold, Vec<(Seq, Record)>)> {
+/// What a savepoint says.
+struct Restored {
+    fold: EpochFold,
+    heard: Vec<(Seq, Record)>,
+    /// What all records but the heard come to.
+    whole: Tally,
+}
+
+fn decode(rig: &RigId, info: EpochInfo, body: &[u8]) -> Option<Restored> {
     let savepoint = Savepoint::decode(body).ok()?;
     let fold = EpochFold::restore(rig.clone(), &savepoint).ok()?;
     let of_epoch = (savepoint.epoch, fold.epoch_id(), fold.head())
         == (info.epoch.0, info.epoch_id, info.last_seq);
+    let mut whole = savepoint.whole.as_ref()?.tally()?;
+    let mut told = Tally::default();
     let heard = savepoint.heard.iter().map(|heard| {
         let record = record::decode(&heard.payload).ok()?;
+        told.add(&record.event);
         Some((Seq(heard.seq), record))
     });
     let heard = heard.collect::<Option<Vec<_>>>()?;
-    of_epoch.then_some((fold, heard))
+    whole.subtract(&told);
+    of_epoch.then_some(Restored { fold, heard, whole })
 }
 
 /// Keeps a savepoint of an epoch that is closed and worth it.
@@ -145,7 +165,9 @@ fn keep<F: Fs>(journal: &Journal<F>, edge: &Edge, info: EpochInfo, whole: Read) 
     if whole.heard.len() > SAVEPOINT_HEARD_MAX || fold.head() != info.last_seq {
         return;
     }
-    let body = fold.savepoint(whole.heard.into()).encode_to_vec();
+    let body = fold
+        .savepoint(whole.heard.into(), &whole.tally)
+        .encode_to_vec();
     let kept = savepoint::save(journal.fs(), info.epoch, &key(journal, info), &body);
     if let Err(fault) = kept {
         tracing::warn!(%fault, epoch = info.epoch.0, "no savepoint was kept; the next start folds again");
@@ -183,6 +205,7 @@ struct Read {
     gaps: Vec<(u64, u64)>,
     /// Records that others than the fold need at a start, the newest sale last.
     heard: VecDeque<Heard>,
+    tally: Tally,
     last_sale: Option<u64>,
 }
 
@@ -200,6 +223,7 @@ impl Read {
 
     fn take(&mut self, seq: Seq, record: &Record, payload: &[u8]) {
         self.records += 1;
+        self.tally.add(&record.event);
         match self.frames.last_mut() {
             Some((_, last)) if *last + 1 == seq.0 => *last = seq.0,
             Some(_) | None => self.frames.push((seq.0, seq.0)),
@@ -350,6 +374,7 @@ mod tests {
         assert_eq!(done.restored, 0);
         let (restored, again) = start(&disk, 3);
         assert_eq!(again.restored, 1);
+        assert!(again.records < 10, "{again:?}");
         let held = |edge: &Edge| (edge.last_sale_ms(), edge.unsent().money, cells(edge));
         assert_eq!(held(&folded), held(&restored));
         assert_eq!(cells(&restored).len(), 1);

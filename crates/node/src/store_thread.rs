@@ -15,12 +15,15 @@ use popwatch_core::event::{Class, Event};
 use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
-use popwatch_core::limits::{ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX};
+use popwatch_core::limits::{
+    ADMISSION_QUEUE_EVENTS_MAX, COMMIT_RECORDS_MAX, REQUEST_EVENTS_MAX, SYNC_SAMPLES_MAX,
+};
 use popwatch_core::record::{Draft, Record};
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Journal, Verdict};
-use tokio::sync::{mpsc, oneshot};
+use popwatch_wire::answer_v1::{Sync, Vitals};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 
@@ -32,6 +35,8 @@ const SEAL_CHECK: Duration = Duration::from_secs(5);
 /// How long a commit waits for those that shared the last one, ns. Where it was measured a sync
 /// takes 200 µs; a request that comes alone waits for nobody.
 const GATHER_NS: u64 = 150_000;
+/// How often the times of commits are told, ns.
+const TELL_SYNC_NS: u64 = 1_000_000_000;
 /// Seconds between two seals while records come in.
 const SEAL_EVERY_MS: u64 = 60_000;
 
@@ -166,6 +171,7 @@ pub(crate) fn spawn_journal(
     journal: Journal<OsFs>,
     ambient: Ambient,
     news: mpsc::Sender<News>,
+    vitals: watch::Sender<Vitals>,
 ) -> std::io::Result<(JournalHandle, JoinHandle<()>)> {
     let (orders, queue) = sync_channel(WAITING_REQUESTS_MAX);
     let thread = std::thread::Builder::new()
@@ -178,6 +184,8 @@ pub(crate) fn spawn_journal(
                 sealed_ms: 0,
                 can_store: true,
                 crowd: 1,
+                vitals,
+                syncs: Syncs::default(),
             };
             thread.run(&queue);
         })?;
@@ -192,6 +200,37 @@ struct JournalThread {
     can_store: bool,
     /// Requests that shared the last commit.
     crowd: usize,
+    vitals: watch::Sender<Vitals>,
+    syncs: Syncs,
+}
+
+/// How long the last commits took, µs, and when that was told.
+#[derive(Debug, Default)]
+struct Syncs {
+    took_us: VecDeque<u64>,
+    told_ns: u64,
+}
+
+impl Syncs {
+    /// Takes one commit in; answers the quantiles at most once in [`TELL_SYNC_NS`].
+    fn took(&mut self, began_ns: u64, ended_ns: u64) -> Option<Sync> {
+        if self.took_us.len() >= SYNC_SAMPLES_MAX {
+            self.took_us.pop_front();
+        }
+        self.took_us
+            .push_back(ended_ns.saturating_sub(began_ns) / 1_000);
+        if self.told_ns != 0 && ended_ns.saturating_sub(self.told_ns) < TELL_SYNC_NS {
+            return None;
+        }
+        self.told_ns = ended_ns;
+        let mut sorted: Vec<u64> = self.took_us.iter().copied().collect();
+        sorted.sort_unstable();
+        let nearest = |per_cent: usize| sorted[(sorted.len() * per_cent).div_ceil(100) - 1];
+        Some(Sync {
+            p50_us: nearest(50),
+            p99_us: nearest(99),
+        })
+    }
 }
 
 type Waiting = (usize, oneshot::Sender<Result<Vec<Fate>, Refusal>>);
@@ -254,9 +293,14 @@ impl JournalThread {
             }
         }
         self.crowd = waiting.len();
+        let began_ns = self.ambient.mono_ns();
         match self.journal.append(drafts, self.ambient.stamp()) {
             Ok(commit) => {
                 self.storing(true);
+                // Repeats alone reach no disk.
+                if !commit.records.is_empty() {
+                    self.committed(began_ns);
+                }
                 let mut fates = commit.verdicts.iter().map(fate_of);
                 for (count, answer) in waiting {
                     let own: Vec<Fate> = fates.by_ref().take(count).collect();
@@ -285,6 +329,13 @@ impl JournalThread {
                 tracing::error!(%fault, "popwatch's own records could not be made durable");
                 self.storing(false);
             }
+        }
+    }
+
+    /// Tells now and then how long commits take.
+    fn committed(&mut self, began_ns: u64) {
+        if let Some(sync) = self.syncs.took(began_ns, self.ambient.mono_ns()) {
+            self.vitals.send_modify(|vitals| vitals.sync = Some(sync));
         }
     }
 

@@ -24,6 +24,7 @@ mod rows;
 mod status;
 #[cfg(test)]
 mod tests;
+mod vitals;
 
 pub use query::{BoardQuery, QueryFault, SeriesQuery, check_inventory};
 pub use reads::{
@@ -34,7 +35,10 @@ pub use rows::{
     BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
     LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
 };
-pub use status::{Amount, EdgeStatus, Peer, Replicated, UnsentStatus};
+pub use status::{
+    Amount, DiskStatus, EdgeStatus, GapStatus, GapValue, LossStatus, Peer, Replicated, UnsentStatus,
+};
+pub use vitals::{Clock, Disk, Network, Policy, Power, Quarantine, Sync, Temperature, Vitals};
 
 /// How complete the rest of a body is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

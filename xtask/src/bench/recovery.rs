@@ -21,8 +21,8 @@ use crate::sample;
 const JOURNAL_BYTES: u64 = 1 << 30;
 /// Records of one commit while the journal is made.
 const BATCH: u64 = 4_000;
-/// Lines of a sale; two make a payload of about 250 bytes.
-const LINES: u64 = 2;
+/// Lines of a sale; nine make a payload of about 250 bytes.
+const LINES: u64 = 9;
 const MB: f64 = 1e6;
 /// Bytes written for each byte of payload.
 const WRITTEN_BAR: f64 = 1.45;

@@ -5,6 +5,7 @@
 //! epoch takes no further record; who holds one only reads cells from it.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use prost::Message;
@@ -14,6 +15,9 @@ use super::{EpochFold, Skipped};
 use crate::cell::{Cell, CellFault};
 use crate::event::system::PopupPolicy;
 use crate::id::{BootId, Epoch, EpochId, PopupId, RigId, Seq};
+use crate::lane::MinorIn;
+use crate::lane::records_up::Tally;
+use crate::money::Currency;
 use crate::time::Minute;
 
 /// Raised whenever the same records give other cells than before: older savepoints are then void.
@@ -46,6 +50,53 @@ pub struct Savepoint {
     /// Boot of its steady clock, 16 bytes.
     #[prost(bytes = "vec", tag = "8")]
     pub boot_id: Vec<u8>,
+    /// What its records come to, for a rig whose ledger holds none of them.
+    #[prost(message, optional, tag = "9")]
+    pub whole: Option<Worth>,
+}
+
+/// A [`Tally`] as bytes.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Worth {
+    /// Records of every class.
+    #[prost(uint64, tag = "1")]
+    pub records: u64,
+    /// Captures.
+    #[prost(uint64, tag = "2")]
+    pub sales: u64,
+    /// Captured minus refunded.
+    #[prost(message, repeated, tag = "3")]
+    pub money: Vec<MinorIn>,
+}
+
+impl From<&Tally> for Worth {
+    fn from(tally: &Tally) -> Self {
+        let money = tally.money.iter().map(|(currency, minor)| MinorIn {
+            currency: String::from(currency.code()),
+            minor: *minor,
+        });
+        Self {
+            records: tally.records,
+            sales: tally.sales,
+            money: money.collect(),
+        }
+    }
+}
+
+impl Worth {
+    /// The tally; `None` when it names no currency that is one.
+    #[must_use]
+    pub fn tally(&self) -> Option<Tally> {
+        let money = self
+            .money
+            .iter()
+            .map(|row| Some((Currency::new(&row.currency)?, row.minor)));
+        Some(Tally {
+            records: self.records,
+            sales: self.sales,
+            money: money.collect::<Option<_>>()?,
+        })
+    }
 }
 
 /// One record beside the cells.
@@ -73,7 +124,7 @@ pub enum SavepointFault {
 impl EpochFold {
     /// The fold as it stands, for an epoch that takes no further record.
     #[must_use]
-    pub fn savepoint(&self, heard: Vec<Heard>) -> Savepoint {
+    pub fn savepoint(&self, heard: Vec<Heard>, whole: &Tally) -> Savepoint {
         let skipped = &self.skipped;
         Savepoint {
             epoch: self.epoch.0,
@@ -89,6 +140,7 @@ impl EpochFold {
                 skipped.times_replaced,
             ]),
             heard,
+            whole: Some(whole.into()),
             boot_id: self.boot.map(|boot| boot.0.to_vec()).unwrap_or_default(),
         }
     }

@@ -16,6 +16,7 @@
 //! again are sent exactly. A record that the ledger cannot take holds nothing up: see [`suspect`].
 //! Memory does not grow with the backlog: what is unsent is a [`Tally`], not a list.
 
+mod cut;
 mod suspect;
 mod tally;
 
@@ -26,15 +27,14 @@ use alloc::vec::Vec;
 use crate::event::Cursor;
 use crate::id::{Epoch, EpochId, JournalId, RigId, Seq};
 use crate::lane::retry::Retry;
-use crate::lane::{
-    EpochHeld, Item, ItemBody, PROTOCOL, PeerFault, RecordAck, RecordBatch, Stretch,
-};
+use crate::lane::{EpochHeld, PROTOCOL, PeerFault, RecordAck, RecordBatch, Stretch};
 use crate::limits::{
     ACK_RANGES_MAX, BATCH_BYTES_MIN, BATCH_ITEMS_MAX, BATCH_OPENING_ITEMS, BATCH_WIRE_BYTES_MAX,
     RETRY_MS_MAX, RETRY_MS_MIN,
 };
 use crate::record::Record;
 use crate::time::MonoMs;
+use cut::{chain_bytes, cut_at, frame_bytes, items_upto};
 use suspect::Suspect;
 pub use tally::Tally;
 
@@ -237,6 +237,11 @@ impl RecordsUp {
         }
     }
 
+    /// Counts records as unsent that are not told one by one.
+    pub fn untold(&mut self, backlog: &Tally) {
+        self.unsent.add_all(backlog);
+    }
+
     /// The end of an epoch whose last records are lost or void: the seqs up to here are accounted
     /// for by skips.
     pub fn ended(&mut self, epoch: Epoch, last: Seq) {
@@ -437,7 +442,7 @@ impl RecordsUp {
                 if matches!(fault, PeerFault::Refused) {
                     self.share(want.cursor, bytes);
                 }
-                self.sending_failed(fault, (want, last, items), now)
+                self.sending_failed(fault, (want, last, items))
             }
             other @ (Phase::Counting { .. }
             | Phase::Idle
@@ -451,7 +456,6 @@ impl RecordsUp {
         &mut self,
         fault: PeerFault,
         (want, last, items): (Want, Seq, usize),
-        now: MonoMs,
     ) -> Phase {
         match fault {
             PeerFault::Refused => {
@@ -638,9 +642,6 @@ impl RecordsUp {
             self.forked(want.epoch, 0);
             return;
         }
-        if !self.epochs.values().any(Upstream::is_left) {
-            self.standing = Standing::Fine;
-        }
         let kept_unread = ack.not_ok.iter().filter(|odd| odd.verdict == "quarantined");
         self.quarantined += kept_unread.count() as u64;
         self.suspect = self
@@ -661,6 +662,9 @@ impl RecordsUp {
             }
         } else {
             self.phase = Phase::Greet;
+        }
+        if !self.epochs.values().any(Upstream::is_left) {
+            self.standing = Standing::Fine;
         }
         self.asked_again(ack);
     }
@@ -768,52 +772,6 @@ impl RecordsUp {
             ..RecordBatch::default()
         }
     }
-}
-
-/// The items of a stretch that speak of nothing above `last`.
-fn items_upto(stretch: &Stretch, last: Seq) -> &[Item] {
-    let mut seq = stretch.first_seq;
-    let beyond = stretch.items.iter().position(|item| {
-        let is_beyond = seq > last;
-        seq = Seq(seq.0 + item.seqs());
-        is_beyond
-    });
-    stretch
-        .items
-        .get(..beyond.unwrap_or(stretch.items.len()))
-        .unwrap_or_default()
-}
-
-fn frame_bytes(items: &[Item]) -> u64 {
-    let bytes = items.iter().map(|item| match &item.body {
-        Some(ItemBody::Frame(frame)) => frame.len() as u64,
-        Some(ItemBody::Skip(_)) | None => 0,
-    });
-    bytes.sum()
-}
-
-/// Cuts a stretch behind `last`. What its chain is there is not known then.
-fn cut_at(stretch: &mut Stretch, last: Seq) {
-    if stretch.last_seq <= last {
-        return;
-    }
-    let kept = items_upto(stretch, last).len();
-    stretch.items.truncate(kept);
-    let whole: u64 = stretch.items.iter().map(Item::seqs).sum();
-    let over = (stretch.first_seq.0 + whole).saturating_sub(last.0 + 1);
-    if let Some(Item {
-        body: Some(ItemBody::Skip(skip)),
-    }) = stretch.items.last_mut()
-    {
-        skip.count = skip.count.saturating_sub(over);
-    }
-    stretch.last_seq = last;
-    stretch.chain_after = None;
-}
-
-/// A chain as the wire has it: empty when unknown.
-fn chain_bytes(chain: Option<[u8; 32]>) -> Vec<u8> {
-    chain.map(|chain| chain.to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

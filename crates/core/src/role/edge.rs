@@ -4,15 +4,17 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+mod oldest;
+
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::event::Event;
-use crate::event::system::{RigStarted, SystemEvent};
+use crate::event::system::{Gap, Loss, RigStarted, SystemEvent};
+use crate::event::{Cursor, Event};
 use crate::fold::{EpochFold, Step};
 use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
@@ -21,9 +23,10 @@ use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
 use crate::lane::{
     Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
 };
-use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS};
+use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS, STATUS_GAPS_MAX, STATUS_LOSSES_MAX};
 use crate::record::Record;
 use crate::region::Region;
+use crate::role::edge::oldest::Oldest;
 use crate::time::{MonoMs, Now, WallMs};
 
 /// A peer unreachable for longer than this counts as gone, ms.
@@ -43,8 +46,9 @@ pub enum Input {
         /// What the journal remembers of the ledger's word: (trunk, bulk).
         acked: (Seq, Seq),
     },
-    /// What a closed epoch folded to, in place of its records.
-    Restored(Epoch, Box<EpochFold>),
+    /// What a closed epoch folded to, in place of its records, and how much of it the ledger lacks
+    /// beyond the records that are told.
+    Restored(Epoch, Box<EpochFold>, Tally),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -65,6 +69,8 @@ pub enum Input {
     Storing(bool),
     /// The probes looked at the host.
     Power(HostSample),
+    /// What the host's probes, disk and clock say now.
+    Host(Host),
     /// The journal was read.
     Loaded(Want, Stretch),
     /// The ledger answered or failed to.
@@ -91,6 +97,28 @@ pub enum Output {
     Seal,
 }
 
+/// What the machine has to know of its host: states that it cannot see itself, and what goes into
+/// beacons. A value that nobody measured is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Host {
+    /// Not even a sale finds room.
+    pub disk_full: bool,
+    /// A segment of a later format lies in the journal.
+    pub newer_format: bool,
+    /// The disk is so full that something is no longer kept.
+    pub storage_pressure: bool,
+    /// On battery, or with a power supply that is too weak.
+    pub power: bool,
+    /// No anchor, or too uncertain an one.
+    pub clock_suspect: bool,
+    /// Uncertainty of the clock, ms.
+    pub clock_u_ms: Option<u32>,
+    /// Charge, per cent.
+    pub battery: Option<u32>,
+    /// Minutes of disk left.
+    pub disk_minutes: Option<u32>,
+}
+
 /// The edge of one rig.
 #[derive(Debug)]
 pub struct Edge {
@@ -109,9 +137,25 @@ pub struct Edge {
     watch: HostWatch,
     /// What the last look at the host asks for.
     asked: Asked,
-    losses: u64,
+    host: Host,
+    /// Events refused or shed, by class and cause.
+    losses: BTreeMap<(String, String), u64>,
+    /// The newest gaps; `gap_records` counts all.
+    gaps: VecDeque<Gap>,
     gap_records: u64,
     last_sale_ms: Option<i64>,
+    oldest: Oldest,
+    /// The last exchange with each peer.
+    talks: BTreeMap<(&'static str, usize), Talk>,
+}
+
+/// The last exchange with a peer.
+#[derive(Debug, Clone, Copy, Default)]
+struct Talk {
+    /// When something was sent that is not answered yet.
+    sent: Option<MonoMs>,
+    last_ok: Option<WallMs>,
+    rtt_ms: Option<u64>,
 }
 
 /// How a peer stands, for the page and the status.
@@ -123,6 +167,10 @@ pub struct PeerState {
     pub index: usize,
     /// Since when it is out of reach by the rig's clock, `None` while it answers.
     pub down_since: Option<WallMs>,
+    /// When it last took something, by the rig's clock.
+    pub last_ok: Option<WallMs>,
+    /// How long its last answer took, ms.
+    pub rtt_ms: Option<u64>,
 }
 
 impl Edge {
@@ -145,9 +193,13 @@ impl Edge {
             can_store: true,
             watch: HostWatch::default(),
             asked: Asked::default(),
-            losses: 0,
+            host: Host::default(),
+            losses: BTreeMap::new(),
+            gaps: VecDeque::new(),
             gap_records: 0,
             last_sale_ms: None,
+            oldest: Oldest::default(),
+            talks: BTreeMap::new(),
         }
     }
 
@@ -159,8 +211,11 @@ impl Edge {
                 epoch_id,
                 acked,
             } => self.open_epoch(epoch, epoch_id, acked),
-            Input::Restored(epoch, fold) => {
+            Input::Restored(epoch, fold, backlog) => {
                 self.folds.insert(epoch, *fold);
+                if let Some(records) = &mut self.records {
+                    records.untold(&backlog);
+                }
             }
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
@@ -169,26 +224,37 @@ impl Edge {
                 }
             }
             Input::Storing(can) => self.can_store = can,
-            Input::Power(sample) => {
-                let asked = self
-                    .watch
-                    .look(sample, self.has_open_popup(now.wall), now.mono);
-                self.asked = asked;
+            Input::Power(mut sample) => {
+                let trips = self.talks.values().filter_map(|talk| talk.rtt_ms);
+                sample.rtt_ms = trips.min().and_then(|ms| u32::try_from(ms).ok());
+                let open = self.has_open_popup(now.wall);
+                self.asked = self.watch.look(sample, open, now.mono);
             }
+            Input::Host(host) => self.host = host,
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
                     records.loaded(want, stretch, now.mono);
                 }
             }
             Input::Ledger(answer) => {
+                self.answered(("ledger", 0), answer.is_ok(), now);
                 if let Some(records) = &mut self.records {
                     match answer {
                         Ok(ack) => records.acked(&ack, now.mono),
                         Err(fault) => records.failed(fault, now.mono),
                     }
+                    let held = |epoch, cursor| {
+                        let (trunk, bulk) = records.positions(epoch);
+                        match cursor {
+                            Cursor::Trunk => trunk,
+                            Cursor::Bulk => bulk,
+                        }
+                    };
+                    self.oldest.acked(held);
                 }
             }
             Input::Region(index, answer) => {
+                self.answered(("region", index), answer.is_ok(), now);
                 if let Some(lane) = self.regions.get_mut(index) {
                     match answer {
                         Ok(ack) => lane.acked(&ack, &self.folds, now.mono),
@@ -215,6 +281,7 @@ impl Edge {
         for index in 0..self.regions.len() {
             if let Some(mut batch) = self.regions[index].poll(&self.folds, now) {
                 batch.beacons = self.next_beacons(now);
+                self.asked(("region", index), now);
                 return Some(Output::Cells(index, batch));
             }
         }
@@ -222,6 +289,7 @@ impl Edge {
             Ask::Load(want) => Some(Output::Load(want)),
             Ask::Send(mut batch) => {
                 batch.beacons = self.next_beacons(now);
+                self.asked(("ledger", 0), now);
                 Some(Output::Records(batch))
             }
         }
@@ -305,10 +373,15 @@ impl Edge {
     /// How each peer stands.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerState> {
-        let state = |(kind, index, _)| PeerState {
-            kind,
-            index,
-            down_since: self.missed_since.get(&(kind, index)).copied(),
+        let state = |(kind, index, _)| {
+            let talk = self.talks.get(&(kind, index)).copied().unwrap_or_default();
+            PeerState {
+                kind,
+                index,
+                down_since: self.missed_since.get(&(kind, index)).copied(),
+                last_ok: talk.last_ok,
+                rtt_ms: talk.rtt_ms,
+            }
         };
         self.links().map(state).collect()
     }
@@ -327,8 +400,12 @@ impl Edge {
     #[must_use]
     pub fn states(&self, now: MonoMs) -> Vec<&'static str> {
         let mut states = Vec::new();
-        if !self.can_store {
+        let host = &self.host;
+        if !self.can_store || host.disk_full {
             states.push("cannot_store");
+        }
+        if host.newer_format {
+            states.push("newer_format");
         }
         if let Some(records) = &self.records {
             match records.standing() {
@@ -337,12 +414,13 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
-        if self.watch.alarms().any() || self.watch.newest().on_battery == Some(true) {
-            states.push("power");
-        }
-        if self.gap_records > 0 {
-            states.push("gap");
-        }
+        let told = [
+            (host.storage_pressure, "storage_pressure"),
+            (host.power || self.watch.alarms().any(), "power"),
+            (self.gap_records > 0, "gap"),
+            (host.clock_suspect, "clock_suspect"),
+        ];
+        states.extend(told.iter().filter(|(is, _)| *is).map(|(_, state)| *state));
         if self.is_offline(now) {
             states.push("selling_offline");
         } else if self.was_offline && self.unsent().records > 0 {
@@ -372,10 +450,29 @@ impl Edge {
         self.gap_records
     }
 
+    /// The newest gaps, oldest first; a bounded number of them.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.gaps.iter()
+    }
+
     /// Events refused or shed, as far as journaled.
     #[must_use]
     pub fn losses(&self) -> u64 {
-        self.losses
+        self.losses.values().sum()
+    }
+
+    /// The same by class and cause.
+    pub fn losses_by_cause(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        let rows = self.losses.iter();
+        rows.map(|((class, cause), count)| (class.as_str(), cause.as_str(), *count))
+    }
+
+    /// When the oldest record that the ledger does not hold was made, ms since 1970 by the rig's
+    /// clock; `None` when there is none, without a ledger, and while it is not known.
+    #[must_use]
+    pub fn oldest_unsent_ms(&self) -> Option<i64> {
+        let waits = self.unsent().records > 0;
+        waits.then(|| self.oldest.wall_ms()).flatten()
     }
 
     /// Whether a popup's window, as this epoch's policy states it, holds `wall`.
@@ -412,14 +509,23 @@ impl Edge {
         }
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
+            let (trunk, bulk) = records.positions(epoch);
+            let (cursor, wall_ms) = (record.event.class().cursor(), record.stamp.wall_ms);
+            let held = match cursor {
+                Cursor::Trunk => trunk,
+                Cursor::Bulk => bulk,
+            };
+            if seq > held {
+                self.oldest.durable(cursor, epoch, seq, wall_ms);
+            }
         }
         self.watch.heard(&record.event);
         if let Event::PaymentCaptured(_) = &record.event {
             self.last_sale_ms = Some(record.stamp.wall_ms);
         } else if let Event::System(SystemEvent::RigGap(gap)) = &record.event {
-            self.gap_records += (gap.last + 1).saturating_sub(gap.first);
+            self.note_gap(gap);
         } else if let Event::System(SystemEvent::RigLoss(loss)) = &record.event {
-            self.losses += loss.counts.iter().map(|count| count.count).sum::<u64>();
+            self.note_loss(loss);
         }
         for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
             lane.changed(now);
@@ -449,6 +555,38 @@ impl Edge {
             if let Some(records) = &mut self.records {
                 records.void(epoch);
             }
+        }
+    }
+
+    fn note_gap(&mut self, gap: &Gap) {
+        self.gap_records += (gap.last + 1).saturating_sub(gap.first);
+        if self.gaps.len() >= STATUS_GAPS_MAX {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back(gap.clone());
+    }
+
+    fn note_loss(&mut self, loss: &Loss) {
+        for row in &loss.counts {
+            let mut key = (row.class.clone(), row.cause.clone());
+            if self.losses.len() >= STATUS_LOSSES_MAX && !self.losses.contains_key(&key) {
+                key = (String::from("other"), String::from("other"));
+            }
+            let count = self.losses.entry(key).or_default();
+            *count = count.saturating_add(row.count);
+        }
+    }
+
+    fn asked(&mut self, peer: (&'static str, usize), now: Now) {
+        self.talks.entry(peer).or_default().sent = Some(now.mono);
+    }
+
+    fn answered(&mut self, peer: (&'static str, usize), well: bool, now: Now) {
+        let talk = self.talks.entry(peer).or_default();
+        let sent = talk.sent.take();
+        if well {
+            talk.last_ok = Some(now.wall);
+            talk.rtt_ms = sent.map(|sent| now.mono.since(sent));
         }
     }
 
@@ -517,10 +655,11 @@ impl Edge {
             unsent_records: unsent.records,
             unsent_money: money,
             states: states.collect(),
+            clock_u_ms: self.host.clock_u_ms.unwrap_or_default(),
             wall_ms: now.wall.0,
-            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
-            disk_minutes: self.watch.newest().disk_minutes,
-            losses: self.losses,
+            battery: self.host.battery,
+            disk_minutes: self.host.disk_minutes,
+            losses: self.losses(),
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,
             ..Beacon::default()

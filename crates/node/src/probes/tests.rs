@@ -393,8 +393,10 @@ fn a_folder_with_too_many_entries_is_read_in_part() {
 #[test]
 fn this_host_can_be_looked_at() {
     let mut seen = Seen::at(Path::new("/"));
-    drop(power_supply::read(&mut seen));
-    drop(thermal::read(&mut seen));
+    let charge = power_supply::read(&mut seen).battery;
+    assert!(charge.is_none_or(|charge| charge <= 100_000));
+    let heat = thermal::read(&mut seen).temperature;
+    assert!(heat.is_none_or(|heat| (-40_000..=125_000).contains(&heat)));
     drop(network::read(&mut seen));
     assert!(disk::free(&mut seen, Path::new("/")).is_some());
     assert_eq!(disk::free(&mut seen, Path::new("/no/such/folder")), None);
@@ -417,6 +419,37 @@ async fn one_look_gathers_all() {
     assert_eq!(look.sample.disk_minutes, None, "one look has no rate");
     assert_eq!(look.network.len(), 3);
     assert!(!probes.supply.is_ill && !probes.disk.is_ill);
+}
+
+#[test]
+fn the_status_gets_whole_units_and_nothing_that_was_not_measured() {
+    let mut vitals = Vitals::default();
+    Look::default().tell(&mut vitals);
+    assert_eq!(vitals, Vitals::default());
+    let look = Look {
+        sample: HostSample {
+            battery: Some(47_900),
+            power_mw: Some(7_500),
+            temperature: Some(-500),
+            disk_free: Some(1_000),
+            disk_minutes: Some(41),
+            ..HostSample::default()
+        },
+        network: vec![Interface::default()],
+    };
+    look.tell(&mut vitals);
+    let power = vitals.power.unwrap();
+    assert_eq!((power.battery, power.watts), (Some(47), Some(8)));
+    assert_eq!((power.on_battery, power.minutes), (None, None));
+    assert_eq!(vitals.temperature.unwrap().celsius, Some(-1));
+    assert_eq!(vitals.disk.unwrap().minutes_left, Some(41));
+    // What is not found any more is not shown any more.
+    Look::default().tell(&mut vitals);
+    assert_eq!((vitals.power, vitals.temperature), (None, None));
+    assert_eq!(
+        (vitals.network.len(), vitals.disk.unwrap().minutes_left),
+        (0, None)
+    );
 }
 
 /// A driver that does not answer: nobody writes into this pipe.

@@ -66,6 +66,12 @@ fn a_till_on_its_last_battery_says_so_and_goes_on() {
         );
     }
     assert!(!metrics.contains("popwatch_under_voltage"), "{metrics}");
+    let power = &status["power"];
+    assert_eq!(
+        *power,
+        serde_json::json!({"battery": 4, "on_battery": true, "minutes": 12, "watts": 9}),
+    );
+    assert_eq!(status["temperature"], serde_json::json!({"celsius": 48}));
     until("a record of it", || {
         let seq = get(&address, "/v1/status")["durable_seq"].as_u64().unwrap();
         (seq >= 4).then_some(())

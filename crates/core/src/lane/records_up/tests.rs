@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::{Class, Event, EventType, Value};
 use crate::id::{EventId, Source};
-use crate::lane::{FRAME_HEADER_BYTES, Item, NotOk, Range, Skip, SkipWhy};
+use crate::lane::{FRAME_HEADER_BYTES, Item, ItemBody, NotOk, Range, Skip, SkipWhy};
 use crate::record::{self, Content, Flags, Stamp};
 use alloc::vec;
 use proptest::prelude::*;
