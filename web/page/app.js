@@ -99,7 +99,7 @@ function main(popup, nowRow, now, age, stamp) {
   const body = (kids) => h("main", { key: "main", id: "main", class: "wrap", tabindex: -1 }, kids);
   const problem = state.problem && h("p", { key: "problem", class: "note warn" }, `▲ The server answers ${f.clip(state.problem, 200)}`);
   if (!state.asof) return body([waiting(problem), problem]);
-  const lines = [connectionLine(state, age, now), ...sentences(now)].filter(Boolean);
+  const lines = [connectionLine(state, age, role), ...sentences(now)].filter(Boolean);
   speak(lines[0]);
   const list = (nowRow && nowRow.currencies) || [];
   const currencies = list.length ? list.map((c) => c.currency) : (popup && popup.currencies) || [];
@@ -136,17 +136,19 @@ function waiting(problem) {
 
 function sentences(now) {
   const edge = data.row("edge");
-  return edge ? edgeLines(edge, now) : regionLines(data.rowsUnder("rig/").map(([, r]) => r), state.asof, now);
+  return edge ? edgeLines(edge, now, data.drainRate()) : regionLines(data.rowsUnder("rig/").map(([, r]) => r), state.asof, now);
 }
 
 const MARKS = ["●", "◆", "▲", "✕"];
-/** The most severe sentence; the others behind "and 2 more". */
+/** The weightiest sentence large; on a till the others beneath it, on a region with many tills behind "and 2 more". */
 function status(lines) {
   const [first, ...rest] = lines;
   const line = (l) => [h("span", { class: "mark", "aria-hidden": "true" }, MARKS[l.level]), h("span", null, l.text)];
-  return h("div", { key: "status", class: `status lv${first.level}` },
-    h("p", { "data-testid": "status", "data-state": first.key.split(" ")[0], "data-level": first.level }, line(first)),
-    rest.length > 0 && h("details", null, h("summary", null, `and ${f.count(rest.length)} more`), h("ul", null, rest.slice(0, 40).map((l) => h("li", { class: `lv${l.level}` }, line(l))))));
+  const worst = Math.max(...lines.map((l) => l.level));
+  return h("div", { key: "status", class: `status lv${worst}` },
+    h("p", { class: `lv${first.level}`, "data-testid": "status", "data-state": first.key.split(" ")[0], "data-level": first.level }, line(first)),
+    rest.length > 0 && rest.length <= 4 && role === "edge" && h("ul", { class: "also" }, rest.map((l) => h("li", { class: `lv${l.level}`, "data-state": l.key.split(" ")[0] }, line(l)))),
+    rest.length > 0 && !(rest.length <= 4 && role === "edge") && h("details", null, h("summary", null, `and ${f.count(rest.length)} more`), h("ul", null, rest.slice(0, 40).map((l) => h("li", { class: `lv${l.level}` }, line(l))))));
 }
 
 /** The one polite region: a change of state only, at most one in 15 s. */

@@ -195,17 +195,34 @@ async function problemOf(answer) {
   }
 }
 
+/** How fast the backlog shrinks, records a second over the last seconds; null while it does not or is not known. */
+const backlog = [];
+export function drainRate() {
+  const [first, last] = [backlog[0], backlog[backlog.length - 1]];
+  if (!first || last.at - first.at < 1_000 || last.records >= first.records) return null;
+  return (first.records - last.records) * 1_000 / (last.at - first.at);
+}
+function noteBacklog() {
+  const edge = state.rows.get("edge");
+  const records = edge && edge.unsent ? edge.unsent.records : 0;
+  if (!records || (backlog.length && records > backlog[backlog.length - 1].records)) backlog.length = 0;
+  if (records) backlog.push({ at: performance.now(), records });
+  while (backlog.length > 1 && backlog[backlog.length - 1].at - backlog[0].at > 10_000) backlog.shift();
+}
+
 function takeSnapshot(d) {
   state.asof = d.asof;
   state.rows = new Map(Object.entries(d.rows || {}));
   state.kept = false;
   state.minutes++;
+  noteBacklog();
 }
 
 function takeDelta(d) {
   if (d.asof) state.asof = d.asof;
   for (const [k, v] of Object.entries(d.rows || {})) put(k, v);
   for (const k of d.gone || []) put(k, null);
+  noteBacklog();
 }
 
 function put(key, value) {

@@ -106,6 +106,20 @@ export function length(ms) {
   const s = Math.round(ms / 1000);
   return s < 120 ? `${s}\u00a0s` : `${Math.floor(s / 60)}\u00a0min ${String(s % 60).padStart(2, "0")}\u00a0s`;
 }
+/** "480 µs", "3 ms" */
+export const micros = (us) => (us < 1_000 ? `${count(us)} µs` : `${count(Math.ceil(us / 1_000))} ms`);
+/** "12 GB", "640 MB" */
+export const bytes = (n) => (n >= 1e9 ? `${count(Math.floor(n / 1e9))} GB` : `${count(Math.floor(n / 1e6))} MB`);
+/** "40 s", "3 min", "7 h" */
+export function lasts(seconds) {
+  if (seconds < 90) return `${count(Math.max(1, Math.ceil(seconds)))} s`;
+  return minutes(Math.ceil(seconds / 60));
+}
+/** "41 min", "7 h", "12 days" */
+export function minutes(n) {
+  if (n < 120) return `${count(n)} min`;
+  return n < 2_880 ? `${count(Math.floor(n / 60))} h` : `${count(Math.floor(n / 1_440))} days`;
+}
 /** "±12 ms", "±3 s", "±7 min" */
 export function plusMinus(ms) {
   if (ms < 1000) return `±${count(Math.ceil(ms))} ms`;

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import * as f from "./fmt.js";
-import { backlog, rigWord, stockWords } from "./say.js";
+import { backlog, lost, rigWord, stockWords } from "./say.js";
 
 /** A titled part. `stamp` appears when the rows are old, so that no number stands without its time. */
 export function part(id, title, stamp, ...body) {
@@ -135,15 +135,41 @@ export function till(e, now, stamp) {
     worth.length > 0 && h("p", { class: "chip hatch" }, h("span", null, "Safe here, not in the total yet"), worth.map((m) => h("b", { "data-testid": `unsent-${m.currency}`, "data-minor": m.minor }, f.money(m.minor, m.currency)))),
     h("ul", { class: "peers" }, (e.peers || []).map((p) => h("li", { key: p.kind + p.name, class: p.state === "ok" ? "lv0" : "lv2" },
       h("span", { class: "state" }, h("span", { "aria-hidden": "true" }, p.state === "ok" ? "● " : "▲ "), p.state === "ok" ? "Reached" : "Not reached"),
-      h("span", null, p.kind === "ledger" ? "Ledger" : "Live total", " · ", h("bdi", { class: "quiet" }, f.clip(String(p.name).replace(/^https?:\/\//, ""), 40))),
-      p.down_since_ms != null && h("span", { class: "quiet" }, `since ${f.hmNear(p.down_since_ms, now)}`)))),
+      h("span", null, p.kind === "ledger" ? "Ledger" : "Live total", " · ", h("bdi", { class: "quiet" }, f.clip(String(p.name).replace(/^https?:\/\/|:\d+$/g, ""), 40))),
+      p.down_since_ms != null ? h("span", { class: "quiet" }, `since ${f.hmNear(p.down_since_ms, now)}`) : p.rtt_ms != null && h("span", { class: "quiet" }, p.rtt_ms < 1 ? "under 1 ms" : `${f.count(p.rtt_ms)} ms`)))),
     h("dl", { class: "facts" },
-      fact("Safe here to record", h("span", { "data-testid": "durable-seq", "data-value": e.durable_seq }, f.count(e.durable_seq))),
-      fact("Ledger has money to", h("span", { "data-testid": "trunk-seq", "data-value": held.trunk }, f.count(held.trunk || 0))),
-      fact("Ledger has the rest to", h("span", { "data-testid": "bulk-seq", "data-value": held.bulk }, f.count(held.bulk || 0))),
-      fact("Journal life", f.count(e.epoch)),
-      e.gap_records > 0 && fact("Gaps", h("span", { class: "down" }, f.plural(e.gap_records, "record", "records"))),
-      e.losses > 0 && fact("Losses", h("span", { class: "down" }, f.count(e.losses)))));
+      u.oldest_ms != null && fact("Oldest not sent", `${f.age(now - u.oldest_ms)} ago`),
+      ...host(e),
+      fact("Records safe here", h("span", { "data-testid": "durable-seq", "data-value": e.durable_seq }, f.count(e.durable_seq))),
+      fact("Ledger: money to", h("span", { "data-testid": "trunk-seq", "data-value": held.trunk }, f.count(held.trunk || 0))),
+      fact("Ledger: rest to", h("span", { "data-testid": "bulk-seq", "data-value": held.bulk }, f.count(held.bulk || 0))),
+      fact("Journal life", f.count(e.epoch))),
+    damage(e));
+}
+
+/** What the till's own host measured; what nobody measured is not there. */
+function host(e) {
+  const d = e.disk || {};
+  const p = e.power || {};
+  const c = e.clock;
+  return [
+    (d.minutes_left != null || d.free_bytes != null) && fact("Disk", h("span", { "data-testid": "disk", "data-value": d.minutes_left ?? "" }, d.minutes_left != null ? `${f.minutes(d.minutes_left)} left` : `${f.bytes(d.free_bytes)} free`)),
+    (p.battery != null || p.minutes != null) && fact("Battery", h("span", { "data-testid": "battery", "data-value": p.minutes ?? "" }, [p.battery != null ? `${f.count(p.battery)} %` : null, p.minutes != null ? f.minutes(p.minutes) : null].filter(Boolean).join(", "))),
+    c && c.u_ms != null && fact("Clock", h("span", { "data-testid": "clock", "data-value": c.u_ms }, f.plusMinus(c.u_ms))),
+    d.sync_p99_us != null && fact("Disk answers in", f.micros(d.sync_p99_us)),
+    d.honest === false && fact("Disk", h("span", { class: "down" }, "keeps nothing over a power cut")),
+  ].filter(Boolean);
+}
+
+const CLASSES = { money: "sales", stock: "stock and orders", journey: "checkout steps", ambient: "chat and measurements" };
+/** Gaps with what they were worth, and what was refused, each on a line of its own. */
+function damage(e) {
+  const gaps = (e.gaps || []).slice(-8).reverse();
+  const losses = e.losses || [];
+  if (!gaps.length && !losses.length) return null;
+  return h("ul", { class: "damage" },
+    gaps.map((g) => h("li", { "data-testid": "gap" }, h("b", null, `Gap: ${f.plural(g.last - g.first + 1, "record", "records")}`), ` ${f.count(g.epoch)}/${f.count(g.first)}${g.last > g.first ? `–${f.count(g.last)}` : ""} `, h("span", { class: "quiet" }, lost([g]) || "no money"))),
+    losses.map((l) => h("li", { "data-testid": "loss" }, h("b", null, `Not kept: ${f.plural(l.count, "event", "events")}`), " ", h("span", { class: "quiet" }, `${CLASSES[l.class] || f.clip(l.class, 20)}, ${f.clip(l.cause, 40)}`))));
 }
 
 const TOP = 6;

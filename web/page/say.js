@@ -1,7 +1,7 @@
 // What the state of things is called in plain words. Every sentence a seller reads is made here.
 // Each line is {level, text, key}: level orders them (3 stop and act, 2 look, 1 know, 0 fine), key names the state without its numbers.
 
-import { age, count, hms, hmNear, moneyList, plural, plusMinus, rigName } from "./fmt.js";
+import { age, count, lasts, minutes, hms, hmNear, moneyList, plural, plusMinus, rigName } from "./fmt.js";
 
 const line = (level, key, text) => ({ level, key, text });
 
@@ -14,49 +14,90 @@ export function backlog(unsent) {
 }
 
 /** What the connection to the server itself has to say; null while it is well. */
-export function connectionLine(state, ageMs, now) {
+export function connectionLine(state, ageMs, role) {
   if (state.kept || ((state.link === "lost" || state.link === "opening") && ageMs > 2_000) || ageMs > 15_000) {
     if (!state.asof) return null;
+    if (role === "edge") return line(2, "stream_lost", `This page has lost its till; last heard ${hms(state.asof.server_ms)}. Numbers below are from then. Trying again by itself.`);
     return line(2, "stream_lost", `Last heard at ${hms(state.asof.server_ms)}, ${age(ageMs)} ago. Numbers below are from then; sales go on.`);
   }
   return null;
 }
 
-/** The rig's own page: what is safe here, what is not yet elsewhere. */
-export function edgeLines(edge, now) {
-  const out = [];
-  const states = new Set([...(edge.states || [])]);
-  const down = (edge.peers || []).filter((p) => p.state === "down");
-  if (states.has("cannot_store")) {
-    out.push(line(3, "cannot_store", "This till cannot record. Keep selling, note sales on paper." + (edge.last_sale_ms ? ` Last safe sale ${hms(edge.last_sale_ms)}.` : "")));
+/** Every state of a rig: its weight is its place here, its mark and level never depend on colour alone, its sentence has the status's own numbers. */
+const RIG_STATES = [
+  ["cannot_store", 3, (e) => `This till cannot save sales. Keep selling, note them on paper.${e.last_sale_ms ? ` Last safe sale ${hms(e.last_sale_ms)}.` : ""}`],
+  ["newer_format", 3, () => "This till needs the newer popwatch. What the newer one wrote is untouched."],
+  ["fork", 3, () => "Two journals use this till's name. Sales are kept here; the office must decide which till keeps the name."],
+  ["not_admitted", 3, () => "The office refused this till. Sales are kept here until it is let in."],
+  ["storage_pressure", 2, (e) => storage(e.disk || {})],
+  ["power", 2, (e) => power(e.power || {}, e.temperature || {})],
+  ["gap", 2, (e) => gap(e)],
+  ["clock_suspect", 1, (e) => `${clockOff(e.clock || {})} Times are corrected at the next contact; amounts are right.`],
+  ["selling_offline", 2, (e, now) => offline(e, now)],
+  ["replaying", 1, (e, now, rate) => `Back online. ${upper(backlog(e.unsent))} still to send${rate ? `, about ${lasts((e.unsent.records || 0) / rate)}` : ""}.`],
+];
+
+function storage(d) {
+  const left = d.minutes_left != null ? `${minutes(d.minutes_left)} of disk left.` : "The disk is nearly full.";
+  if (d.level >= 3) return `${left} Only sales are kept; make room on this disk.`;
+  if (d.level === 2) return `${left} Chat and checkout steps are no longer kept; sales are.`;
+  return `${left} Chat is no longer kept; sales are.`;
+}
+
+function power(p, t) {
+  if (p.under_voltage) return "Power supply too weak: replace the adapter.";
+  if (p.on_battery) {
+    const rest = p.minutes != null ? `${minutes(p.minutes)} left` : p.battery != null ? `${count(p.battery)} % left` : "for an unknown time";
+    return `On battery, ${rest}. Sales already safe on this till stay safe if it stops.`;
   }
-  if (states.has("fork")) out.push(line(3, "fork", "Two journals use this till's name. Sales are kept here until the office decides."));
-  if (states.has("not_admitted")) out.push(line(3, "not_admitted", "The office refused this till; sales are kept here."));
-  if (states.has("newer_format")) out.push(line(3, "newer_format", "This till needs the newer popwatch."));
-  if (states.has("payments_failing")) out.push(line(3, "payments_failing", "Card payments are failing. Offer cash."));
-  if (states.has("selling_offline") || (down.length && down.length === (edge.peers || []).length)) {
-    const from = down.map((p) => p.down_since_ms).filter((t) => t != null);
-    const since = from.length ? `Offline since ${hmNear(Math.min(...from), now)}.` : "Offline.";
-    const rest = edge.unsent && edge.unsent.records ? `${upper(backlog(edge.unsent))} ${are(edge.unsent)} safe on this till, not in the total yet.` : "All sales so far are in the total.";
-    out.push(line(2, "selling_offline", `${since} ${rest}`));
-  } else if (down.length) {
-    for (const p of down) {
+  if (t.throttled || t.celsius >= 75) return `This till is too hot${t.celsius != null ? ` (${count(t.celsius)} °C)` : ""}. Give it air and shade.`;
+  return "The battery runs down although the adapter is in: use a stronger one.";
+}
+
+function gap(e) {
+  const worth = lost(e.gaps);
+  const what = `${plural(e.gap_records, "record", "records")}${worth ? ` (${worth})` : ""}`;
+  return `${what} lost to disk damage; the books know which.`;
+}
+
+/** What lost records were worth per currency: "EUR 412.50", "value unknown", nothing where no money was among them. */
+export function lost(gaps) {
+  const sums = new Map();
+  for (const row of (gaps || []).flatMap((g) => g.value || [])) {
+    if (row.currency !== "XXX") sums.set(row.currency, (sums.get(row.currency) || 0) + row.captured - row.refunded);
+  }
+  const known = moneyList([...sums].map(([currency, minor]) => ({ currency, minor })));
+  const unknown = (gaps || []).some((g) => g.value == null);
+  return [known, unknown && (known ? "and more of unknown value" : "value unknown")].filter(Boolean).join(" ");
+}
+
+function clockOff(c) {
+  const off = Math.max(Math.abs(c.offset_ms || 0), c.u_ms || 0);
+  return off >= 1_000 ? `Clock may be ${lasts(off / 1_000)} wrong.` : "This till's clock has not been checked.";
+}
+
+function offline(e, now) {
+  const from = (e.peers || []).map((p) => p.down_since_ms).filter((t) => t != null);
+  const since = from.length ? `Offline since ${hmNear(Math.min(...from), now)}.` : "Offline.";
+  return `${since} ${e.unsent && e.unsent.records ? `${upper(backlog(e.unsent))} ${are(e.unsent)} safe on this till, not in the total yet.` : "All sales so far are in the total."}`;
+}
+
+/** The rig's own page: what is safe here, what is not yet elsewhere. `rate` is records sent per second, as far as known. */
+export function edgeLines(edge, now, rate) {
+  const states = new Set(edge.states || []);
+  const out = RIG_STATES.filter(([key]) => states.has(key)).map(([key, level, say]) => line(level, key, say(edge, now, rate)));
+  if (!states.has("selling_offline")) {
+    for (const p of (edge.peers || []).filter((p) => p.state === "down")) {
       const name = p.kind === "ledger" ? "The ledger" : "The live total";
       out.push(line(2, "peer_" + p.kind, `${name} cannot be reached${p.down_since_ms != null ? ` since ${hmNear(p.down_since_ms, now)}` : ""}. Sales are safe on this till.`));
     }
   }
-  if (states.has("replaying")) out.push(line(1, "replaying", `Back online. ${upper(backlog(edge.unsent))} still to send.`));
-  if (states.has("storage_pressure")) out.push(line(2, "storage_pressure", "Disk is nearly full. Chat is no longer kept; sales are."));
-  if (states.has("clock_suspect")) out.push(line(1, "clock_suspect", "The clock may be wrong; times are corrected at the next contact."));
-  if (states.has("power")) out.push(line(2, "power", "On battery. Recorded sales are safe if it stops."));
-  if (states.has("deferred_payments")) out.push(line(1, "deferred_payments", "Cards are taken offline and could still be declined."));
-  if (edge.gap_records > 0) out.push(line(2, "gap", `${plural(edge.gap_records, "record", "records")} lost to disk damage; the books know which.`));
   if (!out.length) {
     out.push(edge.last_sale_ms
       ? line(0, "ok", `Last sale safe on disk ${age(now - edge.last_sale_ms)} ago.`)
       : line(0, "ok", "Ready. No sale on this till yet."));
   }
-  return worstFirst(out);
+  return out;
 }
 
 /** All rigs, as the people who run the popup read them. */
@@ -80,8 +121,8 @@ function rigLines(r, silent, now, out) {
   const name = rigName(r.rig);
   const states = new Set([...(r.states || []), r.state]);
   const add = (level, key, text) => out.push(line(level, `${key} ${r.rig}`, text));
-  if (states.has("cannot_store")) add(3, "cannot_store", `${name} cannot record. Keep selling, note sales on paper until it recovers.`);
-  if (["fork", "not_admitted", "quarantined"].some((s) => states.has(s))) add(3, "held", `${name} is held back for a check. Its sales are kept but not shown.`);
+  if (states.has("cannot_store")) add(3, "cannot_store", `${name} cannot save sales. Keep selling, note them on paper until it recovers.`);
+  if (["fork", "not_admitted", "quarantined", "newer_format"].some((s) => states.has(s))) add(3, "held", `${name} is held back for a check. Its sales are kept but not shown.`);
   if (states.has("payments_failing")) add(3, "payments_failing", `Card payments are failing at ${name}. Offer cash, or hold the drop.`);
   if (silent || states.has("silent") || states.has("selling_offline")) {
     const since = hmNear(silent && silent.since_ms ? silent.since_ms : r.last_heard_ms, now);
@@ -91,8 +132,8 @@ function rigLines(r, silent, now, out) {
   } else if (states.has("replaying")) {
     add(1, "replaying", `${name} is back and sending ${backlog(r.unsent)}. The total will rise.`);
   }
-  if (states.has("storage_pressure")) add(2, "storage_pressure", `${name} is nearly full. Sales are kept; chat is no longer recorded.`);
-  if (states.has("power")) add(2, "power", `${name} is on battery. Recorded sales are safe if it stops.`);
+  if (states.has("storage_pressure")) add(2, "storage_pressure", `${name} is nearly full${r.disk_minutes != null ? `, ${minutes(r.disk_minutes)} left` : ""}. Sales are kept; chat is not.`);
+  if (states.has("power")) add(2, "power", `${name} ${r.battery != null ? `needs power (${count(r.battery)} % left)` : "has trouble with its power"}. Sales safe on it stay safe if it stops.`);
   if (states.has("clock_suspect")) add(1, "clock_suspect", `${name}'s clock may be ${r.clock_u_ms != null ? plusMinus(r.clock_u_ms).slice(1) + " " : ""}off. Totals are right; a sale may move to another minute.`);
   if (states.has("deferred_payments")) add(1, "deferred_payments", `Cards are taken offline at ${name} and could still be declined.`);
   if (r.gap_records > 0 || states.has("gap")) add(2, "gap", `A fault cost ${r.gap_records > 0 ? plural(r.gap_records, "record", "records") : "part"} of ${name}'s journal. The books name each one.`);
@@ -102,12 +143,12 @@ function rigLines(r, silent, now, out) {
 export function rigWord(r, silent) {
   const states = [r.state, ...(r.states || [])];
   const has = (...names) => names.some((n) => states.includes(n));
-  if (has("cannot_store")) return { level: 3, mark: "✕", word: "Cannot record" };
+  if (has("cannot_store")) return { level: 3, mark: "✕", word: "Cannot save" };
   if (has("fork", "not_admitted", "quarantined", "newer_format")) return { level: 3, mark: "✕", word: "Held for a check" };
   if (silent || has("silent", "selling_offline")) return { level: 2, mark: "▲", word: r.unsent && r.unsent.records ? "Offline, still selling" : "Not heard" };
   if (has("replaying")) return { level: 1, mark: "↑", word: "Catching up" };
   if (has("storage_pressure")) return { level: 2, mark: "▲", word: "Disk nearly full" };
-  if (has("power")) return { level: 2, mark: "▲", word: "On battery" };
+  if (has("power")) return { level: 2, mark: "▲", word: "Power" };
   if (has("clock_suspect")) return { level: 1, mark: "◆", word: "Clock off" };
   if (has("gap")) return { level: 2, mark: "▲", word: "Has a gap" };
   return { level: 0, mark: "●", word: "Live" };

@@ -76,6 +76,12 @@ const STAGES: &[Stage] = &[
         ],
         run: stages::needs,
     },
+    Stage {
+        name: "faults",
+        fast: false,
+        tools: &[&setup::STRACE, &setup::UNSHARE],
+        run: stages::needs,
+    },
 ];
 
 impl Stage {

@@ -3,6 +3,7 @@
 //! A proof is a name and a function that answers rows; it fails when a row does not hold. All run in
 //! a release build.
 
+mod damage;
 mod deliveries;
 mod journal;
 mod others;
@@ -36,6 +37,10 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "flips",
         rows: journal::flips,
+    },
+    Proof {
+        name: "damage",
+        rows: damage::damage,
     },
     Proof {
         name: "crashes",

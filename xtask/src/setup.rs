@@ -202,8 +202,26 @@ pub(crate) const UPSD: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// Lets a system call of a running process fail.
+pub(crate) const STRACE: Tool = Tool {
+    name: "strace",
+    programs: &["strace"],
+    packages: &["strace"],
+    modules: NO_MODULES,
+};
+
+/// Gives a process a file system of its own.
+pub(crate) const UNSHARE: Tool = Tool {
+    name: "unshare",
+    programs: &["unshare"],
+    packages: &["util-linux"],
+    modules: NO_MODULES,
+};
+
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 6] = [&CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &UPSD];
+pub(crate) const TOOLS: [&Tool; 8] = [
+    &CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &STRACE, &UNSHARE, &UPSD,
+];
 
 /// How long the package manager may take.
 const LIMIT: Duration = Duration::from_secs(600);

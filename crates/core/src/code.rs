@@ -45,8 +45,10 @@ codes! {
     MediaTypeUnsupported = 108, "the content type or encoding is not supported";
     EventTooLarge = 109, "the event passes a bound";
     TypeReserved = 111, "this event type is written only by popwatch";
+    ClassShed = 120, "the disk is too full for events of this class";
     QueueFull = 121, "the admission queue is full";
     OriginForeign = 122, "the request's Host or Origin is not allowed";
+    RequestSlow = 123, "the request came too slowly";
     NotDurable = 201, "the event could not be made durable";
     RecordDamaged = 202, "records are damaged and named as a gap";
     TailTorn = 203, "the journal's tail was torn and cut";
@@ -55,6 +57,7 @@ codes! {
     JournalLocked = 206, "another process uses this data directory";
     JournalForeign = 207, "the journal belongs to another rig";
     SyncFailed = 208, "a write or sync failed and a new epoch began";
+    DiskDoubtful = 210, "what this disk calls durable may not be";
     CacheDamaged = 211, "a cache of the journal is damaged and made anew";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";

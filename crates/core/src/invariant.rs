@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Debug;
 
 use crate::event::Class;
+use crate::event::system::Loss;
 use crate::money::Currency;
 
 /// What a predicate says: the law holds, or a sentence that names where it does not.
@@ -211,6 +212,25 @@ pub fn sells_on(refused: &[Class], taken: &[Class]) -> Held {
                 "L10: {} was refused while {} was kept",
                 lost.name(),
                 kept.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// L10: every refusal is in the reports: `refused` by (class, cause) is what the reports sum to.
+pub fn losses_named(refused: &BTreeMap<(&str, &str), u64>, reports: &[Loss]) -> Held {
+    let mut named: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for row in reports.iter().flat_map(|loss| &loss.counts) {
+        *named.entry((&row.class, &row.cause)).or_default() += row.count;
+    }
+    let rows = refused.keys().chain(named.keys());
+    for (class, cause) in rows {
+        let count = |of: &BTreeMap<(&str, &str), u64>| of.get(&(*class, *cause)).copied();
+        let (lost, said) = (count(refused).unwrap_or(0), count(&named).unwrap_or(0));
+        if lost != said {
+            return Err(format!(
+                "L10: {lost} {class} events were refused ({cause}), {said} are named"
             ));
         }
     }

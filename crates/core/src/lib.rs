@@ -26,6 +26,7 @@ pub mod code;
 pub mod limits;
 
 pub mod event;
+pub mod loss;
 pub mod record;
 pub mod shed;
 

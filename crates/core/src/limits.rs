@@ -37,6 +37,27 @@ pub const TRACE_MARKS_MAX: usize = 128;
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
 /// Events waiting for the writer. Beyond: 429 PW0121.
 pub const ADMISSION_QUEUE_EVENTS_MAX: usize = 4_096;
+/// Their bytes. Beyond: 429 PW0121; one larger request goes alone.
+pub const ADMISSION_QUEUE_BYTES_MAX: usize = 8 << 20;
+/// Longest wait of a journey record for the commit it shares, ms.
+pub const JOURNEY_WAIT_MS: u64 = 20;
+/// Longest wait of an ambient record for the commit it shares, ms. It spares SD cards.
+pub const AMBIENT_WAIT_MS: u64 = 250;
+/// Longest wait of popwatch's own records for a commit they share, ms.
+pub const OWN_WAIT_MS: u64 = 250;
+/// Popwatch's own records that wait while the disk takes none. Beyond: the oldest goes; losses are
+/// counted on.
+pub const OWN_WAITING_MAX: usize = 256;
+/// Rows of losses between two reports. Beyond: a row without its popup.
+pub const LOSS_ROWS_MAX: usize = 64;
+/// The header in which a client tells its losses, bytes. Beyond: ignored, counted.
+pub const CLIENT_LOSS_BYTES_MAX: usize = 256;
+/// Connections of one listener of an edge or ledger. Beyond: closed at once.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Longest wait for a request's headers, ms. Beyond: the connection is closed.
+pub const REQUEST_HEAD_MS_MAX: u64 = 10_000;
+/// Longest wait for a request's body, ms. Beyond: 408 PW0123.
+pub const REQUEST_BODY_MS_MAX: u64 = 30_000;
 /// Longest wait for a commit, ms. Beyond: 503 PW0201.
 pub const COMMIT_WAIT_MS_MAX: u64 = 10_000;
 
@@ -54,6 +75,16 @@ pub const COMMIT_BYTES_MAX: usize = 1 << 20;
 pub const COMMIT_RECORDS_MAX: usize = 4_096;
 /// Key filters held in memory, bytes; older ones are read from disk.
 pub const KEY_FILTER_BYTES_MAX: usize = 16 << 20;
+/// Files put aside as evidence, bytes on disk. Beyond: the oldest goes, counted.
+pub const QUARANTINE_BYTES_MAX: u64 = 256 << 20;
+/// Files put aside as evidence. Beyond: the oldest goes, counted.
+pub const QUARANTINE_FILES_MAX: usize = 1_024;
+/// How many records behind our end of an epoch a peer is believed to hold. Beyond: ignored.
+pub const PEER_TAIL_RECORDS_MAX: u64 = 1 << 20;
+/// Syncs timed at a start to see whether the disk can be believed.
+pub const SYNC_PROBES: usize = 100;
+/// A disk whose median sync is faster has written nothing, ns (PW0210).
+pub const SYNC_HONEST_NS_MIN: u64 = 20_000;
 /// Conflict records written for one event key. Beyond: counted only.
 pub const CONFLICTS_PER_KEY_MAX: usize = 16;
 /// Rows of running totals (popup × currency). Beyond: the oldest closed popup's row goes.
@@ -161,7 +192,7 @@ pub const REGION_POPUPS_MAX: usize = 256;
 pub const REGION_BYTES_MAX: usize = 256 << 20;
 /// Live readers of one region. Beyond: 503 PW3133.
 pub const REGION_READERS_MAX: usize = 20_000;
-/// Live readers of one edge. Beyond: 503 PW3133.
+/// Live readers of one edge. Beyond: the oldest is closed.
 pub const EDGE_READERS_MAX: usize = 64;
 /// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
@@ -260,6 +291,8 @@ pub const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 const _: () = assert!(EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
 const _: () = assert!(SEND_EVENTS_MAX <= REQUEST_EVENTS_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX <= ADMISSION_QUEUE_BYTES_MAX);
+const _: () = assert!(AMBIENT_WAIT_MS < COMMIT_WAIT_MS_MAX);
 const _: () = assert!(SEND_BYTES_MAX + EVENT_BYTES_MAX <= REQUEST_BYTES_MAX);
 const _: () = assert!(BATCH_WIRE_BYTES_MAX <= ANSWER_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX <= PAYLOAD_BYTES_MAX);

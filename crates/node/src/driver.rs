@@ -16,13 +16,14 @@ use popwatch_core::limits::PAGE_DELAY_MS;
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Edge, Input, Output};
 use popwatch_core::time::{MonoMs, Now};
-use popwatch_wire::answer_v1::{EdgeStatus, Row, Vitals};
+use popwatch_wire::answer_v1::{EdgeStatus, Network, Row, Vitals};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
 use crate::peer::{Link, PeerHandle, Reply};
+use crate::probes::network::Interface;
 use crate::probes::{self, Look};
 use crate::store_thread::{JournalHandle, News};
 
@@ -262,13 +263,26 @@ impl EdgeDriver {
     }
 
     fn publish(&self, now: Now) {
+        let mut vitals = self.vitals.borrow().clone();
+        let look = self.host.borrow();
+        vitals.looked(&look.sample);
+        vitals.network = look.network.iter().map(network).collect();
+        drop(look);
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
-        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &self.vitals.borrow());
+        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &vitals);
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher.publish(self.edge.page(), now, &extra);
         self.status.send_replace(Arc::new(status));
+    }
+}
+
+fn network(interface: &Interface) -> Network {
+    Network {
+        name: interface.name.clone(),
+        up: interface.up,
+        quality: interface.quality,
     }
 }
 

@@ -11,16 +11,24 @@ mod otlp;
 mod shared;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use popwatch_core::code::Code;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use popwatch_core::limits::REQUEST_HEAD_MS_MAX;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
 pub(crate) use ingest::EdgeState;
 pub(crate) use lanes::RegionLane;
@@ -30,6 +38,9 @@ pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
 
 use crate::page;
+
+/// Wait after a connection could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// The routes of an edge.
 pub(crate) fn edge_router(
@@ -110,25 +121,93 @@ fn common_routes(common: Common) -> Router {
     router.fallback(shared::unknown).with_state(common)
 }
 
-/// Serves `router` on `listener` until `shutdown`; open streams end with it.
+/// An edge whose journal cannot be opened: pages, and 503 for everything that needs it.
+pub(crate) fn unopened_router(common: Common) -> Router {
+    let refuse = || async {
+        shared::problem(
+            Code::NotDurable,
+            "this till's disk cannot be used; keep the events and send the same ids again"
+                .to_owned(),
+        )
+    };
+    let own = Router::new()
+        .route("/v1/{*rest}", axum::routing::any(refuse))
+        .route("/v1/status", get(shared::unopened_status))
+        .with_state(common.clone());
+    own.merge(common_routes(common))
+}
+
+/// Every answer carries what keeps a browser honest; other hosts are turned away.
+pub(crate) fn dressed(router: Router, allowed: AllowedHosts) -> Router {
+    router
+        .layer(middleware::from_fn(browser_headers))
+        .layer(middleware::from_fn_with_state(allowed, known_host))
+}
+
+/// Serves the newest of `routers` on `listener` until `shutdown`; open streams end with it. At most
+/// `connections_max` connections are open: one more is closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
-    allowed: AllowedHosts,
+    routers: watch::Receiver<Router>,
+    connections_max: usize,
     mut shutdown: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let router = router
-        .layer(middleware::from_fn(browser_headers))
-        .layer(middleware::from_fn_with_state(allowed, known_host));
-    axum::serve(
-        listener,
-        router.into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(async move {
-        // A sender that is gone means the same as a shutdown.
-        drop(shutdown.changed().await);
-    })
-    .await
+) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.changed() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(fault) => {
+                // Mostly no file descriptor is free; one is as soon as a connection ends.
+                tracing::warn!(%fault, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
+        let (routers, shutdown) = (routers.clone(), shutdown.clone());
+        connections.spawn(async move {
+            connection(stream, peer, routers, shutdown).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One connection until it ends, or until its last answer after `shutdown`.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    routers: watch::Receiver<Router>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    // An answer is small and somebody waits for it; a socket that refuses is only slower.
+    drop(stream.set_nodelay(true));
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let router = routers.borrow().clone();
+        TowerToHyperService::new(router).call(request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // A connection that breaks is its client's to notice.
+        ended = connection.as_mut() => return drop(ended),
+        _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    drop(connection.await);
 }
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.

@@ -9,6 +9,8 @@ pub mod config;
 
 mod books_thread;
 mod driver;
+mod gauges;
+mod health;
 mod http;
 mod keys;
 mod live;
@@ -27,11 +29,12 @@ use std::thread::JoinHandle;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
-use popwatch_core::limits::{EDGE_READERS_MAX, REGION_READERS_MAX};
+use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
+use popwatch_store::fs::honest;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, Recovery};
 use tokio::net::TcpListener;
@@ -42,6 +45,7 @@ use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RegionConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
+use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, LedgerMetrics};
@@ -51,6 +55,8 @@ use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
 
+/// Between two tries of a journal that cannot be opened.
+const REOPEN_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 /// News and replies waiting for a driver. Beyond: the journal's thread or the link waits.
 const DRIVER_QUEUE_MAX: usize = 64;
 
@@ -125,16 +131,7 @@ impl Node {
             .iter()
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
-        let (shutdown, _) = watch::channel(false);
-        let mut node = Self {
-            edge: None,
-            region: None,
-            ledger: None,
-            shutdown,
-            tasks: JoinSet::new(),
-            journal: None,
-            books: None,
-        };
+        let mut node = Self::empty();
         if let Some(region) = &config.region {
             node.start_region(region, ambient).await?;
         }
@@ -145,6 +142,19 @@ impl Node {
             node.start_edge(edge, &config, policies, ambient).await?;
         }
         Ok(node)
+    }
+
+    fn empty() -> Self {
+        let (shutdown, _) = watch::channel(false);
+        Self {
+            edge: None,
+            region: None,
+            ledger: None,
+            shutdown,
+            tasks: JoinSet::new(),
+            journal: None,
+            books: None,
+        }
     }
 
     /// Ends all roles in order and waits for them.
@@ -182,11 +192,12 @@ impl Node {
             RoleName::Region,
             "region",
             move || metrics::render_region(&shown.borrow(), counted.open()),
-            || Ok(()),
+            Health::Answers,
         );
         let state = self.live_state(live, readers, ambient);
         let router = http::region_router(common, http::RegionLane::new(orders), state);
-        self.serve(listener, router, address);
+        let room = REGION_READERS_MAX + CONNECTIONS_MAX;
+        self.serve(listener, fixed(router, address), room);
         self.region = Some(address);
         Ok(())
     }
@@ -218,7 +229,7 @@ impl Node {
             RoleName::Ledger,
             "ledger",
             move || shown.render(),
-            || Ok(()),
+            Health::Answers,
         );
         let state = LedgerState {
             books: handle,
@@ -226,7 +237,8 @@ impl Node {
             ambient: ambient.clone(),
             metrics: counters,
         };
-        self.serve(listener, http::ledger_router(common, state), address);
+        let router = http::ledger_router(common, state);
+        self.serve(listener, fixed(router, address), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
     }
@@ -238,16 +250,56 @@ impl Node {
         policies: Vec<PopupPolicy>,
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
-        let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
+        let rig = config.rig_id()?;
+        config.popup_id()?;
         config.check_regions()?;
-        let keys = keys::keys(config, &whole.data, ambient)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
+        self.edge = Some(address);
+        let allowed = AllowedHosts::of(address);
+        let router = match self.open_edge(config, whole, policies.clone(), ambient) {
+            Ok(router) => fixed(router, address),
+            Err(fault) if fault.may_pass() => {
+                let fault = chain(&fault);
+                tracing::error!(code = %Code::NotDurable, fault, "the journal cannot be opened; it is tried again");
+                let router = unopened(&rig, &fault);
+                let (routers, served) = watch::channel(http::dressed(router, allowed.clone()));
+                let again = Reopening {
+                    config: config.clone(),
+                    whole: whole.clone(),
+                    policies,
+                    ambient: ambient.clone(),
+                    routers,
+                    allowed,
+                };
+                self.tasks.spawn(again.run(self.shutdown.subscribe()));
+                served
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.serve(listener, router, CONNECTIONS_MAX);
+        Ok(())
+    }
+
+    /// Opens the journal and starts all that works with it; answers what to serve.
+    fn open_edge(
+        &mut self,
+        config: &EdgeConfig,
+        whole: &Config,
+        policies: Vec<PopupPolicy>,
+        ambient: &Ambient,
+    ) -> Result<axum::Router, StartFault> {
+        let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
+        let keys = keys::keys(config, &whole.data, ambient)?;
         let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
         // One sender per measuring task; each replaces its own part and no other.
         let (vitals, measured) = watch::channel(found);
         let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
+        self.tasks.spawn(until(
+            self.shutdown.subscribe(),
+            doubt_disk(journal.fs().clone(), ambient.clone()),
+        ));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (handle, thread) =
             spawn_journal(journal, ambient.clone(), news, vitals).map_err(|source| {
@@ -280,6 +332,7 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
+        let gauges = Arc::clone(handle.gauges());
         let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
             rig: rig.clone(),
@@ -289,13 +342,34 @@ impl Node {
             plan: Plan::default(),
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
-        let readers = Arc::new(Readers::new(EDGE_READERS_MAX));
-        let common = edge_common(&rig, counters, shown, looked, &readers);
+        let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
+        let health = EdgeHealth::new(
+            Arc::clone(&gauges),
+            shown.clone(),
+            ambient.clone(),
+            &whole.data,
+        );
+        let (counted, health) = (Arc::clone(&readers), Health::Edge(Arc::new(health)));
+        let common = Common::new(
+            RoleName::Edge,
+            rig.as_str(),
+            move || {
+                counters.render(
+                    &shown.borrow(),
+                    &gauges,
+                    &looked.borrow().sample,
+                    counted.open(),
+                )
+            },
+            health,
+        );
         let live = self.live_state(live, readers, ambient);
-        let router = http::edge_router(common, state, http::RegionLane::new(asks), live);
-        self.serve(listener, router, address);
-        self.edge = Some(address);
-        Ok(())
+        Ok(http::edge_router(
+            common,
+            state,
+            http::RegionLane::new(asks),
+            live,
+        ))
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -353,35 +427,106 @@ impl Node {
         }
     }
 
-    fn serve(&mut self, listener: TcpListener, router: axum::Router, address: SocketAddr) {
+    fn serve(
+        &mut self,
+        listener: TcpListener,
+        routers: watch::Receiver<axum::Router>,
+        room: usize,
+    ) {
         let shutdown = self.shutdown.subscribe();
-        self.tasks.spawn(async move {
-            let allowed = AllowedHosts::of(address);
-            if let Err(fault) = http::serve(listener, router, allowed, shutdown).await {
-                tracing::error!(%fault, %address, "listener ended");
-            }
-        });
+        self.tasks
+            .spawn(http::serve(listener, routers, room, shutdown));
     }
 }
 
-/// What an edge serves as every role does.
-fn edge_common(
-    rig: &RigId,
-    counters: Arc<EdgeMetrics>,
-    status: watch::Receiver<Arc<EdgeStatus>>,
-    host: watch::Receiver<Look>,
-    readers: &Arc<Readers>,
-) -> Common {
-    let (readers, ready) = (Arc::clone(readers), status.clone());
-    Common::new(
+/// A router that stays, dressed for `address`.
+fn fixed(router: axum::Router, address: SocketAddr) -> watch::Receiver<axum::Router> {
+    watch::channel(http::dressed(router, AllowedHosts::of(address))).1
+}
+
+/// What an edge without a journal serves.
+fn unopened(rig: &RigId, fault: &str) -> axum::Router {
+    let health = Health::Unopened(fault.into());
+    http::unopened_router(Common::new(
         RoleName::Edge,
         rig.as_str(),
-        move || counters.render(&status.borrow(), &host.borrow().sample, readers.open()),
-        move || match ready.borrow().states.contains(&"cannot_store") {
-            true => Err(String::from("the journal cannot take records")),
-            false => Ok(()),
-        },
-    )
+        String::new,
+        health,
+    ))
+}
+
+/// An error with its causes.
+fn chain(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut next = fault.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// An edge whose journal could not be opened: it is tried again while its pages are up.
+struct Reopening {
+    config: EdgeConfig,
+    whole: Config,
+    policies: Vec<PopupPolicy>,
+    ambient: Ambient,
+    routers: watch::Sender<axum::Router>,
+    allowed: AllowedHosts,
+}
+
+impl Reopening {
+    async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                _ = shutdown.changed() => return,
+                () = tokio::time::sleep(REOPEN_EVERY) => {}
+            }
+            let mut node = Node::empty();
+            let policies = self.policies.clone();
+            match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
+                Ok(router) => {
+                    tracing::info!("the journal is open; sales are taken again");
+                    let router = http::dressed(router, self.allowed.clone());
+                    drop(self.routers.send_replace(router));
+                    drop(shutdown.changed().await);
+                    return Box::pin(node.stop()).await;
+                }
+                Err(fault) => {
+                    tracing::debug!(fault = chain(&fault), "the journal still cannot be opened");
+                }
+            }
+        }
+    }
+}
+
+impl StartFault {
+    /// Whether it may pass by itself, as what a disk refuses may.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Data { .. } | Self::Journal { .. } => true,
+            Self::Config(ConfigFault::Unreadable { .. }) => true,
+            Self::Config(_) | Self::Listen { .. } | Self::Locked { .. } | Self::Books { .. } => {
+                false
+            }
+        }
+    }
+}
+
+/// Finds out, beside the work, whether the disk's word can be trusted, and says so if not.
+async fn doubt_disk(fs: OsFs, ambient: Ambient) {
+    let mut now_ns = move || ambient.mono_ns();
+    let asked = tokio::task::spawn_blocking(move || honest::doubt(&fs, &mut now_ns));
+    match asked.await {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(doubt))) => {
+            let code = Code::DiskDoubtful;
+            tracing::warn!(%code, %doubt, "a power cut may take what this disk calls durable");
+        }
+        Ok(Err(fault)) => tracing::warn!(%fault, "the disk's syncs could not be timed"),
+        Err(fault) => tracing::error!(%fault, "timing the disk's syncs failed"),
+    }
 }
 
 /// Runs a task until it ends or the node stops.
@@ -492,7 +637,11 @@ fn report(recovery: &Recovery) {
     }
     for torn in &recovery.torn {
         let (code, file) = (Code::TailTorn, torn.file.as_str());
-        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut; nothing acknowledged was in it");
+        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut: a write that was never acknowledged, unless a peer knows better");
+    }
+    if recovery.quarantine.dropped > 0 {
+        let (dropped, bytes) = (recovery.quarantine.dropped, recovery.quarantine.bytes);
+        tracing::warn!(dropped, bytes, "the oldest files in quarantine had to go");
     }
     for file in &recovery.quarantined {
         let code = Code::JournalForeign;

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use popwatch_core::code::Code;
 use popwatch_core::event::Class;
 use popwatch_core::host::HostSample;
+use popwatch_store::journal::Pressure;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 
+use crate::gauges::{Gauges, SYNC_EDGES_US};
 use crate::http::SpanMetrics;
 use crate::live::Live;
 use crate::store_thread::Fate;
@@ -28,6 +30,7 @@ const VERDICTS: [&str; 6] = [
 pub(crate) struct EdgeMetrics {
     fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
+    client_loss_ignored: AtomicU64,
     /// Spans that came by OTLP.
     pub(crate) spans: SpanMetrics,
 }
@@ -52,12 +55,24 @@ impl EdgeMetrics {
         *rejected.entry(code).or_default() += 1;
     }
 
+    /// A client told its losses in a form that nobody knows.
+    pub(crate) fn client_loss_ignored(&self) {
+        self.client_loss_ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The edge's exposition.
     #[must_use]
-    pub(crate) fn render(&self, status: &EdgeStatus, host: &HostSample, readers: usize) -> String {
+    pub(crate) fn render(
+        &self,
+        status: &EdgeStatus,
+        gauges: &Gauges,
+        host: &HostSample,
+        readers: usize,
+    ) -> String {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
         self.spans.render(&mut text, &status.rig);
+        render_store(&mut text, &status.rig, gauges);
         render_journal(&mut text, status);
         render_peers(&mut text, status);
         render_host(&mut text, &status.rig, host);
@@ -85,6 +100,107 @@ impl EdgeMetrics {
         for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
             family.sample(&[("rig", rig), ("code", &code.to_string())], count);
         }
+        text.family(
+            "popwatch_client_loss_ignored_total",
+            MetricKind::Counter,
+            "Headers Popwatch-Client-Loss that could not be read.",
+        )
+        .sample(
+            &[("rig", rig)],
+            self.client_loss_ignored.load(Ordering::Relaxed),
+        );
+    }
+}
+
+/// The disk, the commits and what was refused.
+fn render_store(text: &mut Exposition, rig: &str, gauges: &Gauges) {
+    let shown = gauges.shown();
+    let Pressure {
+        level,
+        free_bytes,
+        budget_bytes,
+        used_bytes,
+        reserve_bytes,
+    } = shown.pressure;
+    for (name, help, value) in [
+        (
+            "popwatch_journal_bytes",
+            "Bytes of all segments.",
+            shown.bytes,
+        ),
+        (
+            "popwatch_journal_segments",
+            "Segment files.",
+            u64::try_from(shown.segments).unwrap_or(u64::MAX),
+        ),
+        (
+            "popwatch_disk_level",
+            "How full the disk is: 0 there is room, 1 low, 2 tight, 3 reserve, 4 nothing left.",
+            level.into(),
+        ),
+        (
+            "popwatch_disk_free_bytes",
+            "Free on the file system.",
+            free_bytes,
+        ),
+        (
+            "popwatch_disk_budget_bytes",
+            "What popwatch may take.",
+            budget_bytes,
+        ),
+        (
+            "popwatch_disk_used_bytes",
+            "What popwatch takes.",
+            used_bytes,
+        ),
+        (
+            "popwatch_disk_reserve_bytes",
+            "Allocated ahead for a full disk.",
+            reserve_bytes,
+        ),
+    ] {
+        text.family(name, MetricKind::Gauge, help)
+            .sample(&[("rig", rig)], value);
+    }
+    let (counts, sum_ns) = gauges.syncs();
+    let edges = SYNC_EDGES_US.iter().map(|edge| decimal(*edge, 6));
+    let edges = edges.chain([String::from("+Inf")]);
+    let buckets: Vec<(String, u64)> = edges.zip(counts).collect();
+    text.histogram(
+        "popwatch_journal_sync_seconds",
+        "Time of a commit: its write and its sync.",
+        &[("rig", rig)],
+        &buckets,
+        decimal(sum_ns, 9),
+    );
+    render_losses(text, rig, gauges);
+}
+
+fn render_losses(text: &mut Exposition, rig: &str, gauges: &Gauges) {
+    let mut family = text.family(
+        "popwatch_losses_total",
+        MetricKind::Counter,
+        "Events refused on purpose, by class and cause.",
+    );
+    for (class, cause, count) in gauges.losses().totals() {
+        let labels = [
+            ("rig", rig),
+            ("class", class.name()),
+            ("cause", cause.name()),
+        ];
+        family.sample(&labels, count);
+    }
+}
+
+/// `value` × 10^-`digits` as a decimal text.
+fn decimal(value: u64, digits: u32) -> String {
+    let unit = 10u64.pow(digits);
+    let width = usize::try_from(digits).unwrap_or(0);
+    let text = format!("{}.{:0width$}", value / unit, value % unit);
+    let text = text.trim_end_matches('0');
+    match text.strip_suffix('.') {
+        Some(whole) => whole.to_owned(),
+        None => text.to_owned(),
     }
 }
 
@@ -308,6 +424,14 @@ impl LedgerMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(decimal(100, 6), "0.0001");
+        assert_eq!(decimal(1_000_000, 6), "1");
+        assert_eq!(decimal(0, 9), "0");
+        assert_eq!(decimal(2_000_200_001, 9), "2.000200001");
+    }
 
     #[test]
     fn what_was_not_measured_has_no_sample_and_fractions_are_exact() {

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Send(SendArgs),
     /// Replay a sales file (CSV or NDJSON) as a popup through given edges.
     Replay(ReplayArgs),
-    /// Read the journal of a stopped edge: what is in it, what is missing.
+    /// Read the journal of a stopped edge: what is in it, what is missing; copy what is sound.
     Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
@@ -166,9 +166,11 @@ pub(crate) struct ReplayArgs {
 Example: popwatch journal fsck ./till-1
          popwatch journal export ./till-1 > till-1.ndjson
 
-Nothing in the folder is changed. The edge must be stopped, or the folder a copy.")]
+Nothing in the folder is ever changed: a till repairs itself when it starts, and these commands look
+at it before that. The edge must be stopped, or the folder a copy. However long the journal, they
+take little memory.")]
 pub(crate) struct JournalArgs {
-    /// What to read.
+    /// What to do.
     #[command(subcommand)]
     pub(crate) command: JournalCommand,
 }
@@ -177,13 +179,41 @@ pub(crate) struct JournalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
     /// List segments, epochs, seals and records, without what the records say.
-    #[command(after_help = "Example: popwatch journal inspect ./till-1")]
+    #[command(after_help = "\
+Example: popwatch journal inspect ./till-1
+         popwatch journal inspect ./till-1 --format json | grep payment.captured
+
+One line per segment, below it one per record: its number, class, type, length and place in the
+file. With --format json each is a JSON document on a line of its own.")]
     Inspect(JournalDir),
     /// Check every frame, chain and total; name every gap and its worth. Status 3 when not whole.
-    #[command(after_help = "Example: popwatch journal fsck ./till-1 --format json")]
+    #[command(after_help = "\
+Example: popwatch journal fsck ./till-1
+         popwatch journal fsck ./till-1 --format json
+
+Prints a line per epoch, such as
+  till-1 epoch 3: 1..18221, missing 412..415 (media, EUR 412.50)
+The cause is media (damaged bytes), torn (a segment ends too early), missing_file or thinned. The
+worth is exact: the running totals behind the gap say it. `value unknown` means that nothing behind
+it does. Exit status 0: whole; 3: records are missing or contradict each other; 2: no journal.")]
     Fsck(JournalDir),
+    /// Write all sound records to a new folder, in their old places; never changes this one.
+    #[command(after_help = "\
+Example: popwatch journal repair --out ./till-1-repaired ./till-1
+         popwatch run --role edge --data ./till-1-repaired
+
+A till does not need this to start: it recovers by itself. It is for reading a journal off a dying
+disk. The copy has every sound record at its old offset, whole headers and new footers, and opens
+with the same gaps at the same worth. What was cut off as junk stays behind, and so do the books of
+a ledger. Keep the old folder until the ledger has acknowledged everything. Exit status 0: done, gaps
+or not; `fsck` tells which.")]
+    Repair(RepairArgs),
     /// Print all records as CloudEvents, one per line, with poprig, popepoch and popseq.
-    #[command(after_help = "Example: popwatch journal export ./till-1 > till-1.ndjson")]
+    #[command(after_help = "\
+Example: popwatch journal export ./till-1 > till-1.ndjson
+
+In order of epoch and number. `popwatch send` reads the result; records that popwatch wrote itself
+are refused there, all others are recognised as repeats where they are known.")]
     Export(JournalDir),
 }
 
@@ -191,6 +221,17 @@ pub(crate) enum JournalCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct JournalDir {
     /// The --data folder of an edge.
+    pub(crate) dir: PathBuf,
+}
+
+/// `popwatch journal repair`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RepairArgs {
+    /// A new or empty folder for the copy, not inside the other.
+    #[arg(long, value_name = "DIR2")]
+    pub(crate) out: PathBuf,
+    /// The --data folder of an edge.
+    #[arg(value_name = "DATA")]
     pub(crate) dir: PathBuf,
 }
 

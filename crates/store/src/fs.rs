@@ -11,6 +11,8 @@
 //! ```
 
 pub mod faulty;
+mod harm;
+pub mod honest;
 #[cfg(unix)]
 pub mod os;
 

@@ -28,6 +28,7 @@
 //! and batches come from durable bytes only (L1).
 
 mod append;
+mod claims;
 pub mod disk;
 pub mod footer;
 pub mod format;
@@ -35,6 +36,7 @@ pub mod inspect;
 pub mod keys;
 mod read;
 pub mod recovery;
+pub mod rewrite;
 pub mod scan;
 pub mod segment;
 pub mod totals;
@@ -179,10 +181,26 @@ pub struct EpochInfo {
     pub epoch_id: EpochId,
     /// Its last seq that counts; durable.
     pub last_seq: Seq,
+    /// Records up to here are replicated and were removed on purpose; 0 for none.
+    pub trimmed: Seq,
     /// None of its records count.
     pub void: bool,
     /// It is the one being written.
     pub current: bool,
+    /// Its end is known, because it was stopped cleanly or left behind by a process that knew what
+    /// was durable. Otherwise records at its end may have been damaged and cut.
+    pub exact: bool,
+}
+
+/// Files kept as evidence that are no part of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quarantine {
+    /// How many.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many older ones had to go at this start, to keep the bound.
+    pub dropped: usize,
 }
 
 /// An open journal. One thread owns it; all calls block.
@@ -217,6 +235,8 @@ pub struct Journal<F: Fs> {
     since_seal: bool,
     /// Durable records of appends that failed later on.
     undelivered: Vec<Committed>,
+    quarantine: Quarantine,
+    newer_format: bool,
     memo: [Option<read::Memo>; 2],
     space: disk::Space,
     stopped: bool,
@@ -267,6 +287,18 @@ impl<F: Fs> Journal<F> {
     #[must_use]
     pub fn gaps(&self) -> &[Gap] {
         &self.gaps
+    }
+
+    /// Whether segments of a later format lie untouched beside this journal's (PW0205).
+    #[must_use]
+    pub fn newer_format(&self) -> bool {
+        self.newer_format
+    }
+
+    /// What was put aside, as of the start.
+    #[must_use]
+    pub fn quarantine(&self) -> Quarantine {
+        self.quarantine
     }
 
     /// Bytes of all segment files.

@@ -20,6 +20,7 @@ use serde::{Serialize, Serializer};
 
 mod query;
 mod reads;
+mod ready;
 mod rows;
 mod status;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use reads::{
     Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
     popups, rigs, series,
 };
+pub use ready::{Failing, Readiness};
 pub use rows::{
     BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
     LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,

@@ -54,6 +54,9 @@ pub struct Arrival {
     pub local_sender: bool,
 }
 
+/// Up to which moment, ms since 1970, records of a popup are folded; `None` where nobody told.
+pub type Until<'a> = &'a dyn Fn(&PopupId) -> Option<i64>;
+
 /// What the door made of one event.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
@@ -89,11 +92,23 @@ impl Door {
         arrival: Arrival,
         counts: &mut Counts,
     ) -> Result<Vec<Admission>, Problem> {
+        self.admit_until(request, arrival, &|_| None, counts)
+    }
+
+    /// As [`Door::admit_counted`]. `until` says up to which moment, ms since 1970, records of a popup
+    /// are folded; what was reported and made after it is marked as late.
+    pub fn admit_until(
+        &self,
+        request: &Request<'_>,
+        arrival: Arrival,
+        until: Until<'_>,
+        counts: &mut Counts,
+    ) -> Result<Vec<Admission>, Problem> {
         let body = inflate(request.content_encoding, request.body)?;
         let mut admissions = Vec::new();
         cloudevents::read(request, &body, &mut |event| {
             admissions.push(match event {
-                Ok(envelope) => self.one(&envelope, arrival, counts),
+                Ok(envelope) => self.one(&envelope, arrival, until, counts),
                 Err(problem) => Admission::Rejected { id: None, problem },
             });
         })?;
@@ -105,12 +120,13 @@ impl Door {
         &self,
         envelope: &Envelope,
         arrival: Arrival,
+        until: Until<'_>,
         counts: &mut Counts,
     ) -> Admission {
         let mut counted = Counts::default();
         let checked = catch_unwind(AssertUnwindSafe(|| {
             tests_may_panic(envelope);
-            self.check(envelope, arrival, &mut counted)
+            self.check(envelope, arrival, until, &mut counted)
         }));
         counts.add(&counted);
         let problem = match checked {
@@ -131,6 +147,7 @@ impl Door {
         &self,
         envelope: &Envelope,
         arrival: Arrival,
+        until: Until<'_>,
         counts: &mut Counts,
     ) -> Result<Redacted<Draft>, EventProblem> {
         if attribute(envelope, "specversion")? != "1.0" {
@@ -143,6 +160,8 @@ impl Door {
         let data = data(envelope)?;
         let (time_ms, time_good) = time(envelope);
         let (age_ms, age_good) = age(envelope);
+        let made_ms = time_ms.unwrap_or(arrival.wall_ms).min(arrival.wall_ms);
+        let until_ms = popup.as_ref().and_then(until);
 
         let hash_key = self.hash_key();
         let rules = Rules {
@@ -172,7 +191,7 @@ impl Door {
             content,
             policy_version: self.plan.version,
             flags: Flags {
-                late: false,
+                late: until_ms.is_some_and(|until| made_ms > until),
                 local_sender: arrival.local_sender,
                 time_ignored: !(time_good && age_good),
             },

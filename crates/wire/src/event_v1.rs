@@ -74,6 +74,8 @@ fn system_data(event: &SystemEvent) -> Json {
             "boot_id": hex(&started.boot_id),
             "version": started.version,
             "tail_bytes_cut": started.tail_bytes_cut,
+            "tail_first": started.tail_first,
+            "tail_last": started.tail_last,
             "void_epochs": started.void_epochs,
         }),
         SystemEvent::RigStopped(seal) | SystemEvent::RigSeal(seal) => seal_json(seal),

@@ -18,6 +18,8 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts per bucket; see [`Exposition::histogram`].
+    Histogram,
 }
 
 impl Exposition {
@@ -32,12 +34,34 @@ impl Exposition {
         let kind = match kind {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
         Family {
             exposition: self,
             name,
         }
+    }
+
+    /// A histogram of one series: `buckets` are (upper edge, count of this bucket alone) with the
+    /// edges as text; the last bucket has the edge `+Inf`. `sum` is the sum of all observations.
+    pub fn histogram(
+        &mut self,
+        name: &'static str,
+        help: &str,
+        labels: &[(&str, &str)],
+        buckets: &[(String, u64)],
+        sum: impl Display,
+    ) {
+        let mut family = self.family(name, MetricKind::Histogram, help);
+        let mut below = 0;
+        for (edge, count) in buckets {
+            below += count;
+            let labels = [labels, &[("le", edge.as_str())]].concat();
+            family.suffixed("_bucket", &labels, below);
+        }
+        family.suffixed("_sum", labels, sum);
+        family.suffixed("_count", labels, below);
     }
 
     /// The text.
@@ -63,7 +87,17 @@ pub struct Family<'a> {
 impl Family<'_> {
     /// One sample; label values may hold any text.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
+        self.suffixed("", labels, value)
+    }
+
+    fn suffixed(
+        &mut self,
+        suffix: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+    ) -> &mut Self {
         self.exposition.text.push_str(self.name);
+        self.exposition.text.push_str(suffix);
         for (place, (name, text)) in labels.iter().enumerate() {
             let open = if place == 0 { '{' } else { ',' };
             let text = text
@@ -82,6 +116,26 @@ impl Family<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_of_a_histogram_add_up() {
+        let mut exposition = Exposition::new();
+        let buckets = [("0.1".to_owned(), 2), ("+Inf".to_owned(), 1)];
+        exposition.histogram(
+            "popwatch_sync_seconds",
+            "Syncs.",
+            &[("rig", "a")],
+            &buckets,
+            1.5,
+        );
+        assert_eq!(
+            exposition.finish(),
+            "# HELP popwatch_sync_seconds Syncs.\n# TYPE popwatch_sync_seconds histogram\n\
+             popwatch_sync_seconds_bucket{rig=\"a\",le=\"0.1\"} 2\n\
+             popwatch_sync_seconds_bucket{rig=\"a\",le=\"+Inf\"} 3\n\
+             popwatch_sync_seconds_sum{rig=\"a\"} 1.5\npopwatch_sync_seconds_count{rig=\"a\"} 3\n"
+        );
+    }
 
     #[test]
     fn a_family_reads_as_the_format_says() {

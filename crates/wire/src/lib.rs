@@ -5,6 +5,7 @@
 //! allocates, and no error repeats a value it read.
 
 pub mod answer_v1;
+pub mod client_loss;
 pub mod cloudevents;
 pub mod door;
 pub mod event_v1;

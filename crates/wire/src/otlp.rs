@@ -191,7 +191,9 @@ impl Door {
             match envelopes {
                 Ok(envelopes) => {
                     trace.spans.checkouts += 1;
-                    let admitted = envelopes.iter().map(|one| self.one(one, arrival, counts));
+                    let admitted = envelopes
+                        .iter()
+                        .map(|one| self.one(one, arrival, &|_| None, counts));
                     trace.admissions.extend(admitted);
                 }
                 Err(fault) => {

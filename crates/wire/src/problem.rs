@@ -126,7 +126,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::TypeReserved
         | Code::RecordQuarantined
         | Code::AmountOverflow => 422,
-        Code::QueueFull => 429,
+        Code::RequestSlow => 408,
+        Code::ClassShed | Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
         | Code::CacheDamaged
@@ -134,6 +135,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::FormatNewer
         | Code::JournalLocked
         | Code::JournalForeign
+        | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
         | Code::ProbeFailed

@@ -281,6 +281,7 @@ pub const ROUTES: &[Route] = &[
             done("A verdict per event, in order.", JSON, Some("Verdicts")),
             refused(400, "The body could not be parsed; nothing of it was kept."),
             refused(403, "The Host or Origin is not allowed."),
+            refused(408, "The body did not come in time."),
             refused(413, "The body or its number of events is too large."),
             refused(415, "The content type or encoding is not supported."),
             refused(
@@ -404,8 +405,8 @@ pub const ROUTES: &[Route] = &[
         "Whether it can take what it is for.",
         &[],
         &[
-            done("It can.", "text/plain", None),
-            refused(503, "It cannot; the body says what fails."),
+            done("It can.", JSON, Some("Document")),
+            refused(503, "It cannot; the body names what fails."),
         ],
     ),
     get(

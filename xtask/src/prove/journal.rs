@@ -26,10 +26,10 @@ const READ_BYTES: usize = 64 << 10;
 type Place = (u32, u64);
 
 /// What stands where.
-struct Held {
-    frames: BTreeMap<Place, Vec<u8>>,
-    gaps: BTreeMap<u32, Vec<(u64, u64)>>,
-    last: BTreeMap<u32, u64>,
+pub(super) struct Held {
+    pub(super) frames: BTreeMap<Place, Vec<u8>>,
+    pub(super) gaps: BTreeMap<u32, Vec<(u64, u64)>>,
+    pub(super) last: BTreeMap<u32, u64>,
 }
 
 /// Every byte of a stopped journal of several segments is flipped, one at a time.
@@ -275,13 +275,13 @@ fn survives(acked: &BTreeMap<Place, Vec<u8>>, journal: &mut Journal<FaultFs>) ->
     Ok(())
 }
 
-fn open(fs: &FaultFs, life: u8) -> Result<(Journal<FaultFs>, Recovery)> {
+pub(super) fn open(fs: &FaultFs, life: u8) -> Result<(Journal<FaultFs>, Recovery)> {
     let opening = sample::opening("till-1", life, SEGMENT_BYTES)?;
     Ok(Journal::open(fs.clone(), opening)?)
 }
 
 /// Everything that can be read back.
-fn held(journal: &mut Journal<FaultFs>) -> Result<Held> {
+pub(super) fn held(journal: &mut Journal<FaultFs>) -> Result<Held> {
     let mut held = Held {
         frames: BTreeMap::new(),
         gaps: BTreeMap::new(),

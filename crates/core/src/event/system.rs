@@ -143,6 +143,12 @@ pub struct RigStarted {
     /// nowhere any more, whoever holds some of them.
     #[prost(bytes = "vec", repeated, tag = "15")]
     pub left_ids: Vec<Vec<u8>>,
+    /// First seq whose header could be read in that tail; 0 for none.
+    #[prost(uint64, tag = "20")]
+    pub tail_first: u64,
+    /// Last seq whose header could be read in it; 0 for none.
+    #[prost(uint64, tag = "21")]
+    pub tail_last: u64,
 }
 
 /// `rig.seal` and `rig.stopped`: a statement of everything up to here.
@@ -200,7 +206,7 @@ pub struct LossCount {
     /// Class name.
     #[prost(string, tag = "1")]
     pub class: String,
-    /// Cause: `disk`, `queue`, `client` …
+    /// A name of [`crate::loss::Cause`].
     #[prost(string, tag = "2")]
     pub cause: String,
     /// The popup, empty when unknown.

@@ -107,16 +107,10 @@ pub struct Host {
     pub newer_format: bool,
     /// The disk is so full that something is no longer kept.
     pub storage_pressure: bool,
-    /// On battery, or with a power supply that is too weak.
-    pub power: bool,
     /// No anchor, or too uncertain an one.
     pub clock_suspect: bool,
     /// Uncertainty of the clock, ms.
     pub clock_u_ms: Option<u32>,
-    /// Charge, per cent.
-    pub battery: Option<u32>,
-    /// Minutes of disk left.
-    pub disk_minutes: Option<u32>,
 }
 
 /// The edge of one rig.
@@ -414,9 +408,10 @@ impl Edge {
                 Standing::Fine => {}
             }
         }
+        let power = self.watch.alarms().any() || self.watch.newest().on_battery == Some(true);
         let told = [
             (host.storage_pressure, "storage_pressure"),
-            (host.power || self.watch.alarms().any(), "power"),
+            (power, "power"),
             (self.gap_records > 0, "gap"),
             (host.clock_suspect, "clock_suspect"),
         ];
@@ -657,8 +652,8 @@ impl Edge {
             states: states.collect(),
             clock_u_ms: self.host.clock_u_ms.unwrap_or_default(),
             wall_ms: now.wall.0,
-            battery: self.host.battery,
-            disk_minutes: self.host.disk_minutes,
+            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
+            disk_minutes: self.watch.newest().disk_minutes,
             losses: self.losses(),
             unsent_sales: unsent.sales,
             gap_records: self.gap_records,

@@ -10,18 +10,27 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
-use popwatch_core::id::Epoch;
+use popwatch_core::event::Class;
+use popwatch_core::id::{Epoch, PopupId};
 use popwatch_core::limits::{BODIES_IN_FLIGHT_BYTES_MAX, COMMIT_WAIT_MS_MAX, REQUEST_BYTES_MAX};
+use popwatch_redact::apply::Counts;
 use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::client_loss;
 use popwatch_wire::cloudevents::Request;
 use popwatch_wire::door::{Admission, Arrival, Door};
+use popwatch_wire::problem::Problem;
 use popwatch_wire::verdict::{Answer, EventProblem, Verdict};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use super::shared::{ProblemAnswer, problem};
+use super::shared::{ProblemAnswer, problem, read_body};
 use crate::ambient::Ambient;
 use crate::metrics::EdgeMetrics;
 use crate::store_thread::{Fate, JournalHandle, Refusal};
+
+/// When to send again what a full disk shed, s.
+const SHED_RETRY_AFTER_S: u32 = 10;
+/// Longest wait of a status for the fold.
+const STATUS_WAIT: Duration = Duration::from_secs(1);
 
 /// What the edge's handlers share.
 #[derive(Debug, Clone)]
@@ -79,8 +88,19 @@ pub(super) async fn events(
         ce_headers: &texts,
         body: &body,
     };
-    let admitted = edge.door.admit(&request, edge.arrival(peer))?;
+    let windows = edge.journal.gauges().windows();
+    let until = |popup: &PopupId| windows.get(popup).copied();
+    let counts = &mut Counts::default();
+    let admitted = edge
+        .door
+        .admit_until(&request, edge.arrival(peer), &until, counts)?;
     let answer = edge.commit(admitted).await?;
+    if let Some(told) = text(client_loss::HEADER) {
+        match client_loss::parse(told) {
+            Some(counts) => edge.journal.client_lost(&counts),
+            None => edge.metrics.client_loss_ignored(),
+        }
+    }
     Ok((StatusCode::OK, Json(answer)).into_response())
 }
 
@@ -120,16 +140,9 @@ impl Inner {
                 "too many requests are being read; send the same events again".to_owned(),
             )
         })?;
-        let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX)
+        let body = read_body(body, REQUEST_BYTES_MAX)
             .await
-            .map_err(|_| {
-                problem(
-                    Code::BodyTooLarge,
-                    format!(
-                        "a request holds at most {REQUEST_BYTES_MAX} bytes; send fewer events at once"
-                    ),
-                )
-            })?;
+            .map_err(|fault| fault.problem("send fewer events at once"))?;
         Ok((room, body))
     }
 
@@ -153,6 +166,7 @@ impl Inner {
                     results.push(Pending::Waits(
                         record.id.as_str().to_owned(),
                         record.event.class(),
+                        record.flags.late,
                     ));
                     drafts.push(draft);
                 }
@@ -167,24 +181,30 @@ impl Inner {
         } else {
             self.durable(drafts).await?
         };
-        let (mut epoch, mut durable_seq) = {
-            let status = self.status.borrow();
-            (status.epoch, status.durable_seq)
-        };
+        let (mut epoch, mut durable_seq) = self.journal.gauges().shown().head;
         for fate in &fates {
             if let Fate::Accepted(at, seq) = fate {
                 (epoch, durable_seq) = (epoch, durable_seq).max((at.0, seq.0));
             }
+        }
+        let shed = |fate: &Fate| matches!(fate, Fate::Shed(_));
+        let all_shed = !fates.is_empty() && fates.iter().all(shed);
+        if all_shed && fates.len() == results.len() {
+            return Err(all_shed_problem(&self.metrics, &fates, &results));
         }
         let mut fates = fates.into_iter();
         let mut verdicts = Vec::with_capacity(results.len());
         for result in results {
             verdicts.push(match result {
                 Pending::Rejected(verdict) => verdict,
-                Pending::Waits(id, class) => {
+                Pending::Waits(id, class, late) => {
                     let fate = fates.next().expect("one fate per draft");
                     self.metrics.admitted(fate, class);
-                    verdict_of(id, fate, epoch)
+                    let accepted = matches!(fate, Fate::Accepted(..));
+                    Verdict {
+                        late: late && accepted,
+                        ..verdict_of(id, fate, epoch)
+                    }
                 }
             });
         }
@@ -217,9 +237,24 @@ impl Inner {
     }
 }
 
+/// Its id, class and whether it came late; or its verdict already.
 enum Pending {
-    Waits(String, popwatch_core::event::Class),
+    Waits(String, Class, bool),
     Rejected(Verdict),
+}
+
+/// The whole request was shed: its sender slows down.
+fn all_shed_problem(metrics: &EdgeMetrics, fates: &[Fate], results: &[Pending]) -> ProblemAnswer {
+    for (fate, result) in fates.iter().zip(results) {
+        if let Pending::Waits(_, class, _) = result {
+            metrics.admitted(*fate, *class);
+        }
+    }
+    let detail = "this till's disk is filling and keeps its room for sales; send the same events \
+                  again later";
+    Problem::new(Code::ClassShed, detail)
+        .retry_after(SHED_RETRY_AFTER_S)
+        .into()
 }
 
 /// `current` is the epoch at the head of the answer; another one is named beside its seq.
@@ -245,8 +280,11 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
             Verdict::rejected(Some(id), &problem)
         }
         Fate::Shed(class) => {
-            let detail = format!("this till's disk is filling; {} events wait", class.name());
-            Verdict::rejected(Some(id), &EventProblem::whole(Code::QueueFull, detail))
+            let detail = format!(
+                "this till's disk is filling; {} events are not kept until there is room",
+                class.name()
+            );
+            Verdict::rejected(Some(id), &EventProblem::whole(Code::ClassShed, &detail))
         }
         Fate::TooLarge => {
             let detail = "the event's record is too large; report it with fewer lines";
@@ -255,7 +293,13 @@ fn verdict_of(id: String, fate: Fate, current: u32) -> Verdict {
     }
 }
 
-/// What the people at the till and their monitors need to know.
+/// What the people at the till and their monitors need to know. Never older than an answer that was
+/// given before: it waits for the fold, which is behind by milliseconds.
 pub(super) async fn status(State(EdgeState(edge)): State<EdgeState>) -> Json<EdgeStatus> {
+    let head = edge.journal.gauges().shown().head;
+    let mut status = edge.status.clone();
+    let fresh = status.wait_for(|status| (status.epoch, status.durable_seq) >= head);
+    // A fold that hangs is said by /readyz; what it last showed is still worth showing.
+    drop(tokio::time::timeout(STATUS_WAIT, fresh).await);
     Json(EdgeStatus::clone(&edge.status.borrow()))
 }

@@ -1,8 +1,9 @@
 //! Live reads of an edge and a region, from published views: one read is one consistent cut.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Json;
@@ -16,7 +17,7 @@ use popwatch_core::id::PopupId;
 use popwatch_core::view::Board;
 use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, Tick};
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::shared::{ProblemAnswer, problem};
@@ -39,46 +40,76 @@ pub(crate) struct LiveState {
     pub(crate) shutdown: watch::Receiver<bool>,
 }
 
-/// Counts open streams against their bound.
+/// Bounds open streams.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    open: AtomicUsize,
+    open: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
+    next: AtomicU64,
     max: usize,
+    /// The oldest makes room for one more; else one more is refused.
+    oldest_goes: bool,
 }
 
 impl Readers {
-    /// None open, at most `max`.
+    /// None open; beyond `max` one more is refused.
     #[must_use]
     pub(crate) fn new(max: usize) -> Self {
         Self {
-            open: AtomicUsize::new(0),
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
             max,
+            oldest_goes: false,
+        }
+    }
+
+    /// None open; beyond `max` the oldest is closed.
+    #[must_use]
+    pub(crate) fn newest(max: usize) -> Self {
+        Self {
+            oldest_goes: true,
+            ..Self::new(max)
         }
     }
 
     /// Streams open now.
     #[must_use]
     pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.open.lock().expect("no holder panics").len()
     }
 
     fn enter(self: &Arc<Self>) -> Option<Reader> {
-        let entered = self
-            .open
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-                (open < self.max).then_some(open + 1)
-            });
-        entered.ok().map(|_| Reader(Arc::clone(self)))
+        let mut open = self.open.lock().expect("no holder panics");
+        if open.len() >= self.max {
+            if !self.oldest_goes {
+                return None;
+            }
+            // Its stream ends when the sender is gone.
+            drop(open.pop_first());
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (close, closed) = oneshot::channel();
+        open.insert(number, close);
+        Some(Reader {
+            readers: Arc::clone(self),
+            number,
+            closed,
+        })
     }
 }
 
 /// One open stream; gives its place back when it ends.
 #[derive(Debug)]
-struct Reader(Arc<Readers>);
+struct Reader {
+    readers: Arc<Readers>,
+    number: u64,
+    /// Ends when another reader takes the place.
+    closed: oneshot::Receiver<()>,
+}
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        let mut open = self.readers.open.lock().expect("no holder panics");
+        open.remove(&self.number);
     }
 }
 
@@ -237,7 +268,7 @@ pub(super) async fn stream(
         ambient: state.ambient.clone(),
         shown: None,
         ticks: ticks(),
-        _reader: reader,
+        reader,
     };
     Ok(Sse::new(events(feed)).into_response())
 }
@@ -250,7 +281,7 @@ struct Feed {
     ambient: crate::ambient::Ambient,
     shown: Option<Arc<PopupLive>>,
     ticks: Interval,
-    _reader: Reader,
+    reader: Reader,
 }
 
 /// A tick every [`TICK`], the first one period from now.
@@ -284,6 +315,7 @@ impl Feed {
             }
             tokio::select! {
                 _ = self.shutdown.changed() => return None,
+                _ = &mut self.reader.closed => return None,
                 changed = self.live.changed() => if changed.is_err() { return None },
                 _ = self.ticks.tick() => return self.tick(),
             }

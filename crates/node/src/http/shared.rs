@@ -2,15 +2,21 @@
 //! errors look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
+use bytes::Bytes;
 use popwatch_core::code::Code;
+use popwatch_core::limits::REQUEST_BODY_MS_MAX;
+use popwatch_wire::answer_v1::{EdgeStatus, Readiness};
 use popwatch_wire::problem::Problem;
 
 use crate::config::RoleName;
+use crate::health::Health;
 use crate::page::{self, Asset};
 
 /// What the common handlers share.
@@ -21,7 +27,7 @@ struct Inner {
     role: RoleName,
     name: String,
     metrics: Box<dyn Fn() -> String + Send + Sync>,
-    ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    health: Health,
     openapi: serde_json::Value,
 }
 
@@ -32,20 +38,19 @@ impl std::fmt::Debug for Common {
 }
 
 impl Common {
-    /// For a role called `name` on its page; `metrics` renders the exposition, `ready` says what is
-    /// not ready.
+    /// For a role called `name` on its page; `metrics` renders the exposition.
     #[must_use]
     pub(crate) fn new(
         role: RoleName,
         name: &str,
         metrics: impl Fn() -> String + Send + Sync + 'static,
-        ready: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+        health: Health,
     ) -> Self {
         Self(Arc::new(Inner {
             role,
             name: name.to_owned(),
             metrics: Box::new(metrics),
-            ready: Box::new(ready),
+            health,
             openapi: popwatch_wire::routes::openapi(role.routes()),
         }))
     }
@@ -84,23 +89,77 @@ impl IntoResponse for ProblemAnswer {
             HeaderValue::from_static(popwatch_wire::problem::MEDIA_TYPE),
         );
         if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            let seconds = HeaderValue::from(self.0.retry_after_s.unwrap_or(1));
+            headers.insert(header::RETRY_AFTER, seconds);
         }
         response
     }
 }
 
-/// The process answers.
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
+/// Why a body could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyFault {
+    /// More bytes than it may have, or a connection that broke.
+    TooLarge(usize),
+    /// It was not complete in time.
+    Slow,
 }
 
-/// The role can do its work, or the reason why not.
-pub(super) async fn readyz(State(common): State<Common>) -> Response {
-    match (common.0.ready)() {
-        Ok(()) => "ready\n".into_response(),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+impl BodyFault {
+    /// What to answer; `remedy` says what to do about a body that is too large.
+    pub(super) fn problem(self, remedy: &str) -> ProblemAnswer {
+        match self {
+            Self::TooLarge(max) => problem(
+                Code::BodyTooLarge,
+                format!("a request holds at most {max} bytes; {remedy}"),
+            ),
+            Self::Slow => problem(
+                Code::RequestSlow,
+                "the body did not come in time; send the same events again".to_owned(),
+            ),
+        }
     }
+}
+
+/// Reads a whole body, bounded in bytes and time.
+pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, BodyFault> {
+    let limit = Duration::from_millis(REQUEST_BODY_MS_MAX);
+    match tokio::time::timeout(limit, axum::body::to_bytes(body, bytes_max)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(BodyFault::TooLarge(bytes_max)),
+        Err(_) => Err(BodyFault::Slow),
+    }
+}
+
+/// The process does its work: its store's thread is alive.
+pub(super) async fn healthz(State(common): State<Common>) -> Response {
+    match common.0.health.alive() {
+        true => "ok\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the store hangs\n").into_response(),
+    }
+}
+
+/// Whether the role can do its work; what fails is named.
+pub(super) async fn readyz(State(common): State<Common>) -> Response {
+    let failing = common.0.health.failing().await;
+    let status = match failing.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = Readiness {
+        ready: failing.is_empty(),
+        failing,
+    };
+    (status, Json(body)).into_response()
+}
+
+/// The status of an edge whose journal cannot be opened.
+pub(super) async fn unopened_status(State(common): State<Common>) -> Json<EdgeStatus> {
+    Json(EdgeStatus {
+        rig: common.0.name.clone(),
+        states: vec!["cannot_store"],
+        ..EdgeStatus::default()
+    })
 }
 
 /// The Prometheus text exposition.

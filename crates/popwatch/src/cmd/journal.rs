@@ -1,10 +1,13 @@
 //! `popwatch journal`: reads a stopped or damaged journal and never changes it.
 
+mod repair;
+
 use crate::args::{JournalArgs, JournalCommand};
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use anyhow::{Context, bail};
 use popwatch_core::code::Code;
+use popwatch_core::event::system::TotalsRow;
 use popwatch_core::id::{Position, RigId};
 use popwatch_store::fs::Fs;
 use popwatch_store::fs::os::{OsFs, OsLock};
@@ -19,13 +22,18 @@ pub(super) fn run(args: &JournalArgs, format: Format) -> anyhow::Result<Exit> {
         JournalCommand::Inspect(dir) | JournalCommand::Fsck(dir) | JournalCommand::Export(dir) => {
             &dir.dir
         }
+        JournalCommand::Repair(args) => &args.dir,
     };
     let (fs, _lock) = open(dir)?;
-    let unreadable = || format!("cannot read the journal in {}", dir.display());
+    let unreadable = || {
+        let name = dir.display();
+        format!("cannot read the journal in {name}; check its rights and its disk")
+    };
     match &args.command {
         JournalCommand::Inspect(_) => inspect(&fs, format).with_context(unreadable),
         JournalCommand::Fsck(_) => fsck(&fs, format).with_context(unreadable),
         JournalCommand::Export(_) => export(&fs).with_context(unreadable),
+        JournalCommand::Repair(args) => repair::run(&fs, args, format),
     }
 }
 
@@ -87,7 +95,9 @@ fn fsck_lines(report: &FsckReport) -> Vec<String> {
 fn fsck_json(report: &FsckReport) -> Value {
     let gap = |gap: &GapReport| {
         json!({ "first": gap.first.0, "last": gap.last.0, "cause": gap.cause,
-            "value": gap.value, "recorded": gap.recorded })
+            "value": gap.value, "known": gap.known,
+            "rows": gap.rows.iter().map(row_json).collect::<Vec<_>>(),
+            "recorded": gap.recorded })
     };
     let epoch = |epoch: &EpochReport| {
         let faults = epoch.faults.iter().map(|fault| {
@@ -101,6 +111,7 @@ fn fsck_json(report: &FsckReport) -> Value {
         json!({
             "epoch": epoch.epoch.0,
             "last_seq": epoch.last_seq.0,
+            "trimmed": epoch.trimmed.0,
             "void": epoch.void,
             "gaps": epoch.gaps.iter().map(gap).collect::<Vec<_>>(),
             "torn_bytes": epoch.torn_bytes,
@@ -118,6 +129,13 @@ fn fsck_json(report: &FsckReport) -> Value {
             .map(|(name, row)| json!({ "file": name, "row": format!("{row:?}") }))
             .collect::<Vec<_>>(),
     })
+}
+
+/// What a gap lost of one popup and currency, in minor units.
+fn row_json(row: &TotalsRow) -> Value {
+    json!({ "popup": row.popup, "currency": row.currency, "records": row.n,
+        "captured": row.captured, "refunded": row.refunded, "tip": row.tip, "tax": row.tax,
+        "token_value": row.token_value, "units": row.units })
 }
 
 fn inspect(fs: &OsFs, format: Format) -> anyhow::Result<Exit> {
@@ -253,6 +271,7 @@ mod tests {
             epochs: vec![EpochReport {
                 epoch: Epoch(3),
                 last_seq: Seq(18_221),
+                trimmed: Seq::NONE,
                 void: false,
                 gaps,
                 torn_bytes: 0,
@@ -270,6 +289,14 @@ mod tests {
             last: Seq(415),
             cause: "media".into(),
             value: "EUR 412.50".into(),
+            rows: vec![TotalsRow {
+                popup: "stall".into(),
+                currency: "EUR".into(),
+                n: 4,
+                captured: 41_250,
+                ..TotalsRow::default()
+            }],
+            known: true,
             recorded: true,
         };
         let report = report(vec![gap]);
@@ -282,10 +309,9 @@ mod tests {
             ]
         );
         let json = fsck_json(&report);
-        assert_eq!(
-            (&json["whole"], &json["epochs"][0]["gaps"][0]["last"]),
-            (&json!(false), &json!(415))
-        );
+        let gap = &json["epochs"][0]["gaps"][0];
+        assert_eq!((&json["whole"], &gap["last"]), (&json!(false), &json!(415)));
+        assert_eq!(gap["rows"][0]["captured"], 41_250);
     }
 
     #[test]

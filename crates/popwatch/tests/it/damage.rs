@@ -32,8 +32,41 @@ fn a_flipped_byte_costs_one_record_which_everybody_names() {
         "{stdout}"
     );
 
+    // A copy is made elsewhere, never in place, and lacks the same.
+    let out = site.till().with_file_name("repaired");
+    let out = out.to_str().unwrap();
+    let inside = format!("{till}/copy");
+    let (status, _, stderr) = outcome(&["journal", "repair", "--out", &inside, till]);
+    assert_eq!(
+        (status, stderr.contains("PW1101")),
+        (Some(2), true),
+        "{stderr}"
+    );
+    let (status, said, stderr) = outcome(&["journal", "repair", "--out", out, till]);
+    assert_eq!(status, Some(0), "{said}{stderr}");
+    assert!(said.contains("EUR 1.04"), "{said}");
+    let (status, copied, _) = outcome(&["journal", "fsck", out, "--format", "json"]);
+    let copied: serde_json::Value = serde_json::from_str(&copied).unwrap();
+    let gap = &copied["epochs"][0]["gaps"][0];
+    assert_eq!(
+        (status, &gap["rows"][0]["captured"]),
+        (Some(3), &json!(104))
+    );
+    let (status, _, stderr) = outcome(&["journal", "repair", "--out", out, till]);
+    assert_eq!(
+        (status, stderr.contains("not empty")),
+        (Some(2), true),
+        "{stderr}"
+    );
+
     let (_region, _ledger) = (site.start_region(), site.start_ledger());
     let edge = site.start_edge();
+    let (status, _, stderr) = outcome(&["journal", "fsck", till]);
+    assert_eq!(
+        (status, stderr.contains("PW0206")),
+        (Some(1), true),
+        "{stderr}"
+    );
     until("the till says so", || {
         let status = site.status();
         (status["gap_records"] == 1 && status["states"][0] == "gap").then_some(())

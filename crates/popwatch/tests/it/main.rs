@@ -8,6 +8,7 @@
     reason = "serde_json's values are not ours"
 )]
 
+mod admission;
 mod browser;
 mod cli;
 mod damage;
@@ -20,6 +21,8 @@ mod needs_curl;
 mod needs_node;
 mod needs_promtool;
 mod needs_python3;
+mod needs_strace;
+mod needs_unshare;
 mod needs_upsd;
 mod otlp;
 mod outage;

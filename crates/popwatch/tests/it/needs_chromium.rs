@@ -1,6 +1,8 @@
 //! The pages in a real browser: what they show is what the API says, nothing breaks the content
 //! policy, and the till's own page lives on without any network.
 
+mod gallery;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -90,7 +92,7 @@ fn config(site: &Site) -> String {
 fn the_pages_show_what_the_api_says_and_the_tills_own_lives_without_a_network() {
     let site = Site::new("pages");
     let (mut region, mut ledger) = (site.start_region(), site.start_ledger());
-    let _edge = site.started("edge", &config(&site));
+    let mut edge = site.started("edge", &config(&site));
     let events: Vec<Value> = (0..70)
         .flat_map(|n| sold(n, 1_000, 20_000 + 300 * n))
         .collect();
@@ -126,7 +128,40 @@ fn the_pages_show_what_the_api_says_and_the_tills_own_lives_without_a_network() 
     till.shows("net-GBP", "69520");
     till.shows("unsent-GBP", "20");
     till.shows("durable-seq", &site.status()["durable_seq"].to_string());
+    says(
+        &mut till,
+        "1 sale (GBP 0.20) is safe on this till, not in the total yet.",
+    );
     assert_eq!(till.complaints(), Vec::<Value>::new());
+
+    // Both come back: everything is sent, and the page says so by itself.
+    let (_region, _ledger) = (site.start_region(), site.start_ledger());
+    till.shows("status", "ok");
+    till.shows("unsent", "0");
+    says(&mut till, "Last sale safe on disk");
+    // The till itself goes, and comes back.
+    let last = site.status()["durable_seq"].clone();
+    edge.kill();
+    till.shows("status", "stream_lost");
+    says(&mut till, "This page has lost its till; last heard");
+    let _edge = site.started("edge", &config(&site));
+    until("the page follows the till again", || {
+        let shown = till.value("durable-seq");
+        let more = shown.as_str()?.parse::<u64>().ok()? > 0;
+        (more && till.value("status") == "ok" && shown != last.to_string()).then_some(())
+    });
+}
+
+/// Waits until the weightiest sentence holds these words.
+#[track_caller]
+fn says(page: &mut Browser, words: &str) {
+    let script = "document.querySelector('.status [data-testid=\"status\"]')?.innerText ?? ''";
+    until(&format!("the page says: {words}"), || {
+        page.evaluate(script)
+            .as_str()?
+            .contains(words)
+            .then_some(())
+    });
 }
 
 /// Where pictures of the pages go, if they are wanted.

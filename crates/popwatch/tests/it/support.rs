@@ -151,6 +151,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and waits.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -122,6 +122,28 @@ impl<F: Fs> Journal<F> {
         drafts: Vec<Redacted<Draft>>,
         stamp: Stamp,
     ) -> Result<Commit, AppendError> {
+        self.append_with(drafts, Vec::new(), stamp)
+    }
+
+    /// Appends what popwatch itself has to say (`clock.anchored`, `rig.loss`, `rig.sampled`, …), in
+    /// order. These have no verdicts; samples are left out while the disk has no room for their
+    /// class. On failure nothing of it is durable.
+    pub fn append_own(
+        &mut self,
+        events: Vec<(Option<PopupId>, Event)>,
+        stamp: Stamp,
+    ) -> Result<Commit, AppendError> {
+        self.append_with(Vec::new(), events, stamp)
+    }
+
+    /// As [`Journal::append`] and [`Journal::append_own`] together: one commit carries both. With
+    /// nothing to append it finds out whether the disk takes records again.
+    pub fn append_with(
+        &mut self,
+        drafts: Vec<Redacted<Draft>>,
+        own: Vec<(Option<PopupId>, Event)>,
+        stamp: Stamp,
+    ) -> Result<Commit, AppendError> {
         let mut records = std::mem::take(&mut self.undelivered);
         // Before anything is refused for lack of room: it may be there again.
         if let Err(error) = self.reopen(stamp, &mut records) {
@@ -129,6 +151,10 @@ impl<F: Fs> Journal<F> {
             return Err(error);
         }
         let mut plans = self.classify(drafts, stamp.wall_ms);
+        let kept = own
+            .into_iter()
+            .filter(|(_, event)| !self.refuses(event.class()));
+        plans.waiting.extend(kept.map(own_waiting));
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
             self.undelivered = records;
@@ -140,37 +166,6 @@ impl<F: Fs> Journal<F> {
             .map(|plan| self.verdict(plan, &plans.waiting));
         Ok(Commit {
             verdicts: verdicts.collect(),
-            records,
-        })
-    }
-
-    /// Appends what popwatch itself has to say (`clock.anchored`, `rig.loss`, `rig.sampled`, …), in
-    /// order. These have no verdicts; samples are left out while the disk has no room for their
-    /// class. On failure nothing of it is durable.
-    pub fn append_own(
-        &mut self,
-        events: Vec<(Option<PopupId>, Event)>,
-        stamp: Stamp,
-    ) -> Result<Commit, AppendError> {
-        let own = |(popup, event): (Option<PopupId>, Event)| Waiting {
-            bytes: OWN_RECORD_BYTES,
-            key: Key::default(),
-            content: Content::default(),
-            origin: None,
-            placed: None,
-            what: What::Own { event, popup },
-        };
-        let kept = events
-            .into_iter()
-            .filter(|(_, event)| !self.refuses(event.class()));
-        let mut waiting: Vec<_> = kept.map(own).collect();
-        let mut records = std::mem::take(&mut self.undelivered);
-        if let Err(error) = self.commit_all(&mut waiting, stamp, &mut records) {
-            self.undelivered = records;
-            return Err(error);
-        }
-        Ok(Commit {
-            verdicts: Vec::new(),
             records,
         })
     }
@@ -477,6 +472,23 @@ impl<F: Fs> Journal<F> {
             }
         }
         one.placed = Some((stage.head.epoch, stage.head.seq));
+    }
+}
+
+/// What popwatch itself has to say, as it waits for its place.
+fn own_waiting((popup, event): (Option<PopupId>, Event)) -> Waiting {
+    let said = if let Event::System(event) = &event {
+        event.encode().len()
+    } else {
+        0
+    };
+    Waiting {
+        bytes: OWN_RECORD_BYTES + said,
+        key: Key::default(),
+        content: Content::default(),
+        origin: None,
+        placed: None,
+        what: What::Own { event, popup },
     }
 }
 

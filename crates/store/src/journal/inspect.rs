@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
 use popwatch_core::event::Class;
-use popwatch_core::event::system::{Gap, Seal};
+use popwatch_core::event::system::{Gap, Seal, TotalsRow};
 use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::money::{Currency, Money};
 use popwatch_core::record::Record;
 
 use super::EpochInfo;
 use super::format::{chain_frame, chain_index};
-use super::recovery::{Accounts, Found, Row, survey};
+use super::recovery::{Accounts, Found, Row, subtract, survey};
 use super::segment::{Loaded, QUARANTINE, load};
-use super::totals::{Appraiser, NO_CURRENCY, Stated, seal_of};
+use super::totals::{self, Appraiser, NO_CURRENCY, seal_of};
 use crate::fs::Fs;
 
 /// What a journal holds and lacks.
@@ -43,6 +43,8 @@ pub struct EpochReport {
     pub epoch: Epoch,
     /// Its last seq.
     pub last_seq: Seq,
+    /// Records up to here are replicated and were removed on purpose; 0 for none.
+    pub trimmed: Seq,
     /// None of it counts.
     pub void: bool,
     /// What is missing, ascending.
@@ -62,9 +64,13 @@ pub struct GapReport {
     pub last: Seq,
     /// `media`, `torn`, `missing_file` or `thinned`.
     pub cause: String,
-    /// What was captured (and refunded) in it, such as `EUR 412.50`; `no money`, or
-    /// `value unknown`.
+    /// What was captured (and refunded) in it over all popups, such as `EUR 412.50`; `no money`,
+    /// `value unknown`, or both an amount and that more is unknown.
     pub value: String,
+    /// Its value per popup and currency; each row is exact.
+    pub rows: Vec<TotalsRow>,
+    /// No row is missing in `rows`.
+    pub known: bool,
     /// A `rig.gap` names it.
     pub recorded: bool,
 }
@@ -115,6 +121,9 @@ impl EpochReport {
         if self.void {
             line.push_str(", void");
         }
+        if self.trimmed > Seq::NONE {
+            line.push_str(&format!(", 1..{} trimmed", self.trimmed));
+        }
         for gap in &self.gaps {
             let more = format!(
                 ", missing {}..{} ({}, {})",
@@ -148,6 +157,7 @@ struct Opened {
     epochs: Vec<EpochInfo>,
     known: Vec<Gap>,
     fresh: Vec<Gap>,
+    ends: BTreeMap<u32, Vec<TotalsRow>>,
 }
 
 fn opened<F: Fs>(fs: &F) -> io::Result<Opened> {
@@ -160,6 +170,7 @@ fn opened<F: Fs>(fs: &F) -> io::Result<Opened> {
         epochs: accounts.epochs,
         known: accounts.known,
         fresh: accounts.found,
+        ends: accounts.ends,
     })
 }
 
@@ -199,19 +210,29 @@ pub fn fsck<F: Fs>(fs: &F) -> io::Result<FsckReport> {
 struct Check<'a> {
     appraiser: Appraiser,
     chains: [Option<[u8; 32]>; 2],
+    trimmed: u64,
     expected: u64,
-    missing: Vec<(u64, u64)>,
+    /// What is missing, each with the record that names it.
+    missing: Vec<(u64, u64, Option<&'a Gap>)>,
+    /// Gaps that records name, ascending.
+    named: Vec<&'a Gap>,
     faults: Vec<Fault>,
     info: &'a EpochInfo,
 }
 
 impl<'a> Check<'a> {
-    fn run<F: Fs>(fs: &F, opened: &Opened, info: &'a EpochInfo) -> io::Result<EpochReport> {
+    fn run<F: Fs>(fs: &F, opened: &'a Opened, info: &'a EpochInfo) -> io::Result<EpochReport> {
+        let ours = |gap: &&Gap| gap.epoch == info.epoch.0 && gap.epoch_id == info.epoch_id.0;
+        let mut named: Vec<_> = opened.known.iter().filter(ours).collect();
+        named.sort_by_key(|gap| gap.first);
+        let trimmed = info.trimmed.0;
         let mut check = Self {
-            appraiser: Appraiser::default(),
+            appraiser: Appraiser::from_start(trimmed > 0),
             chains: [None; 2],
-            expected: 1,
+            trimmed,
+            expected: trimmed + 1,
             missing: Vec::new(),
+            named,
             faults: Vec::new(),
             info,
         };
@@ -222,19 +243,39 @@ impl<'a> Check<'a> {
                 check.segment(found, &loaded);
                 torn_bytes += found.torn.as_ref().map_or(0, |torn| torn.bytes);
             }
-            check.missing(info.last_seq.0 + 1);
+            check.missing(info.last_seq.0.saturating_add(1));
+        }
+        if let Some(totals) = opened.ends.get(&info.epoch.0) {
+            check.appraiser.end(totals);
         }
         Ok(check.report(opened, torn_bytes))
     }
 
     /// Everything up to `seq` is missing.
     fn missing(&mut self, seq: u64) {
-        if seq > self.expected {
-            self.missing.push((self.expected, seq - 1));
-            self.appraiser.gap(self.expected, seq - 1);
-            self.chains = [None; 2];
-            self.expected = seq;
+        if seq <= self.expected {
+            return;
         }
+        let (first, last) = (self.expected, seq - 1);
+        let whole = |gap: &&&Gap| gap.first >= first && gap.last <= last;
+        let named: Vec<&'a Gap> = self.named.iter().filter(whole).copied().collect();
+        let ranges: Vec<_> = named.iter().map(|gap| (gap.first, gap.last)).collect();
+        let mut pieces: Vec<_> = named
+            .into_iter()
+            .map(|gap| (gap.first, gap.last, Some(gap)))
+            .collect();
+        let unnamed = subtract((first, last), &ranges);
+        pieces.extend(unnamed.into_iter().map(|(first, last)| (first, last, None)));
+        pieces.sort_by_key(|(first, last, _)| (*first, *last));
+        for (first, last, named) in pieces {
+            match named {
+                Some(gap) => self.appraiser.recorded(gap),
+                None => self.appraiser.gap(first, last),
+            }
+            self.missing.push((first, last, named));
+        }
+        self.chains = [None; 2];
+        self.expected = seq;
     }
 
     fn segment(&mut self, found: &Found, loaded: &Loaded) {
@@ -242,7 +283,9 @@ impl<'a> Check<'a> {
         if footer.first_seq > self.info.last_seq {
             return;
         }
-        self.missing(footer.first_seq.0);
+        if footer.first_seq.0 > self.expected {
+            self.chains = [None; 2];
+        }
         if let Some(before) = found.sealed.chains_before {
             self.stated(before.map(Some), footer.first_seq);
         }
@@ -252,7 +295,7 @@ impl<'a> Check<'a> {
                 break;
             }
             self.missing(seq.0);
-            self.expected = seq.0 + 1;
+            self.expected = self.expected.max(seq.0 + 1);
             match loaded.record(frame) {
                 None => self.faults.push(Fault {
                     seq,
@@ -270,7 +313,6 @@ impl<'a> Check<'a> {
                 *chain = chain.map(|before| chain_frame(before, loaded.frame(frame)));
             }
         }
-        self.missing(footer.last_seq.0.min(self.info.last_seq.0) + 1);
     }
 
     fn stated(&mut self, stated: [Option<[u8; 32]>; 2], seq: Seq) {
@@ -294,24 +336,33 @@ impl<'a> Check<'a> {
         self.faults.sort_by_key(|fault| fault.seq);
         let ours =
             |gap: &&Gap| gap.epoch == self.info.epoch.0 && gap.epoch_id == self.info.epoch_id.0;
-        let named: Vec<_> = opened.known.iter().filter(ours).collect();
-        let fresh: Vec<_> = opened.fresh.iter().filter(ours).collect();
-        let gaps = valued.into_iter().map(|gap| {
-            let over = |other: &&&Gap| other.first <= gap.last && other.last >= gap.first;
-            let recorded = named.iter().find(over);
-            let stated = recorded.or_else(|| fresh.iter().find(over));
-            let known = gap.known || stated.is_some_and(|gap| !gap.value_unknown);
+        let all = opened.known.iter().chain(&opened.fresh);
+        let stated: Vec<_> = all.filter(ours).collect();
+        let gaps = self.missing.iter().map(|(first, last, named)| {
+            let over = |other: &&&Gap| other.first <= *last && other.last >= *first;
+            let told = stated.iter().find(over);
+            let found = valued
+                .iter()
+                .find(|gap| (gap.first, gap.last) == (*first, *last));
+            let (lost, known) = match (named, found) {
+                (Some(gap), _) => (gap.value.clone(), !gap.value_unknown),
+                (None, Some(gap)) => (totals::rows(&gap.lost), gap.known),
+                (None, None) => (Vec::new(), false),
+            };
             GapReport {
-                first: Seq(gap.first),
-                last: Seq(gap.last),
-                cause: stated.map_or_else(|| "media".into(), |gap| gap.cause.clone()),
-                value: worth(&gap.lost, known),
-                recorded: recorded.is_some(),
+                first: Seq(*first),
+                last: Seq(*last),
+                cause: told.map_or_else(|| "media".into(), |gap| gap.cause.clone()),
+                value: worth(&lost, known),
+                rows: lost,
+                known,
+                recorded: named.is_some(),
             }
         });
         EpochReport {
             epoch: self.info.epoch,
             last_seq: self.info.last_seq,
+            trimmed: Seq(self.trimmed),
             void: self.info.void,
             gaps: gaps.collect(),
             torn_bytes,
@@ -325,20 +376,17 @@ fn chains_of(seal: &Seal) -> [Option<[u8; 32]>; 2] {
 }
 
 /// What lost rows were worth, as people read it: per currency, over all popups.
-fn worth(lost: &Stated, known: bool) -> String {
-    if !known {
-        return "value unknown".into();
-    }
+fn worth(lost: &[TotalsRow], known: bool) -> String {
     let mut sums: BTreeMap<Currency, (i64, i64)> = BTreeMap::new();
     let mut moved = 0i64;
-    for ((_, code), row) in lost {
-        match Currency::new(code) {
+    for row in lost {
+        match Currency::new(&row.currency) {
             Some(currency) => {
                 let sum = sums.entry(currency).or_default();
                 sum.0 = sum.0.saturating_add(row.captured);
                 sum.1 = sum.1.saturating_add(row.refunded);
             }
-            None if code == NO_CURRENCY => moved = moved.saturating_add(row.units),
+            None if row.currency == NO_CURRENCY => moved = moved.saturating_add(row.units),
             None => {}
         }
     }
@@ -352,10 +400,11 @@ fn worth(lost: &Stated, known: bool) -> String {
     if moved != 0 {
         parts.push(format!("{moved} units of stock"));
     }
-    if parts.is_empty() {
-        "no money".into()
-    } else {
-        parts.join(", ")
+    match (known, parts.is_empty()) {
+        (true, true) => "no money".into(),
+        (true, false) => parts.join(", "),
+        (false, true) => "value unknown".into(),
+        (false, false) => format!("{} and an unknown rest", parts.join(", ")),
     }
 }
 

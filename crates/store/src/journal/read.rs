@@ -328,7 +328,8 @@ impl Chains {
 
 impl<F: Fs> Journal<F> {
     /// Reads records of one epoch from `from` on, about `max_bytes` of them and at least one.
-    /// Every seq up to the epoch's end is accounted for; empty beyond it and for unknown epochs.
+    /// Every seq from what was trimmed up to the epoch's end is accounted for; empty beyond it and
+    /// for unknown epochs.
     /// Fails only when a file cannot be opened now and nothing was read before it.
     pub fn read(&mut self, epoch: Epoch, from: Seq, max_bytes: usize) -> io::Result<Vec<ReadItem>> {
         let mut items = Vec::new();
@@ -345,6 +346,8 @@ impl<F: Fs> Journal<F> {
             }
             return Ok(items);
         }
+        // What was trimmed is no loss and is not answered.
+        let from = from.max(info.trimmed.0.saturating_add(1));
         let mut walk = self.walk(info, from, None);
         let mut bytes = 0;
         while bytes < max_bytes.max(1) {
@@ -390,17 +393,9 @@ impl<F: Fs> Journal<F> {
         let Some(info) = self.info(epoch) else {
             return Ok(parts);
         };
-        if info.void {
-            if info.last_seq.0 >= from {
-                push_skip(
-                    &mut parts,
-                    info.last_seq.0 - from + 1,
-                    SkipWhy::Void,
-                    Vec::new(),
-                );
-            }
+        let Some(from) = skip_ahead(&mut parts, info, from) else {
             return Ok(parts);
-        }
+        };
         let index = chain_index(cursor);
         let (mut walk, mut chains) = self.position_walk(info, cursor, from);
         if let Some(error) = walk.refused.take() {
@@ -461,7 +456,7 @@ impl<F: Fs> Journal<F> {
         let holder = extents.iter().rfind(|extent| extent.first <= from);
         let (start, before) = match holder {
             Some(extent) => (extent.first, extent.chains.map(|chains| chains.map(Some))),
-            None => (1, None),
+            None => (info.trimmed.0.saturating_add(1), None),
         };
         let fresh = Cursor::ALL.map(|cursor| Some(chain_start(info.epoch_id, cursor)));
         let before = match start {
@@ -487,7 +482,7 @@ impl<F: Fs> Journal<F> {
         (walk, chains)
     }
 
-    fn info(&self, epoch: Epoch) -> Option<EpochInfo> {
+    pub(super) fn info(&self, epoch: Epoch) -> Option<EpochInfo> {
         self.epochs
             .iter()
             .rfind(|info| info.epoch == epoch)
@@ -573,7 +568,7 @@ impl<F: Fs> Journal<F> {
         let named = ranges(&self.gaps, info.epoch.0, &info.epoch_id);
         let unnamed = subtract((first, last), &named);
         if !unnamed.is_empty() {
-            self.discover(info, &unnamed, &named);
+            self.discover(info, &unnamed);
         }
         let same = self.gaps.iter();
         let same = same.filter(|gap| gap.epoch == info.epoch.0 && gap.epoch_id == info.epoch_id.0);
@@ -593,7 +588,7 @@ impl<F: Fs> Journal<F> {
         cut
     }
 
-    fn discover(&mut self, info: EpochInfo, unnamed: &[(u64, u64)], named: &[(u64, u64)]) {
+    fn discover(&mut self, info: EpochInfo, unnamed: &[(u64, u64)]) {
         let extents = self.extents(info);
         let file = |seq: u64| {
             let holder = extents
@@ -636,7 +631,7 @@ impl<F: Fs> Journal<F> {
         segments.sort_by_key(|segment| segment.footer.first_seq);
         let end = info.current.then(|| self.totals.statement(true));
         let end = end.or_else(|| self.stated(info));
-        if value(&self.fs, &segments, &mut gaps, named, end.as_deref()).is_err() {
+        if value(&self.fs, &segments, &mut gaps, &self.gaps, end.as_deref()).is_err() {
             gaps.iter_mut().for_each(|gap| gap.value_unknown = true);
         }
         self.gaps.extend(gaps.iter().cloned());
@@ -662,6 +657,24 @@ impl<F: Fs> Journal<F> {
         }
         None
     }
+}
+
+/// Skips what no walk has to look at; answers where one begins, `None` when the epoch is void.
+fn skip_ahead(parts: &mut BatchParts, info: EpochInfo, from: u64) -> Option<u64> {
+    if info.void {
+        if info.last_seq.0 >= from {
+            let count = info.last_seq.0 - from + 1;
+            push_skip(parts, count, SkipWhy::Void, Vec::new());
+        }
+        return None;
+    }
+    if from > info.trimmed.0 {
+        return Some(from);
+    }
+    // Every peer of its time has what was trimmed; to one that came later it is lost here.
+    let count = info.trimmed.0 + 1 - from;
+    push_skip(parts, count, SkipWhy::Gap, Vec::new());
+    Some(info.trimmed.0 + 1)
 }
 
 /// Adds seqs without a frame; runs of the other cursor become one skip.

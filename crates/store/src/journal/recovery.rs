@@ -42,14 +42,17 @@ mod survey;
 use std::io;
 
 use popwatch_core::event::system::{Gap, PopupPolicy, RigStarted};
-use popwatch_core::id::{EpochId, Seq};
+use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::limits;
 
 use super::append::{Head, Previous};
 use super::scan::Body;
 use super::totals::{self, Totals};
-use super::{Committed, EpochInfo, Journal, OpenError, Opening};
+use super::{Committed, EpochInfo, Journal, OpenError, Opening, Quarantine};
 use crate::fs::Fs;
+
+#[cfg(test)]
+pub(super) use repair::bound_quarantine;
 
 pub(super) use account::{Accounts, ranges, subtract, value};
 pub(super) use survey::{Found, record_at, survey};
@@ -133,6 +136,8 @@ pub const fn decide(header: HeaderState, footer: FooterState, body: Body, place:
 /// A tail that was cut because the commit it belongs to was never acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
+    /// Its epoch.
+    pub epoch: Epoch,
     /// The segment file.
     pub file: String,
     /// Offset of the first byte cut.
@@ -154,8 +159,10 @@ pub struct Recovery {
     pub torn: Vec<TornTail>,
     /// Bytes of all cut tails.
     pub bytes_cut: u64,
-    /// Files put aside, by their names in the quarantine.
+    /// Files put aside now, by their names in the quarantine.
     pub quarantined: Vec<String>,
+    /// What lies in the quarantine.
+    pub quarantine: Quarantine,
     /// There are segments of a later format (PW0205).
     pub newer_format: bool,
     /// The previous epoch ended with `rig.stopped`, or there was none.
@@ -195,7 +202,7 @@ impl<F: Fs> Journal<F> {
             ..Recovery::default()
         };
         repair::repair(&fs, &mut survey, &mut recovery).map_err(unavailable("repaired"))?;
-        let previous = accounts.started(recovery.bytes_cut);
+        let previous = accounts.started(&recovery);
         let policies = join(accounts.policies.clone(), opening.popups);
         let mut journal_key = [0; 32];
         for (target, byte) in journal_key.iter_mut().zip(journal_id.0.iter().cycle()) {
@@ -227,6 +234,8 @@ impl<F: Fs> Journal<F> {
             acked: accounts.acked.clone(),
             since_seal: false,
             undelivered: Vec::new(),
+            quarantine: recovery.quarantine,
+            newer_format: recovery.newer_format,
             memo: [None, None],
             space: super::disk::Space::default(),
             stopped: false,
@@ -241,7 +250,7 @@ impl<F: Fs> Journal<F> {
 
 fn head(previous: &RigStarted) -> Head {
     let id = EpochId::from_slice(&previous.previous_epoch_id).unwrap_or(EpochId([0; 16]));
-    let mut head = Head::new(popwatch_core::id::Epoch(previous.previous_epoch), id);
+    let mut head = Head::new(Epoch(previous.previous_epoch), id);
     head.seq = previous.previous_last_seq;
     head
 }
@@ -273,7 +282,8 @@ impl Accounts {
     }
 
     /// What the new epoch says of it.
-    fn started(&self, tail_bytes_cut: u64) -> RigStarted {
+    fn started(&self, recovery: &Recovery) -> RigStarted {
+        let tail_bytes_cut = recovery.bytes_cut;
         let chain = |chain: Option<[u8; 32]>| chain.map(|chain| chain.to_vec()).unwrap_or_default();
         match self.previous() {
             None => RigStarted {
@@ -283,6 +293,8 @@ impl Accounts {
                 ..RigStarted::default()
             },
             Some(info) => RigStarted {
+                tail_first: tail_seqs(recovery, info.epoch).min().unwrap_or(0),
+                tail_last: tail_seqs(recovery, info.epoch).max().unwrap_or(0),
                 previous_epoch: info.epoch.0,
                 previous_epoch_id: info.epoch_id.0.to_vec(),
                 previous_last_seq: info.last_seq.0,
@@ -296,6 +308,12 @@ impl Accounts {
             },
         }
     }
+}
+
+/// Seqs of an epoch whose headers could be read in a tail that was cut.
+fn tail_seqs(recovery: &Recovery, epoch: Epoch) -> impl Iterator<Item = u64> {
+    let tails = recovery.torn.iter().filter(move |torn| torn.epoch == epoch);
+    tails.flat_map(|torn| torn.seqs.iter().copied())
 }
 
 /// No record yet, for an epoch that is only known by name.

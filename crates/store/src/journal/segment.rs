@@ -37,7 +37,8 @@ pub fn segment_name(no: u64) -> String {
 #[must_use]
 pub fn segment_no(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX)?;
-    (digits.len() == 12).then(|| digits.parse().ok())?
+    let number = digits.len() >= 12 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    number.then(|| digits.parse().ok())?
 }
 
 impl Footer {
@@ -61,7 +62,8 @@ impl Footer {
         if class == Class::System {
             match seal_of(&record.event) {
                 Some(_) => self.last_seal_at = at,
-                None => self.marks.push(offset),
+                None if is_told(&record.event) => self.marks.push(offset),
+                None => {}
             }
         }
         if let Some(popup) = &record.popup
@@ -351,6 +353,22 @@ impl Loaded {
     }
 }
 
+/// Whether a start reads this record to know what the journal says of itself. Others of popwatch's
+/// own can be many, and a start must not read them all.
+#[must_use]
+pub fn is_told(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::System(
+            SystemEvent::RigStarted(_)
+                | SystemEvent::RigGap(_)
+                | SystemEvent::RigTrimmed(_)
+                | SystemEvent::PolicyApplied(_)
+                | SystemEvent::PolicyImplied(_)
+        )
+    )
+}
+
 /// Whether a record can be repeated by a client and so has a key. Of popwatch's own, only conflicts
 /// are looked up.
 #[must_use]
@@ -407,15 +425,18 @@ pub fn keys_offset(at: u64, footer: &Footer) -> u64 {
 /// Reads a whole file. Pieces the disk refuses read as 0xFF, which is no frame and not empty.
 pub fn read_all<F: Fs>(fs: &F, name: &str) -> io::Result<Vec<u8>> {
     let file = fs.open(name)?;
-    let len = file.len()?;
-    read_range(&file, 0, usize::try_from(len).unwrap_or(usize::MAX))
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX);
+    // No segment is longer; what a damaged directory says behind the bound is no part of it.
+    read_range(&file, 0, len.min(READ_BYTES_MAX))
 }
+
+/// Most that is read of one file at once: a segment whose first commit was large.
+const READ_BYTES_MAX: usize = limits::FOOTER_BYTES_MAX + 2 * limits::COMMIT_BYTES_MAX + (8 << 20);
 
 /// Reads up to `len` bytes, fewer at the end of the file; as [`read_all`] for bad pieces.
 pub fn read_range<T: File>(file: &T, at: u64, len: usize) -> io::Result<Vec<u8>> {
     const PIECE: usize = 4096;
-    let bound = limits::FOOTER_BYTES_MAX + usize::try_from(limits::SEGMENT_BYTES).unwrap_or(0) * 4;
-    if len > bound {
+    if len > READ_BYTES_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let mut bytes = vec![0; len];

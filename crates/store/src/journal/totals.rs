@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use popwatch_core::event::system::{Seal, SystemEvent, TotalsRow};
+use popwatch_core::event::system::{Gap, Seal, SystemEvent, TotalsRow};
 use popwatch_core::event::{Class, Event};
 use popwatch_core::limits;
 use popwatch_core::money::Currency;
@@ -292,42 +292,53 @@ pub struct Valued {
     pub first: u64,
     /// Last lost seq.
     pub last: u64,
-    /// What was lost, per row.
+    /// What was lost, per row that a later statement tells of; each exact.
     pub lost: Stated,
-    /// A statement of all rows was found behind it.
+    /// No row can be missing from `lost`.
     pub known: bool,
+    /// A record names it, which could not say all of its value.
+    recorded: bool,
+    /// A row changed in it whose earlier sum is not known here.
+    blind: bool,
 }
 
 /// Walks one epoch's records in order and finds what its gaps were worth.
 ///
+/// A row's value is exact as soon as a later statement of it survives. That no other row was in a
+/// gap is known when the statements account for every lost record, or for as many money and stock
+/// records as a later seal counts.
+///
 /// Where two gaps lie between two statements of a row, the earlier one carries the value of both:
-/// the sum is exact, the split cannot be known.
+/// the sum is exact, the split cannot be known. A gap whose value is recorded keeps it, whatever was
+/// lost beside it since.
 #[derive(Debug, Default)]
 pub struct Appraiser {
     stated: BTreeMap<RowKey, (Sums, u64)>,
     gaps: Vec<Valued>,
     /// Rows whose statement differs from the sums although nothing is missing.
     faults: Vec<u64>,
-    last_seal: u64,
+    /// The records before the first one were trimmed: earlier sums are learned, not known.
+    trimmed: bool,
 }
 
 impl Appraiser {
-    /// Starts with the statements of a complete seal at `seq`, or from an epoch's start.
+    /// Starts with the statements of a complete seal at `seq`.
     #[must_use]
     pub fn new(known: &[TotalsRow], seq: u64) -> Self {
-        let mut new = Self {
-            last_seal: seq,
-            ..Self::default()
-        };
+        let mut new = Self::default();
         for row in known {
-            new.set(row, seq);
+            new.stated.insert(key_of(row), (Sums::of_row(row), seq));
         }
         new
     }
 
-    fn set(&mut self, row: &TotalsRow, seq: u64) {
-        let key = (row.popup.clone(), row.currency.clone());
-        self.stated.insert(key, (Sums::of_row(row), seq));
+    /// Starts at an epoch's first record, or behind what was trimmed of it.
+    #[must_use]
+    pub fn from_start(trimmed: bool) -> Self {
+        Self {
+            trimmed,
+            ..Self::default()
+        }
     }
 
     /// A range is missing here.
@@ -337,7 +348,23 @@ impl Appraiser {
             last,
             lost: Stated::new(),
             known: false,
+            recorded: false,
+            blind: false,
         });
+    }
+
+    /// A range is missing here whose value was recorded while there was more to tell it from.
+    pub fn recorded(&mut self, gap: &Gap) {
+        for row in &gap.value {
+            let stated = self.stated.entry(key_of(row)).or_default();
+            stated.0 = stated.0.plus(Sums::of_row(row));
+        }
+        if gap.value_unknown {
+            self.gap(gap.first, gap.last);
+            if let Some(last) = self.gaps.last_mut() {
+                last.recorded = true;
+            }
+        }
     }
 
     /// The next surviving record.
@@ -351,12 +378,21 @@ impl Appraiser {
             for row in &seal.totals {
                 self.statement(row, Sums::default(), seq);
             }
-            // A seal names every row that changed since the one before it.
-            let from = if seal.complete { 0 } else { self.last_seal };
-            for gap in self.gaps.iter_mut().filter(|gap| gap.first > from) {
-                gap.known = true;
+            let counted = [Class::Money, Class::Stock].map(|class| {
+                let count = seal.counts.get(usize::from(class.byte()));
+                count.copied().unwrap_or(0)
+            });
+            let told = self.stated.values().map(|(sums, _)| sums.n);
+            let told = told.fold(0, u64::saturating_add);
+            if seal.complete || told == counted.iter().copied().fold(0, u64::saturating_add) {
+                self.know(|gap| !gap.blind);
             }
-            self.last_seal = seq;
+        }
+    }
+
+    fn know(&mut self, which: impl Fn(&Valued) -> bool) {
+        for gap in self.gaps.iter_mut().filter(|gap| which(gap)) {
+            gap.known = true;
         }
     }
 
@@ -366,28 +402,57 @@ impl Appraiser {
         self.gaps.iter().all(|gap| gap.known)
     }
 
-    /// The whole epoch's totals, as the next one stated them.
+    /// The whole epoch's totals, as the next one stated them when only recorded gaps were missing.
     pub fn end(&mut self, totals: &[TotalsRow]) {
         for row in totals {
             self.statement(row, Sums::default(), u64::MAX);
         }
-        self.gaps.iter_mut().for_each(|gap| gap.known = true);
+        self.know(|gap| !gap.recorded && !gap.blind);
     }
 
     fn statement(&mut self, row: &TotalsRow, own: Sums, seq: u64) {
-        let key = (row.popup.clone(), row.currency.clone());
+        let key = key_of(row);
         let now = Sums::of_row(row);
-        let (before, at) = self.stated.get(&key).copied().unwrap_or_default();
-        if now != before.plus(own) {
-            match self.gaps.iter_mut().find(|gap| gap.first > at) {
-                Some(gap) => {
-                    let lost = gap.lost.entry(key.clone()).or_default();
-                    *lost = lost.plus(now.minus(own).minus(before));
+        let stated = self.stated.get(&key).copied();
+        if self.trimmed && stated.is_none() {
+            if now != own {
+                self.gaps.iter_mut().for_each(|gap| gap.blind = true);
+            }
+        } else {
+            let (before, at) = stated.unwrap_or_default();
+            if now != before.plus(own) {
+                match self.gap_after(at) {
+                    Some(gap) => {
+                        let lost = gap.lost.entry(key.clone()).or_default();
+                        *lost = lost.plus(now.minus(own).minus(before));
+                    }
+                    None => self.faults.push(seq),
                 }
-                None => self.faults.push(seq),
             }
         }
         self.stated.insert(key, (now, seq));
+        self.count_up();
+    }
+
+    /// The gap that hides what changed since `at`: one that is not recorded, if there is one.
+    fn gap_after(&mut self, at: u64) -> Option<&mut Valued> {
+        let fresh = |gap: &Valued| gap.first > at && !gap.recorded;
+        let place = self.gaps.iter().position(fresh);
+        let place = place.or_else(|| self.gaps.iter().position(|gap| gap.first > at));
+        self.gaps.get_mut(place?)
+    }
+
+    /// Where the rows account for every record that is lost, no row is missing.
+    fn count_up(&mut self) {
+        if self.settled() {
+            return;
+        }
+        let len = |gap: &Valued| (gap.last - gap.first).saturating_add(1);
+        let lost = self.gaps.iter().map(len).fold(0, u64::saturating_add);
+        let told = self.gaps.iter().flat_map(|gap| gap.lost.values());
+        if told.map(|sums| sums.n).fold(0, u64::saturating_add) == lost {
+            self.know(|_| true);
+        }
     }
 
     /// The gaps with their values, the seqs whose totals contradict the bodies, and the rows as
@@ -398,4 +463,8 @@ impl Appraiser {
         let last = stated.map(|(key, (sums, _))| (key, sums)).collect();
         (self.gaps, self.faults, last)
     }
+}
+
+fn key_of(row: &TotalsRow) -> RowKey {
+    (row.popup.clone(), row.currency.clone())
 }

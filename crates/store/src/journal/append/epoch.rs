@@ -97,16 +97,20 @@ impl<F: Fs> Journal<F> {
                     .iter_mut()
                     .find(|info| info.epoch == before.epoch)
                 {
+                    // A process that goes on knows what of the epoch it leaves is durable.
+                    info.exact |= info.current;
                     info.current = false;
-                    info.last_seq = Seq(before.seq);
+                    info.last_seq = info.last_seq.max(Seq(before.seq));
                 }
                 self.void_epochs.clear();
                 self.epochs.push(EpochInfo {
                     epoch,
                     epoch_id: self.head.epoch_id,
                     last_seq: Seq(self.head.seq),
+                    trimmed: Seq::NONE,
                     void: false,
                     current: true,
+                    exact: true,
                 });
             }
             Err(_) => {
@@ -333,7 +337,7 @@ impl<F: Fs> Journal<F> {
     pub(super) fn absorb(&mut self, stage: Stage) -> Vec<Committed> {
         let epoch = stage.head.epoch;
         self.head = stage.head;
-        self.since_seal = true;
+        self.since_seal |= stage.out.iter().any(|one| wants_seal(&one.record.event));
         if let Some(info) = self.epochs.iter_mut().rfind(|info| info.epoch == epoch) {
             info.last_seq = Seq(stage.head.seq);
         }
@@ -356,4 +360,18 @@ impl<F: Fs> Journal<F> {
             })
             .collect()
     }
+}
+
+/// Whether a record is worth a seal of its own. What opens an epoch and what seals it state
+/// themselves, so an idle rig writes nothing.
+fn wants_seal(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::System(
+            SystemEvent::RigStarted(_)
+                | SystemEvent::RigSeal(_)
+                | SystemEvent::RigStopped(_)
+                | SystemEvent::PolicyApplied(_)
+        )
+    )
 }

@@ -1,12 +1,13 @@
 //! Per epoch: which seqs are there, which are lost, and what the lost ones were worth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use popwatch_core::event::system::{
     Acked, Gap, PopupPolicy, RigStarted, Seal, SystemEvent, TotalsRow,
 };
 use popwatch_core::id::{Epoch, EpochId, Seq};
+use popwatch_core::limits;
 
 use super::NOTHING;
 use super::survey::{Found, Survey, last_seal, limit};
@@ -24,6 +25,8 @@ pub(in crate::journal) struct Accounts {
     pub(in crate::journal) known: Vec<Gap>,
     /// Gaps found now.
     pub(in crate::journal) found: Vec<Gap>,
+    /// Each epoch's totals, where the next one states them.
+    pub(in crate::journal) ends: BTreeMap<u32, Vec<TotalsRow>>,
     /// Policies stated in the last epoch.
     pub(in crate::journal) policies: Vec<PopupPolicy>,
     /// What the ledger had acknowledged.
@@ -41,6 +44,8 @@ struct Known {
     id: EpochId,
     void: bool,
     trimmed: u64,
+    /// Last seq that a peer is known to hold.
+    acked: u64,
     /// What the next epoch said of it.
     stated: Option<RigStarted>,
 }
@@ -57,10 +62,20 @@ struct Piece<'a> {
 
 impl Accounts {
     pub(in crate::journal) fn new<F: Fs>(fs: &F, survey: &mut Survey) -> io::Result<Self> {
-        let known = epochs(survey);
+        let mut known = epochs(survey);
         bound(fs, survey, &known)?;
+        let acked = newest_acked(fs, survey)?;
+        for peer in &acked {
+            if let Some(of) = known
+                .get_mut(&peer.epoch)
+                .filter(|of| of.id.0[..] == peer.epoch_id[..])
+            {
+                of.acked = peer.trunk_seq.max(peer.bulk_seq);
+            }
+        }
         let mut accounts = Self {
             known: recorded(survey),
+            acked,
             clean: true,
             ..Self::default()
         };
@@ -73,25 +88,41 @@ impl Accounts {
 
     fn epoch<F: Fs>(&mut self, fs: &F, survey: &Survey, epoch: u32, of: &Known) -> io::Result<()> {
         let segments: Vec<_> = of_epoch(&survey.found, epoch, of.id);
+        let named = ranges(&self.known, epoch, &of.id);
         let seen = segments.iter().map(|found| found.sealed.footer.last_seq.0);
         let seen = seen.max().unwrap_or(0).max(of.trimmed);
-        let last = of
-            .stated
-            .as_ref()
-            .map_or(seen, |stated| stated.previous_last_seq);
+        let stated = of.stated.as_ref();
+        let stated_last = stated.map_or(seen, |stated| stated.previous_last_seq);
+        // Damage to acknowledged bytes at the end looked like a torn write then, or looks so now.
+        let told = named.iter().map(|(_, last)| *last).max().unwrap_or(0);
+        let told = told.max(of.acked).max(stated_last);
+        let last = match told - stated_last <= limits::PEER_TAIL_RECORDS_MAX {
+            true => told,
+            false => stated_last,
+        };
         self.epochs.push(EpochInfo {
             epoch: Epoch(epoch),
             epoch_id: of.id,
             last_seq: Seq(last),
+            trimmed: Seq(of.trimmed),
             void: of.void,
             current: false,
+            exact: stated.is_some_and(is_exact),
         });
+        if let Some(stated) = stated {
+            self.ends.insert(epoch, stated.previous_totals.clone());
+        }
         if of.void {
             return Ok(());
         }
-        let named = ranges(&self.known, epoch, &of.id);
         let mut found: Vec<Gap> = Vec::new();
-        for piece in missing(&segments, of.trimmed, last) {
+        let numbers = survey.found.iter().map(|found| found.sealed.no).collect();
+        let pieces = Pieces {
+            segments: &segments,
+            numbers,
+            trimmed: of.trimmed,
+        };
+        for piece in pieces.missing(stated_last, last) {
             for (first, last) in subtract((piece.first, piece.last), &named) {
                 found.push(Gap {
                     epoch,
@@ -110,11 +141,12 @@ impl Accounts {
             return Ok(());
         }
         let sealed: Vec<_> = segments.iter().map(|found| &found.sealed).collect();
-        let end = of
-            .stated
-            .as_ref()
-            .map(|stated| stated.previous_totals.as_slice());
-        value(fs, &sealed, &mut found, &named, end)?;
+        let end = stated.map(|stated| stated.previous_totals.as_slice());
+        value(fs, &sealed, &mut found, &self.known, end)?;
+        for gap in found.iter_mut().filter(|gap| gap.last > stated_last) {
+            // No statement lies behind it.
+            gap.value_unknown = true;
+        }
         self.found.append(&mut found);
         Ok(())
     }
@@ -131,6 +163,9 @@ impl Accounts {
             None => None,
         };
         self.clean = seal.is_some_and(|(seq, ends, _)| ends && seq == info.last_seq.0);
+        if let Some(last) = self.epochs.iter_mut().rfind(|info| !info.void) {
+            last.exact = self.clean;
+        }
         self.chains = sealed
             .last()
             .map_or([None; 2], |segment| segment.footer.chains);
@@ -143,16 +178,26 @@ impl Accounts {
             }
         }
         self.policies = policies.into_values().collect();
-        for found in survey.found.iter().rev() {
-            if let Some((_, _, seal)) = last_seal(fs, &found.sealed)?
-                && !seal.acked.is_empty()
-            {
-                self.acked = seal.acked;
-                break;
-            }
-        }
         Ok(())
     }
+}
+
+/// What the ledger had acknowledged, as the last seal that says anything says.
+fn newest_acked<F: Fs>(fs: &F, survey: &Survey) -> io::Result<Vec<Acked>> {
+    for found in survey.found.iter().rev() {
+        if let Some((_, _, seal)) = last_seal(fs, &found.sealed)?
+            && !seal.acked.is_empty()
+        {
+            return Ok(seal.acked);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Whether the start of the next epoch knew where this one ended: from its clean stop, or because
+/// one process left it for the next.
+fn is_exact(next: &RigStarted) -> bool {
+    next.clean || matches!(next.reason.as_str(), "sync_failed" | "fork")
 }
 
 fn of_epoch(found: &[Found], epoch: u32, id: EpochId) -> Vec<&Found> {
@@ -171,6 +216,7 @@ fn epochs(survey: &Survey) -> BTreeMap<u32, Known> {
         id,
         void: false,
         trimmed: 0,
+        acked: 0,
         stated: None,
     };
     for found in &survey.found {
@@ -272,71 +318,97 @@ pub(in crate::journal) fn subtract(range: (u64, u64), named: &[(u64, u64)]) -> V
     left
 }
 
-/// Every seq of `trimmed + 1..=last` that no segment holds.
-fn missing<'a>(segments: &[&'a Found], trimmed: u64, last: u64) -> Vec<Piece<'a>> {
-    let mut pieces = Vec::new();
-    let mut expected = trimmed + 1;
-    let mut before: Option<&'a Found> = None;
-    let between = |first: u64, last: u64, before: Option<&'a Found>| {
-        let torn = before.and_then(|found| found.torn.as_ref().map(|torn| (found, torn)));
-        match torn {
-            Some((found, torn)) => Piece {
-                first,
-                last,
-                cause: "torn",
-                file: &found.sealed.name,
-                at: torn.at,
-                bytes: torn.bytes,
-            },
-            None => Piece {
-                first,
-                last,
-                cause: "missing_file",
-                file: "",
-                at: 0,
-                bytes: 0,
-            },
-        }
-    };
-    for found in segments {
-        let footer = &found.sealed.footer;
-        let start = footer.first_seq.0;
-        if start > last {
-            break;
-        }
-        if start > expected {
-            pieces.push(between(expected, start - 1, before));
-        }
-        for hole in footer.holes.iter().filter(|hole| hole.first <= last) {
-            pieces.push(Piece {
-                first: hole.first,
-                last: hole.last.min(last),
-                cause: "media",
-                file: &found.sealed.name,
-                at: hole.at,
-                bytes: hole.bytes,
-            });
-        }
-        expected = expected.max(footer.last_seq.0.saturating_add(1));
-        before = Some(found);
-    }
-    if expected <= last {
-        pieces.push(between(expected, last, before));
-    }
-    pieces
+/// One epoch's segments, in order.
+struct Pieces<'a> {
+    segments: &'a [&'a Found],
+    /// Numbers of all segments that are there.
+    numbers: BTreeSet<u64>,
+    trimmed: u64,
 }
 
-/// Writes their values into new gaps of one epoch.
+impl<'a> Pieces<'a> {
+    /// Every seq of `trimmed + 1..=last` that no segment holds. What lies behind `stated` only peers
+    /// or gaps tell of.
+    fn missing(&self, stated: u64, last: u64) -> Vec<Piece<'a>> {
+        let mut pieces = Vec::new();
+        let mut expected = self.trimmed + 1;
+        let mut before: Option<&'a Found> = None;
+        for found in self.segments {
+            let footer = &found.sealed.footer;
+            let start = footer.first_seq.0;
+            if start > stated {
+                break;
+            }
+            if start > expected {
+                pieces.push(self.between(expected, start - 1, before));
+            }
+            let holes = footer.holes.iter();
+            for hole in holes.filter(|hole| hole.first <= stated && hole.last > self.trimmed) {
+                pieces.push(Piece {
+                    first: hole.first.max(self.trimmed + 1),
+                    last: hole.last.min(stated),
+                    cause: "media",
+                    file: &found.sealed.name,
+                    at: hole.at,
+                    bytes: hole.bytes,
+                });
+            }
+            expected = expected.max(footer.last_seq.0.saturating_add(1));
+            before = Some(found);
+        }
+        if expected <= stated {
+            pieces.push(self.between(expected, stated, before));
+        }
+        let first = expected.max(stated + 1);
+        if first <= last {
+            let cause = "media";
+            pieces.push(Piece {
+                cause,
+                ..self.between(first, last, before)
+            });
+        }
+        pieces
+    }
+
+    /// Where seqs behind a segment were lost: in its own end, if no file is missing behind it.
+    fn between(&self, first: u64, last: u64, before: Option<&'a Found>) -> Piece<'a> {
+        let next_is_there =
+            |found: &&Found| self.numbers.contains(&found.sealed.no.saturating_add(1));
+        let (cause, file, at, bytes) = match before {
+            Some(found) => match &found.torn {
+                Some(torn) => ("torn", &*found.sealed.name, torn.at, torn.bytes),
+                None if next_is_there(&found) => ("torn", &*found.sealed.name, found.sealed.end, 0),
+                None => ("missing_file", "", 0, 0),
+            },
+            None => ("missing_file", "", 0, 0),
+        };
+        Piece {
+            first,
+            last,
+            cause,
+            file,
+            at,
+            bytes,
+        }
+    }
+}
+
+/// Writes their values into new gaps of one epoch. `known` are the gaps recorded so far, `end` the
+/// epoch's totals as the next one states them.
 pub(in crate::journal) fn value<F: Fs>(
     fs: &F,
     segments: &[&Sealed],
     gaps: &mut [Gap],
-    named: &[(u64, u64)],
+    known: &[Gap],
     end: Option<&[TotalsRow]>,
 ) -> io::Result<()> {
-    let mut lost: Vec<_> = gaps.iter().map(|gap| (gap.first, gap.last)).collect();
-    lost.extend_from_slice(named);
-    lost.sort_unstable();
+    let Some(of) = gaps.first().map(|gap| (gap.epoch, gap.epoch_id.clone())) else {
+        return Ok(());
+    };
+    let same = |gap: &&Gap| gap.epoch == of.0 && gap.epoch_id == of.1;
+    let mut lost: Vec<_> = known.iter().filter(same).map(Lost::Recorded).collect();
+    lost.extend(gaps.iter().map(|gap| Lost::New(gap.first, gap.last)));
+    lost.sort_by_key(Lost::range);
     let from = gaps.iter().map(|gap| gap.first).min().unwrap_or(0);
     let (valued, _) = appraise(fs, segments, &lost, end, from)?;
     for gap in gaps {
@@ -350,12 +422,40 @@ pub(in crate::journal) fn value<F: Fs>(
     Ok(())
 }
 
+/// A range without records, as an appraisal meets it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::journal) enum Lost<'a> {
+    /// Its value is wanted.
+    New(u64, u64),
+    /// Its value stands in a record.
+    Recorded(&'a Gap),
+}
+
+impl Lost<'_> {
+    fn range(&self) -> (u64, u64) {
+        match self {
+            Self::New(first, last) => (*first, *last),
+            Self::Recorded(gap) => (gap.first, gap.last),
+        }
+    }
+
+    /// Passes it, with `seq` the next surviving record. A recorded one that came back (its file was
+    /// found again) is none.
+    fn pass(&self, appraiser: &mut Appraiser, seq: u64) {
+        match self {
+            Self::New(first, last) => appraiser.gap(*first, *last),
+            Self::Recorded(gap) if gap.last < seq => appraiser.recorded(gap),
+            Self::Recorded(_) => {}
+        }
+    }
+}
+
 /// Walks an epoch's statements from the last complete seal before `from` on. Answers what each lost
 /// range was worth and the rows as last stated.
 pub(in crate::journal) fn appraise<F: Fs>(
     fs: &F,
     segments: &[&Sealed],
-    lost: &[(u64, u64)],
+    lost: &[Lost<'_>],
     end: Option<&[TotalsRow]>,
     from: u64,
 ) -> io::Result<(Vec<Valued>, Stated)> {
@@ -363,7 +463,7 @@ pub(in crate::journal) fn appraise<F: Fs>(
         .iter()
         .position(|segment| segment.footer.last_seq.0 >= from);
     let reach = reach.unwrap_or(segments.len());
-    let mut appraiser = Appraiser::default();
+    let mut appraiser = Appraiser::from_start(begins_late(segments, lost));
     let mut start = 0;
     for index in (0..reach).rev() {
         let Some(segment) = segments.get(index) else {
@@ -382,7 +482,10 @@ pub(in crate::journal) fn appraise<F: Fs>(
         Some(before) => before.footer.last_seq.0 + 1,
         None => 1,
     };
-    let mut gaps = lost.iter().filter(|(first, _)| *first >= known).peekable();
+    let mut gaps = lost
+        .iter()
+        .filter(|lost| lost.range().0 >= known)
+        .peekable();
     for segment in segments.iter().skip(start) {
         let loaded = load(fs, segment)?;
         for frame in &loaded.scan.frames {
@@ -390,8 +493,8 @@ pub(in crate::journal) fn appraise<F: Fs>(
             if seq > segment.footer.last_seq.0 {
                 break;
             }
-            while let Some((first, last)) = gaps.next_if(|(first, _)| *first < seq) {
-                appraiser.gap(*first, *last);
+            while let Some(lost) = gaps.next_if(|lost| lost.range().0 < seq) {
+                lost.pass(&mut appraiser, seq);
             }
             if let Some(record) = loaded.record(frame) {
                 appraiser.record(seq, &record);
@@ -402,12 +505,21 @@ pub(in crate::journal) fn appraise<F: Fs>(
             return Ok((valued, stated));
         }
     }
-    for (first, last) in gaps {
-        appraiser.gap(*first, *last);
+    for lost in gaps {
+        lost.pass(&mut appraiser, u64::MAX);
     }
     if let Some(totals) = end {
         appraiser.end(totals);
     }
     let (valued, _, stated) = appraiser.finish();
     Ok((valued, stated))
+}
+
+/// Whether records before the first segment were trimmed: they are neither there nor lost.
+fn begins_late(segments: &[&Sealed], lost: &[Lost<'_>]) -> bool {
+    let first = segments
+        .first()
+        .map_or(1, |segment| segment.footer.first_seq.0);
+    let named: Vec<_> = lost.iter().map(Lost::range).collect();
+    first > 1 && !subtract((1, first - 1), &named).is_empty()
 }

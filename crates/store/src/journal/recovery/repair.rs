@@ -2,9 +2,12 @@
 
 use std::io;
 
+use popwatch_core::limits;
+
 use super::survey::{Found, Survey};
 use super::{Recovery, TornTail};
 use crate::fs::{File, Fs};
+use crate::journal::Quarantine;
 use crate::journal::scan::Torn;
 use crate::journal::segment::{DIR, KeysAt, QUARANTINE, closing_bytes, keys_offset, read_range};
 
@@ -35,6 +38,7 @@ pub(super) fn repair<F: Fs>(
                 .push(keep_tail(fs, &file, &found.sealed.name, torn)?);
             recovery.bytes_cut = recovery.bytes_cut.saturating_add(torn.bytes);
             recovery.torn.push(TornTail {
+                epoch: found.sealed.epoch,
                 file: found.sealed.name.clone(),
                 at: torn.at,
                 bytes: torn.bytes,
@@ -46,7 +50,46 @@ pub(super) fn repair<F: Fs>(
     if !survey.aside.is_empty() || recovery.bytes_cut > 0 {
         fs.sync_dir(QUARANTINE)?;
     }
+    recovery.quarantine = bound_quarantine(fs, limits::QUARANTINE_BYTES_MAX)?;
     fs.sync_dir(DIR)
+}
+
+/// Lets the oldest evidence go until the rest keeps the bounds. Files are as old as the segments they
+/// come from; what cannot be removed now goes at another start.
+pub(in crate::journal) fn bound_quarantine<F: Fs>(
+    fs: &F,
+    bytes_max: u64,
+) -> io::Result<Quarantine> {
+    let mut kept = Vec::new();
+    for base in fs.list(QUARANTINE)? {
+        let name = format!("{QUARANTINE}/{base}");
+        let bytes = fs.open(&name)?.len()?;
+        kept.push((age(&base), name, bytes));
+    }
+    kept.sort();
+    let mut left = Quarantine {
+        files: kept.len(),
+        bytes: kept.iter().map(|(_, _, bytes)| bytes).sum(),
+        dropped: 0,
+    };
+    for (_, name, bytes) in kept {
+        if left.bytes <= bytes_max && left.files <= limits::QUARANTINE_FILES_MAX {
+            break;
+        }
+        if fs.unlink(&name).is_ok() {
+            left.files -= 1;
+            left.bytes -= bytes;
+            left.dropped += 1;
+        }
+    }
+    Ok(left)
+}
+
+/// Number of the segment a quarantined file comes from, and which of that name it is.
+fn age(base: &str) -> (u64, u64) {
+    let digits = base.split_once('.').map_or(base, |(digits, _)| digits);
+    let nth = base.rsplit_once('.').map_or("", |(_, nth)| nth);
+    (digits.parse().unwrap_or(0), nth.parse().unwrap_or(0))
 }
 
 /// Makes the last commit durable that survived the death of a process. It may be in the cache only,

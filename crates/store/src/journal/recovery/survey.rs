@@ -17,7 +17,8 @@ use crate::journal::format::{
 };
 use crate::journal::scan::{Body, Scan, Torn, scan};
 use crate::journal::segment::{
-    DIR, KeysAt, Loaded, QUARANTINE, Sealed, keys_offset, load, read_all, read_range, segment_no,
+    DIR, KeysAt, Loaded, QUARANTINE, Sealed, is_told, keys_offset, load, read_all, read_range,
+    segment_no,
 };
 use crate::journal::totals::seal_of;
 
@@ -54,6 +55,8 @@ pub(in crate::journal) struct Survey {
     pub(in crate::journal) highest_epoch: u32,
     pub(in crate::journal) next_no: u64,
     pub(in crate::journal) newer: bool,
+    /// Nothing is appended afterwards, so keys and their filters are not kept.
+    lean: bool,
 }
 
 struct Candidate {
@@ -67,6 +70,7 @@ struct Candidate {
 pub(in crate::journal) fn survey<F: Fs>(fs: &F, rig: Option<&RigId>) -> io::Result<Survey> {
     let mut survey = Survey {
         next_no: 1,
+        lean: rig.is_none(),
         ..Survey::default()
     };
     survey.quarantined(fs)?;
@@ -245,7 +249,11 @@ impl Survey {
     }
 
     /// R15: of two segments with one number the longer stays.
-    fn keep(&mut self, found: Found) {
+    fn keep(&mut self, mut found: Found) {
+        if self.lean {
+            found.sealed.keys = KeysAt::Memory(Vec::new());
+            (found.sealed.footer.filter, found.sealed.footer.key_pages) = (Vec::new(), Vec::new());
+        }
         let twin = self
             .found
             .iter()
@@ -540,7 +548,7 @@ fn notes(loaded: &Loaded) -> Vec<(u64, SystemEvent)> {
     system
         .filter_map(|frame| {
             let record = loaded.record(frame)?;
-            if seal_of(&record.event).is_some() {
+            if !is_told(&record.event) {
                 return None;
             }
             if let Event::System(event) = record.event {
