@@ -103,6 +103,8 @@ pub const DISK_TIGHT_BYTES: u64 = 256 << 20;
 pub const RESERVE_SEGMENTS_MAX: usize = 8;
 /// Reserve left for money alone, bytes. Beyond: stock records are refused.
 pub const RESERVE_STOCK_BYTES: u64 = 16 << 20;
+/// How far a peer may move a rig's epoch number in one step. Beyond: the rig's own next one.
+pub const EPOCH_JUMP_MAX: u32 = 1 << 20;
 /// How long a popup's records and keys stay after it is over, ms. Beyond: what is replicated goes.
 pub const JOURNAL_KEEP_MS: i64 = 7 * 24 * 3_600_000;
 

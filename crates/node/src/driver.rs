@@ -240,6 +240,9 @@ impl EdgeDriver {
                     next_epoch,
                     "two journals use this rig's name; this one goes on in a new epoch"
                 );
+                if !self.journal.fork(next_epoch) {
+                    tracing::warn!("the journal is busy; the ledger is asked once more");
+                }
             }
             Output::Note(events) => {
                 if !self.journal.note(events) {

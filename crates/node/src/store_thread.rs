@@ -110,6 +110,7 @@ enum Order {
     Own(Vec<Own>),
     Load(Want),
     Acked(Vec<Acked>),
+    Fork(u32),
     Seal,
     Stop,
 }
@@ -129,6 +130,7 @@ impl std::fmt::Debug for Order {
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
             Self::Acked(_) => "Acked",
+            Self::Fork(_) => "Fork",
             Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
@@ -189,6 +191,13 @@ impl JournalHandle {
     #[must_use]
     pub(crate) fn load(&self, want: Want) -> bool {
         self.orders.try_send(Order::Load(want)).is_ok()
+    }
+
+    /// Asks for an epoch of at least `next_epoch`, with the events of those that the ledger does not
+    /// wholly hold; its records come as [`News`]. False when the queue is full.
+    #[must_use]
+    pub(crate) fn fork(&self, next_epoch: u32) -> bool {
+        self.orders.try_send(Order::Fork(next_epoch)).is_ok()
     }
 
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
@@ -403,6 +412,7 @@ impl JournalThread {
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Fork(next_epoch) => self.fork(next_epoch),
                 Order::Seal => {
                     if self.gathered.due_ns.is_some() {
                         self.commit();
@@ -604,6 +614,25 @@ impl JournalThread {
     fn committed(&mut self, began_ns: u64) {
         if let Some(sync) = self.syncs.took(began_ns, self.ambient.mono_ns()) {
             self.vitals.send_modify(|vitals| vitals.sync = Some(sync));
+        }
+    }
+
+    /// Goes on in a new epoch. A large backlog is appended again part by part, each durable by itself.
+    fn fork(&mut self, next_epoch: u32) {
+        let mut done = self.journal.fork(next_epoch, self.ambient.stamp());
+        loop {
+            match done {
+                Ok(commit) => self.tell(commit.records),
+                Err(fault) => {
+                    tracing::error!(code = %Code::NotDurable, %fault, "a fork was not left");
+                    self.storing(false);
+                    return;
+                }
+            }
+            if !self.journal.fork_goes_on() {
+                return;
+            }
+            done = self.journal.append(Vec::new(), self.ambient.stamp());
         }
     }
 

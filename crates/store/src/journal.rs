@@ -7,6 +7,7 @@
 //!   header A │ header B │ frame frame frame … │ footer │ trailer
 //!              commit = one write + one sync ──┘           the last two only in closed segments
 //! DATA/reserve/0..7.pwj            allocated ahead, for the day the disk is full
+//! DATA/cache/                      keys of segments that are gone
 //! DATA/quarantine/                 bytes that are no part of the journal, kept as evidence
 //! ```
 //!
@@ -40,6 +41,7 @@ pub mod rewrite;
 pub mod scan;
 pub mod segment;
 pub mod totals;
+pub mod trim;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -239,6 +241,10 @@ pub struct Journal<F: Fs> {
     newer_format: bool,
     memo: [Option<read::Memo>; 2],
     space: disk::Space,
+    /// Keys that outlived their segments, ascending by number.
+    kept_keys: Vec<Sealed>,
+    /// Number of the void segment whose events were appended again last.
+    taken_along: Option<u64>,
     stopped: bool,
 }
 

@@ -124,7 +124,7 @@ pub struct RigStarted {
     /// It ended with `rig.stopped`.
     #[prost(bool, tag = "9")]
     pub clean: bool,
-    /// `first_start`, `start`, `sync_failed` or `fork`.
+    /// `first_start`, `start`, `sync_failed`, `fork` or `trim`.
     #[prost(string, tag = "10")]
     pub reason: String,
     /// This run of the operating system, 16 bytes.

@@ -53,8 +53,9 @@ impl World {
                 Output::Records(batch) => self.send((rig, Peer::Ledger), &batch)?,
                 Output::Cells(_, batch) => self.send((rig, Peer::Region), &batch)?,
                 Output::Fork(next_epoch) => {
-                    let sentence = format!("rig {rig} was sent to epoch {next_epoch}");
-                    return Err(Finding::defect(sentence));
+                    if let Some(heard) = self.rigs[rig].fork(next_epoch, self.now_ms) {
+                        self.commit(rig, heard, true);
+                    }
                 }
                 Output::Note(events) => {
                     if let Some(heard) = self.rigs[rig].note(events, self.now_ms) {

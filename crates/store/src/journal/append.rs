@@ -14,6 +14,7 @@
 
 mod close;
 mod epoch;
+mod fork;
 mod known;
 mod stage;
 
@@ -146,7 +147,9 @@ impl<F: Fs> Journal<F> {
     ) -> Result<Commit, AppendError> {
         let mut records = std::mem::take(&mut self.undelivered);
         // Before anything is refused for lack of room: it may be there again.
-        if let Err(error) = self.reopen(stamp, &mut records) {
+        let ready = self.reopen(stamp, &mut records);
+        let ready = ready.and_then(|_| self.take_along(stamp, &mut records));
+        if let Err(error) = ready {
             self.undelivered = records;
             return Err(error);
         }
@@ -168,6 +171,17 @@ impl<F: Fs> Journal<F> {
             verdicts: verdicts.collect(),
             records,
         })
+    }
+
+    /// One record of popwatch's own, in a commit of its own.
+    pub(super) fn say(
+        &mut self,
+        event: Event,
+        stamp: Stamp,
+        records: &mut Vec<Committed>,
+    ) -> Result<(), AppendError> {
+        let one = own_waiting((None, event));
+        self.commit_all(&mut [one], stamp, records)
     }
 
     fn verdict(&self, plan: &Plan, waiting: &[Waiting]) -> Verdict {

@@ -639,7 +639,7 @@ impl<F: Fs> Journal<F> {
     }
 
     /// The totals with which the next epoch closed this one.
-    fn stated(&self, info: EpochInfo) -> Option<Vec<TotalsRow>> {
+    pub(super) fn stated(&self, info: EpochInfo) -> Option<Vec<TotalsRow>> {
         let next = self
             .epochs
             .iter()

@@ -238,8 +238,11 @@ impl<F: Fs> Journal<F> {
             newer_format: recovery.newer_format,
             memo: [None, None],
             space: super::disk::Space::default(),
+            kept_keys: Vec::new(),
+            taken_along: None,
             stopped: false,
         };
+        journal.load_kept_keys();
         journal.bound_filters();
         recovery.records = journal
             .begin_epoch(Previous { started: previous }, policies, opening.stamp)

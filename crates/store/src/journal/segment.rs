@@ -229,6 +229,14 @@ impl Sealed {
         Some(keys::find(&all, key))
     }
 
+    /// All keys, as they stand in the file; `None` when they cannot be believed.
+    #[must_use]
+    pub fn all_keys<F: Fs>(&self, fs: &F, keys_at: u64) -> Option<Vec<KeyEntry>> {
+        let file = fs.open(&self.name).ok()?;
+        let bytes = self.pages(&file, keys_at, 0, self.footer.key_pages.len())?;
+        bytes.chunks(ENTRY_BYTES).map(KeyEntry::read).collect()
+    }
+
     fn pages<T: File>(&self, file: &T, keys_at: u64, first: usize, last: usize) -> Option<Vec<u8>> {
         let page = PAGE_ENTRIES * ENTRY_BYTES;
         let all = self.footer.keys * ENTRY_BYTES;
@@ -278,7 +286,9 @@ impl Loaded {
         decode(self.frame(frame).get(FRAME_HEADER_BYTES..)?).ok()
     }
 
-    fn keys(&self, journal_key: &[u8; 32], last: Seq) -> Vec<KeyEntry> {
+    /// Keys of the sound frames up to `last`, sorted.
+    #[must_use]
+    pub fn keys(&self, journal_key: &[u8; 32], last: Seq) -> Vec<KeyEntry> {
         let frames = self.scan.frames.iter();
         let counted = frames.filter(|frame| frame.header.seq <= last);
         let mut keys: Vec<_> = counted

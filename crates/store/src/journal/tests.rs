@@ -18,12 +18,14 @@ use crate::fs::faulty::{Dice, Fault, FaultFs};
 
 mod crash;
 mod damage;
+mod fork;
 mod full;
 mod harm;
 mod loss;
 mod resent;
 mod rows;
 mod shipping;
+mod trim;
 
 const JOURNAL: JournalId = JournalId([0xA1; 16]);
 const WALL: i64 = 1_700_000_000_000;

@@ -82,7 +82,8 @@ impl<F: Fs> Journal<F> {
     /// Keeps the newest filters in memory; older segments are asked on disk.
     pub(in crate::journal) fn bound_filters(&mut self) {
         let mut room = limits::KEY_FILTER_BYTES_MAX;
-        for segment in self.sealed.iter_mut().rev() {
+        let newest_first = self.sealed.iter_mut().rev();
+        for segment in newest_first.chain(self.kept_keys.iter_mut().rev()) {
             match room.checked_sub(segment.footer.filter.len()) {
                 Some(left) => room = left,
                 None => segment.footer.filter = Vec::new(),
@@ -123,6 +124,7 @@ impl<F: Fs> Journal<F> {
         records: &mut Vec<Committed>,
     ) -> Result<(), AppendError> {
         self.commit_all(&mut [], stamp, records)?;
+        self.take_along(stamp, records)?;
         if !self.since_seal {
             return Ok(());
         }

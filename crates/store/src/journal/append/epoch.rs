@@ -62,20 +62,27 @@ impl<F: Fs> Journal<F> {
     ) -> Result<(), AppendError> {
         self.abandon();
         let started = RigStarted {
-            previous_epoch: self.head.epoch.0,
-            previous_epoch_id: self.head.epoch_id.0.to_vec(),
-            previous_last_seq: self.head.seq,
-            previous_chain_trunk: self.head.chains[0].to_vec(),
-            previous_chain_bulk: self.head.chains[1].to_vec(),
-            previous_totals: self.totals.statement(true),
             reason: "sync_failed".into(),
-            ..RigStarted::default()
+            ..self.closing_head()
         };
         let policies: Vec<_> = self.popups.values().cloned().collect();
         let opened = self.begin_epoch(Previous { started }, policies, stamp);
         opened
             .map(|opening| records.extend(opening))
             .map_err(AppendError::NotDurable)
+    }
+
+    /// What the next epoch says of the current one.
+    pub(super) fn closing_head(&self) -> RigStarted {
+        RigStarted {
+            previous_epoch: self.head.epoch.0,
+            previous_epoch_id: self.head.epoch_id.0.to_vec(),
+            previous_last_seq: self.head.seq,
+            previous_chain_trunk: self.head.chains[0].to_vec(),
+            previous_chain_bulk: self.head.chains[1].to_vec(),
+            previous_totals: self.totals.statement(true),
+            ..RigStarted::default()
+        }
     }
 
     /// Opens a segment with a new epoch and commits its first records.
@@ -86,7 +93,7 @@ impl<F: Fs> Journal<F> {
         stamp: Stamp,
     ) -> io::Result<Vec<Committed>> {
         let epoch = Epoch(self.next_epoch);
-        self.next_epoch += 1;
+        self.next_epoch = self.next_epoch.saturating_add(1);
         let (before, totals_before) = (self.head, std::mem::take(&mut self.totals));
         self.head = Head::new(epoch, (self.fresh_epoch)());
         let opened = self.try_begin(previous, policies, stamp);

@@ -51,6 +51,12 @@ impl<F: Fs> Journal<F> {
             }
             lost = lost.or(Some(entry));
         }
+        // Of what was trimmed only sound, replicated records have their keys kept.
+        let (fs, journal_key) = (&self.fs, &self.journal_key);
+        let mut kept = self.kept_keys.iter_mut().rev();
+        if let Some(entry) = kept.find_map(|kept| kept.find(fs, key, journal_key)) {
+            return Known::At(entry);
+        }
         let void = |entry: &KeyEntry| !self.reaches(entry);
         match lost.filter(|entry| !void(entry)) {
             Some(entry) => Known::Lost(Origin {
@@ -69,7 +75,8 @@ impl<F: Fs> Journal<F> {
             .is_some_and(|info| !info.void && entry.seq <= info.last_seq.0)
     }
 
-    fn counts(&self, entry: &KeyEntry) -> bool {
+    /// Whether the record of an entry is still there, as far as is known.
+    pub(in crate::journal) fn counts(&self, entry: &KeyEntry) -> bool {
         let id = self
             .epochs
             .iter()

@@ -63,6 +63,7 @@ struct Piece<'a> {
 impl Accounts {
     pub(in crate::journal) fn new<F: Fs>(fs: &F, survey: &mut Survey) -> io::Result<Self> {
         let mut known = epochs(survey);
+        leave_trimmed(survey, &known);
         bound(fs, survey, &known)?;
         let acked = newest_acked(fs, survey)?;
         for peer in &acked {
@@ -88,6 +89,9 @@ impl Accounts {
 
     fn epoch<F: Fs>(&mut self, fs: &F, survey: &Survey, epoch: u32, of: &Known) -> io::Result<()> {
         let segments: Vec<_> = of_epoch(&survey.found, epoch, of.id);
+        if of.trimmed > 0 && segments.is_empty() {
+            return Ok(());
+        }
         let named = ranges(&self.known, epoch, &of.id);
         let seen = segments.iter().map(|found| found.sealed.footer.last_seq.0);
         let seen = seen.max().unwrap_or(0).max(of.trimmed);
@@ -182,6 +186,20 @@ impl Accounts {
     }
 }
 
+/// Files of an epoch that was stated as gone: power failed before the last of them was removed.
+fn leave_trimmed(survey: &mut Survey, known: &BTreeMap<u32, Known>) {
+    let gone = |found: &Found| {
+        let of = known.get(&found.sealed.epoch.0);
+        of.is_some_and(|of| of.trimmed > 0 && of.id == found.sealed.epoch_id)
+    };
+    let found = std::mem::take(&mut survey.found);
+    let (gone, stay): (Vec<_>, Vec<_>) = found.into_iter().partition(gone);
+    survey.found = stay;
+    survey
+        .empty
+        .extend(gone.into_iter().map(|found| found.sealed.name));
+}
+
 /// What the ledger had acknowledged, as the last seal that says anything says.
 fn newest_acked<F: Fs>(fs: &F, survey: &Survey) -> io::Result<Vec<Acked>> {
     for found in survey.found.iter().rev() {
@@ -197,7 +215,7 @@ fn newest_acked<F: Fs>(fs: &F, survey: &Survey) -> io::Result<Vec<Acked>> {
 /// Whether the start of the next epoch knew where this one ended: from its clean stop, or because
 /// one process left it for the next.
 fn is_exact(next: &RigStarted) -> bool {
-    next.clean || matches!(next.reason.as_str(), "sync_failed" | "fork")
+    next.clean || matches!(next.reason.as_str(), "sync_failed" | "fork" | "trim")
 }
 
 fn of_epoch(found: &[Found], epoch: u32, id: EpochId) -> Vec<&Found> {
