@@ -66,6 +66,7 @@ codes! {
     EpochForked = 310, "two journals use one rig and epoch";
     PositionOtherBytes = 311, "one position holds two different records";
     ChainBroken = 312, "the journal's hash chain differs from what was acknowledged";
+    EpochRewound = 313, "an epoch is held further than its rig says";
     RecordQuarantined = 314, "a record could not be read and is kept in quarantine";
     LedgerUnavailable = 330, "the ledger's store cannot take records now";
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";

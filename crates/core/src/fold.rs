@@ -289,6 +289,13 @@ impl EpochFold {
             .flat_map(|popup| popup.slots.values().map(Slot::cell))
     }
 
+    /// Whether a popup has a cell.
+    #[must_use]
+    pub fn has_cells(&self, popup: &PopupId) -> bool {
+        let popup = self.popups.get(popup);
+        popup.is_some_and(|popup| !popup.slots.is_empty())
+    }
+
     /// One cell.
     #[must_use]
     pub fn cell(&self, popup: &PopupId, minute: Minute) -> Option<&Cell> {

@@ -64,6 +64,10 @@ pub struct RecordBatch {
     /// Boot of that clock, 16 bytes.
     #[prost(bytes = "vec", tag = "13")]
     pub boot_id: Vec<u8>,
+    /// The ledger refused this one item three times: it keeps bytes and position now, whatever they
+    /// are, so that the records behind it get through.
+    #[prost(bool, tag = "15")]
+    pub quarantined: bool,
 }
 
 /// Bytes of a frame's header, before its payload.
@@ -101,7 +105,7 @@ impl Stretch {
 /// Why an exchange with a peer failed, as far as a lane cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerFault {
-    /// No connection, no answer in time, or 5xx.
+    /// No connection, or no answer in time.
     Unreachable,
     /// The peer asks to wait this long, ms (429, 503 with `Retry-After`).
     Busy(u64),
@@ -111,8 +115,10 @@ pub enum PeerFault {
     NotAdmitted,
     /// Another journal uses this rig's name and epoch (409); the next epoch is at least this.
     Forked(u32),
-    /// Any other refusal, or an answer that makes no sense.
+    /// It refused what was sent: any other 4xx, or 5xx that does not ask to wait.
     Refused,
+    /// Its answer makes no sense and is ignored (PW0305).
+    Nonsense,
 }
 
 /// One or more seqs of a batch.
@@ -187,6 +193,9 @@ pub struct Range {
     /// Last seq.
     #[prost(uint64, tag = "3")]
     pub last: u64,
+    /// For which cursor; 0 for both.
+    #[prost(uint32, tag = "4")]
+    pub cursor: u32,
 }
 
 /// How far the ledger holds one epoch.
@@ -212,7 +221,7 @@ pub struct NotOk {
     /// Its seq in the batch's epoch.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    /// `duplicate`, `conflict`, `quarantined` or `other_bytes`.
+    /// `duplicate`, `conflict`, `quarantined`, `other_bytes`, or `rewind` at a `rig.started`.
     #[prost(string, tag = "2")]
     pub verdict: String,
     /// `PWxxxx`, empty for a duplicate.
@@ -328,6 +337,9 @@ pub struct Beacon {
     /// Lost records named by gaps in all epochs.
     #[prost(uint64, tag = "18")]
     pub gap_records: u64,
+    /// Id of the current epoch, 16 bytes.
+    #[prost(bytes = "vec", tag = "19")]
+    pub epoch_id: Vec<u8>,
 }
 
 /// An amount on the wire.
@@ -367,6 +379,20 @@ pub struct Cut {
     pub clear_ms: i64,
 }
 
+/// A life of a journal whose cells do not count: its events went on under another epoch.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct VoidEpoch {
+    /// The rig.
+    #[prost(string, tag = "1")]
+    pub rig: String,
+    /// The epoch.
+    #[prost(uint32, tag = "2")]
+    pub epoch: u32,
+    /// Its id, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub epoch_id: Vec<u8>,
+}
+
 /// Newest cells of one or more rigs.
 #[derive(Clone, PartialEq, Message)]
 pub struct CellBatch {
@@ -394,6 +420,10 @@ pub struct CellBatch {
     /// Popups the sender knows, so that a region can show their windows.
     #[prost(message, repeated, tag = "8")]
     pub popups: Vec<crate::event::system::PopupPolicy>,
+    /// Lives whose cells do not count, after a fork; said in every batch, so that a region that
+    /// forgot learns of them again.
+    #[prost(message, repeated, tag = "9")]
+    pub voids: Vec<VoidEpoch>,
 }
 
 /// A cell that was not taken.

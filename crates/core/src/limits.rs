@@ -189,8 +189,9 @@ pub const CELL_BYTES_MAX: usize = 128 << 10;
 
 /// Rigs of one popup at a region. Beyond: PW3121.
 pub const REGION_RIGS_MAX: usize = 256;
-/// Epochs of one rig at a region. Beyond: PW3121.
-pub const REGION_EPOCHS_MAX: usize = 64;
+/// Lives of one rig in one popup at a region. A life without a cell makes room for one with cells.
+/// Beyond: PW3121.
+pub const REGION_EPOCHS_MAX: usize = 1_024;
 /// Rigs of all popups at a region. Beyond: PW3121.
 pub const REGION_RIGS_TOTAL_MAX: usize = 4_096;
 /// Minutes of one popup at a region. Beyond: PW3121, the rig keeps all and coverage shows it.
@@ -226,6 +227,20 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 pub const BATCH_ITEMS_MAX: usize = 4_096;
 /// Cells of one cell batch.
 pub const BATCH_CELLS_MAX: usize = 1_024;
+/// Ranges in one answer of the ledger. Beyond: asked for when these are filled.
+pub const ACK_RANGES_MAX: usize = 64;
+/// Void lives a rig names to its regions, and a region remembers of a rig. Beyond: the oldest goes.
+pub const VOID_EPOCHS_MAX: usize = 64;
+/// Refusals of one batch before it is halved.
+pub const REFUSALS_MAX: u32 = 3;
+/// Items of an epoch's first batch while older epochs wait: what opens it goes first.
+pub const BATCH_OPENING_ITEMS: usize = 16;
+/// Least bytes a batch is cut to for a peer that finds it too large.
+pub const BATCH_BYTES_MIN: usize = 64 << 10;
+/// Longest wait a peer may ask for, ms.
+pub const PEER_DELAY_MS_MAX: u64 = 60_000;
+/// Longest wait between a change and its cells on a slow link, ms.
+pub const CELLS_DELAY_MS_MAX: u64 = 5_000;
 /// Connect to a peer, ms.
 pub const PEER_CONNECT_MS: u64 = 5_000;
 /// Wait for a peer's answer, ms.

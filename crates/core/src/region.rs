@@ -13,6 +13,8 @@
 //!   costs its neighbours, and a cut does not move over a cell that was refused.
 //! - Two lives under one (rig, epoch) are both kept; the smaller epoch id counts, everywhere, and
 //!   the rig shows `fork`.
+//! - A life that its rig calls void after a fork counts nowhere, whether it comes before or after
+//!   that word.
 //! - The memory is bounded (L11): what passes a bound is refused with PW3121 and shows as coverage.
 //! - There is nothing to save: a region that starts empty has a new [`RegionId`] and is filled again
 //!   by full sends.
@@ -34,7 +36,7 @@ use holding::{Holding, Taken};
 use crate::cell::{Cell, CellFault, CellKey, Digest};
 use crate::code::Code;
 use crate::id::{EpochId, PopupId, RegionId, RigId};
-use crate::lane::{Beacon, CellAck, CellBatch, Cut, RefusedCell};
+use crate::lane::{Beacon, CellAck, CellBatch, Cut, RefusedCell, VoidEpoch};
 use crate::limits;
 use crate::money::Currency;
 use crate::time::{MonoMs, Now};
@@ -55,6 +57,8 @@ pub struct Counters {
     pub cuts_ignored: u64,
     /// Beacons out of rule.
     pub beacons_ignored: u64,
+    /// Cells of void lives, not kept.
+    pub cells_void: u64,
     /// Views that differed from their recomputation and were replaced (PW3006).
     pub views_repaired: u64,
 }
@@ -91,6 +95,8 @@ struct Contact {
     /// When it last spoke; until it does, when it was first heard of.
     heard: Now,
     beacon: Option<Beacon>,
+    /// Lives that do not count, at most [`limits::VOID_EPOCHS_MAX`], newest epochs.
+    voids: BTreeSet<(u32, EpochId)>,
 }
 
 /// The cells of many rigs, and what they say of themselves.
@@ -123,6 +129,9 @@ impl Region {
         let mut news = BTreeSet::new();
         let mut named = BTreeSet::new();
         let mut refused = Vec::new();
+        for void in &batch.voids {
+            self.accept_void(void, &mut news, now);
+        }
         for (index, bytes) in batch.cells.iter().enumerate() {
             let taken = if index < limits::BATCH_CELLS_MAX {
                 self.accept_cell(bytes, &mut named, &mut news, now)
@@ -339,6 +348,10 @@ impl Region {
         let cell = Cell::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
+        if self.is_void(&life) {
+            self.counters.cells_void += 1;
+            return Ok(());
+        }
         let taken = self.take(&cell, bytes, news, now);
         if taken.is_err() {
             self.taint(&life, now);
@@ -395,6 +408,10 @@ impl Region {
             self.counters.cuts_ignored += 1;
             return;
         };
+        if self.is_void(&life) {
+            self.counters.cuts_ignored += 1;
+            return;
+        }
         named.insert(life.clone());
         if unread {
             self.taint(&life, now);
@@ -408,6 +425,35 @@ impl Region {
         } else {
             self.counters.cuts_ignored += 1;
         }
+    }
+
+    /// A rig says that one of its lives does not count.
+    fn accept_void(&mut self, void: &VoidEpoch, news: &mut BTreeSet<String>, now: Now) {
+        let id = EpochId::from_slice(&void.epoch_id);
+        let (Some(id), Ok(_)) = (id, RigId::new(&void.rig)) else {
+            return;
+        };
+        let Some(contact) = self.contact_mut(&void.rig, now) else {
+            return;
+        };
+        if !contact.voids.insert((void.epoch, id)) {
+            return;
+        }
+        if contact.voids.len() > limits::VOID_EPOCHS_MAX {
+            contact.voids.pop_first();
+        }
+        for (popup, holding) in &mut self.popups {
+            let gone = holding.let_go(&void.rig, void.epoch, id);
+            self.bytes -= gone.bytes;
+            if gone.any {
+                news.insert(popup.clone());
+            }
+        }
+    }
+
+    fn is_void(&self, life: &Life) -> bool {
+        let contact = self.contacts.get(&life.rig);
+        contact.is_some_and(|contact| contact.voids.contains(&(life.epoch, life.epoch_id)))
     }
 
     fn accept_beacon(&mut self, beacon: &Beacon, news: &mut BTreeSet<String>, now: Now) {
@@ -460,10 +506,19 @@ impl Region {
                 clear_ms,
             }
         });
+        // What does not count is answered as held: its sender need not send it again.
+        let void = batch.cuts.iter().filter(|cut| {
+            let life = Life::of(&cut.popup, &cut.rig, cut.epoch, &cut.epoch_id);
+            life.is_some_and(|life| self.is_void(&life))
+        });
+        let void = void.map(|cut| Cut {
+            from_seq: 0,
+            ..cut.clone()
+        });
         let wall_us = now.wall.0.saturating_mul(1_000);
         CellAck {
             region_id: self.id.0.to_vec(),
-            have: have.collect(),
+            have: have.chain(void).collect(),
             refused,
             echo_mono_ns: batch.sent_mono_ns,
             recv_wall_us: wall_us,
@@ -514,6 +569,7 @@ impl Region {
             let heard_of = Contact {
                 heard: now,
                 beacon: None,
+                voids: BTreeSet::new(),
             };
             self.contacts.insert(String::from(rig), heard_of);
         }

@@ -271,6 +271,16 @@ impl EdgeDriver {
     fn send(&self, output: Output) {
         match output {
             Output::Load(_) | Output::Reread(_) => {}
+            Output::Fork(next_epoch) => {
+                tracing::error!(
+                    code = %Code::EpochForked,
+                    next_epoch,
+                    "two journals use this rig's name; this one goes on in a new epoch"
+                );
+                if !self.journal.fork(next_epoch) {
+                    tracing::warn!("the journal is busy; the ledger is asked once more");
+                }
+            }
             Output::Note(events) => {
                 tell_steps(&events);
                 if !self.journal.note(events) {
@@ -365,7 +375,7 @@ fn decoded<T>(
         decode(&body).ok_or_else(|| {
             let code = Code::PeerNonsense;
             tracing::warn!(%code, "a peer's answer makes no sense and is ignored");
-            PeerFault::Refused
+            PeerFault::Nonsense
         })
     })
 }

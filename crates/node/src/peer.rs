@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use popwatch_core::code::Code;
 use popwatch_core::lane::PeerFault;
-use popwatch_core::limits::RETRY_MS_MAX;
+use popwatch_core::limits::PEER_DELAY_MS_MAX;
 use tokio::sync::mpsc;
 
 use crate::ambient::Ambient;
@@ -108,8 +108,10 @@ fn judge(answer: Answer) -> Result<Bytes, PeerFault> {
         }
         409 => Err(PeerFault::Forked(next_epoch(&answer))),
         413 => Err(PeerFault::TooLarge),
-        429 | 503 => Err(PeerFault::Busy(retry_after_ms(&answer))),
-        500..=599 => Err(PeerFault::Unreachable),
+        429 => Err(PeerFault::Busy(retry_after_ms(&answer))),
+        503 if answer.header("retry-after").is_some() => {
+            Err(PeerFault::Busy(retry_after_ms(&answer)))
+        }
         _ => Err(PeerFault::Refused),
     }
 }
@@ -128,5 +130,5 @@ fn retry_after_ms(answer: &Answer) -> u64 {
         .and_then(|text| text.trim().parse::<u64>().ok());
     seconds
         .map_or(1_000, |seconds| seconds.saturating_mul(1_000))
-        .min(RETRY_MS_MAX)
+        .min(PEER_DELAY_MS_MAX)
 }

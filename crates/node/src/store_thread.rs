@@ -114,6 +114,7 @@ enum Order {
     Load(Want),
     Reread(Reread),
     Acked(Vec<Acked>),
+    Fork(u32),
     Seal,
     Stop,
 }
@@ -134,6 +135,7 @@ impl std::fmt::Debug for Order {
             Self::Load(_) => "Load",
             Self::Reread(_) => "Reread",
             Self::Acked(_) => "Acked",
+            Self::Fork(_) => "Fork",
             Self::Seal => "Seal",
             Self::Stop => "Stop",
         })
@@ -201,6 +203,13 @@ impl JournalHandle {
     #[must_use]
     pub(crate) fn reread(&self, ask: Reread) -> bool {
         self.orders.try_send(Order::Reread(ask)).is_ok()
+    }
+
+    /// Asks for an epoch of at least `next_epoch`, with the events of those that the ledger does not
+    /// wholly hold; its records come as [`News`]. False when the queue is full.
+    #[must_use]
+    pub(crate) fn fork(&self, next_epoch: u32) -> bool {
+        self.orders.try_send(Order::Fork(next_epoch)).is_ok()
     }
 
     /// Tells what the ledger acknowledged, for the next seal. Best effort: the next word says more.
@@ -387,6 +396,7 @@ impl JournalThread {
                 Order::Load(want) => self.load(want),
                 Order::Reread(ask) => self.reread(ask),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Fork(next_epoch) => self.fork(next_epoch),
                 Order::Seal => {
                     if self.gathered.due_ns.is_some() {
                         self.commit();
@@ -589,6 +599,25 @@ impl JournalThread {
     fn losses_to_say(&self) -> Vec<Own> {
         let reports = self.gauges.losses().report(self.ambient.now());
         reports.into_iter().map(said).collect()
+    }
+
+    /// Goes on in a new epoch. A large backlog is appended again part by part, each durable by itself.
+    fn fork(&mut self, next_epoch: u32) {
+        let mut done = self.journal.fork(next_epoch, self.ambient.stamp());
+        loop {
+            match done {
+                Ok(commit) => self.tell(commit.records),
+                Err(fault) => {
+                    tracing::error!(code = %Code::NotDurable, %fault, "a fork was not left");
+                    self.storing(false);
+                    return;
+                }
+            }
+            if !self.journal.fork_goes_on() {
+                return;
+            }
+            done = self.journal.append(Vec::new(), self.ambient.stamp());
+        }
     }
 
     fn storing(&mut self, can: bool) {

@@ -325,6 +325,16 @@ impl Rig {
         done.ok().map(|commit| commit.records)
     }
 
+    /// Another journal uses this rig's name: it goes on in another epoch. `None`: the disk did not
+    /// take it.
+    pub(crate) fn fork(&mut self, next_epoch: u32, world_ms: u64) -> Option<Vec<Committed>> {
+        let stamp = self.stamp(world_ms);
+        let live = self.live.as_mut()?;
+        let done = live.journal.fork(next_epoch, stamp);
+        self.lags = done.is_err();
+        done.ok().map(|commit| commit.records)
+    }
+
     /// The journal is read for the records lane.
     pub(crate) fn load(&mut self, want: Want, now: Now) {
         let Some(live) = &mut self.live else { return };

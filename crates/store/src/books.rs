@@ -31,7 +31,7 @@ use popwatch_core::code::Code;
 use popwatch_core::lane::{RecordAck, RecordBatch};
 use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
@@ -116,6 +116,24 @@ impl BooksFault {
         }
     }
 
+    /// Whether what was sent is at fault, not the ledger: the same bytes would fail again.
+    fn is_of_the_record(&self) -> bool {
+        match self {
+            Self::Batch(_) | Self::Entry(_) | Self::Law(_) => true,
+            Self::Sql { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+            ),
+            Self::Fork { .. }
+            | Self::Protocol(_)
+            | Self::SchemaNewer { .. }
+            | Self::SchemaForeign { .. }
+            | Self::SqliteUnsafe(_)
+            | Self::Damaged(_)
+            | Self::Bound(_) => false,
+        }
+    }
+
     fn sql(what: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| Self::Sql { what, source }
     }
@@ -155,7 +173,8 @@ impl Books {
     ///
     /// Fails as a whole when the batch is damaged, when its epoch has another history (a
     /// [`BooksFault::Fork`], whose bytes are kept aside), or when the database fails; single records
-    /// that are odd never fail it and are named in the answer.
+    /// that are odd never fail it and are named in the answer. A batch of one item that says
+    /// `quarantined` is kept unread where it cannot be taken.
     pub fn accept(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
         let work = self
             .db
@@ -169,7 +188,22 @@ impl Books {
             // Dropping the transaction rolls it back.
             Err(_) => drop(work),
         }
-        outcome
+        match outcome {
+            Err(fault) if batch.quarantined && fault.is_of_the_record() => {
+                self.keep_unread(batch, now)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn keep_unread(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
+        let work = self
+            .db
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(BooksFault::sql("begin"))?;
+        let ack = intake::keep_unread(&work, batch, now)?;
+        work.commit().map_err(BooksFault::sql("commit"))?;
+        Ok(ack)
     }
 }
 

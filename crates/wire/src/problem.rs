@@ -116,6 +116,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::EpochForked
         | Code::PositionOtherBytes
         | Code::ChainBroken
+        | Code::EpochRewound
         | Code::CellForked => 409,
         Code::BodyTooLarge | Code::EventTooLarge => 413,
         Code::MediaTypeUnsupported => 415,

@@ -139,6 +139,10 @@ pub struct RigStarted {
     /// Epochs whose frames are void as a whole.
     #[prost(uint32, repeated, tag = "14")]
     pub void_epochs: Vec<u32>,
+    /// After a fork: ids, 16 bytes each, of the epochs whose events are appended again. They count
+    /// nowhere any more, whoever holds some of them.
+    #[prost(bytes = "vec", repeated, tag = "15")]
+    pub left_ids: Vec<Vec<u8>>,
     /// First seq whose header could be read in that tail; 0 for none.
     #[prost(uint64, tag = "20")]
     pub tail_first: u64,

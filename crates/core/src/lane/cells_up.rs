@@ -2,30 +2,74 @@
 //!
 //! There is no queue: what to send is always "every cell whose version lies above the region's cut",
 //! read from the folds at the moment of sending, newest version only. A set too large for one batch
-//! is sent newest minute first; its cuts move only with its last batch, so a region never believes
-//! it holds what it does not. A region that answers with another id, or with a cut other than the
-//! one we thought, is simply sent from there.
+//! goes in the order of use: the newest two minutes, then cells with money, then the others, newest
+//! first each; what changes meanwhile in the newest two minutes goes before all that still waits. The
+//! cuts move only with the last batch, so a region never believes it holds what it does not. A
+//! region that answers with another id, or with a cut other than the one we thought, is simply sent
+//! from there.
+//!
+//! On a slow link the wait between two sets grows, up to a bound, so that cells leave three quarters
+//! of it to the records; a set that does not fit one batch may take it whole.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::cell::Cell;
 use crate::event::system::PopupPolicy;
 use crate::fold::EpochFold;
 use crate::id::{Epoch, EpochId, PopupId, RegionId, RigId, Seq};
 use crate::lane::retry::Retry;
-use crate::lane::{CellAck, CellBatch, Cut, PROTOCOL, PeerFault};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_CELLS_MAX, BEACON_MS};
+use crate::lane::{CellAck, CellBatch, Cut, PROTOCOL, PeerFault, VoidEpoch};
+use crate::limits::{
+    BATCH_BYTES_MAX, BATCH_BYTES_MIN, BATCH_CELLS_MAX, BEACON_MS, CELLS_DELAY_MS_MAX,
+    VOID_EPOCHS_MAX,
+};
 use crate::time::{Minute, MonoMs, Now};
 
 /// The folds of one rig, by epoch.
 pub type Folds = BTreeMap<Epoch, EpochFold>;
 
+/// Bytes of cells in one batch when the region has no wish: half of what it would take at most.
+const CELLS_BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
+/// Cells leave this many times as long free as they take of the link: a quarter is theirs.
+const FREE_PER_BUSY: u64 = 3;
+/// Exchanges whose least round trip is taken for the way without a load.
+const ROUND_TRIPS_KEPT: usize = 8;
+
+/// Which cell.
+type Key = (Minute, PopupId, Epoch);
+
 /// A set of cells on its way, over one or more batches.
 #[derive(Debug, Clone)]
 struct SendingSet {
-    todo: VecDeque<(Minute, PopupId, Epoch)>,
+    todo: VecDeque<Key>,
     cuts: Vec<(PopupId, Epoch, Seq)>,
+    /// Changes of the newest epoch up to here are in `todo`.
+    live: Seq,
+}
+
+/// How much of the link the cells take.
+#[derive(Debug, Clone, Default)]
+struct Pace {
+    sent_at: MonoMs,
+    round_trips: VecDeque<u64>,
+    /// The next set waits until here.
+    free_at: MonoMs,
+}
+
+impl Pace {
+    /// An exchange ended: what it took beyond the shortest way is what its bytes took.
+    fn answered(&mut self, now: MonoMs) {
+        let took = now.since(self.sent_at);
+        self.round_trips.push_back(took);
+        if self.round_trips.len() > ROUND_TRIPS_KEPT {
+            self.round_trips.pop_front();
+        }
+        let way = self.round_trips.iter().min().copied().unwrap_or(took);
+        let wait = (took - way).saturating_mul(FREE_PER_BUSY);
+        self.free_at = now.after(wait.min(CELLS_DELAY_MS_MAX));
+    }
 }
 
 /// The sending end.
@@ -44,6 +88,12 @@ pub struct CellsUp {
     refused: u64,
     /// Corrected time up to which the last complete set had sent all, ms since 1970.
     clear_ms: i64,
+    bytes_max: usize,
+    pace: Pace,
+    /// Lives that do not count, newest first to go last.
+    voids: BTreeMap<Epoch, EpochId>,
+    /// Lives the region was not told of yet.
+    void_due: bool,
 }
 
 impl CellsUp {
@@ -64,7 +114,22 @@ impl CellsUp {
             retry,
             refused: 0,
             clear_ms: 0,
+            bytes_max: CELLS_BYTES_MAX,
+            pace: Pace::default(),
+            voids: BTreeMap::new(),
+            void_due: false,
         }
+    }
+
+    /// A life whose events went on under another epoch; its fold is gone already.
+    pub fn void(&mut self, epoch: Epoch, epoch_id: EpochId, now: MonoMs) {
+        self.voids.insert(epoch, epoch_id);
+        if self.voids.len() > VOID_EPOCHS_MAX {
+            self.voids.pop_first();
+        }
+        self.set = None;
+        self.void_due = true;
+        self.changed(now);
     }
 
     /// Some fold moved.
@@ -83,6 +148,8 @@ impl CellsUp {
             return None;
         }
         self.waiting = true;
+        self.void_due = false;
+        self.pace.sent_at = now.mono;
         self.beacon_due = now.mono.after(BEACON_MS);
         if !self.greeted {
             return Some(self.hello(folds));
@@ -114,7 +181,12 @@ impl CellsUp {
         self.waiting = false;
         self.greeted = true;
         self.retry.worked(now, u64::from(ack.delay_ms));
+        self.pace.answered(now);
         self.refused += ack.refused.len() as u64;
+        self.bytes_max = match usize::try_from(ack.max_bytes).unwrap_or(0) {
+            0 => self.bytes_max.saturating_mul(2).min(CELLS_BYTES_MAX),
+            wish => wish.clamp(BATCH_BYTES_MIN, CELLS_BYTES_MAX),
+        };
         let region = RegionId::from_slice(&ack.region_id);
         if region != self.region {
             self.region = region;
@@ -126,13 +198,17 @@ impl CellsUp {
                 continue;
             };
             let epoch = Epoch(cut.epoch);
-            let known = folds.get(&epoch).is_some_and(|fold| {
-                fold.epoch_id().0[..] == cut.epoch_id[..] && cut.to_seq <= fold.head().0
+            // A region may hold more of an epoch than this journal: one that was restored from a
+            // backup. Such cells stay, and there is nothing to send.
+            let known = folds.get(&epoch).map_or(Seq::NONE, |fold| {
+                let same = fold.epoch_id().0[..] == cut.epoch_id[..];
+                if same {
+                    Seq(cut.to_seq).min(fold.head())
+                } else {
+                    Seq::NONE
+                }
             });
-            self.have.insert(
-                (popup, epoch),
-                if known { Seq(cut.to_seq) } else { Seq::NONE },
-            );
+            self.have.insert((popup, epoch), known);
         }
         if self.set.is_none() && self.lags(folds) {
             self.changed_at.get_or_insert(now);
@@ -146,11 +222,15 @@ impl CellsUp {
         self.changed_at.get_or_insert(now);
         match fault {
             PeerFault::Busy(delay_ms) => self.retry.told_to_wait(now, delay_ms),
+            PeerFault::TooLarge => {
+                self.bytes_max = (self.bytes_max / 2).max(BATCH_BYTES_MIN);
+                self.retry.failed(now);
+            }
             PeerFault::Unreachable
-            | PeerFault::TooLarge
             | PeerFault::NotAdmitted
             | PeerFault::Forked(_)
-            | PeerFault::Refused => self.retry.failed(now),
+            | PeerFault::Refused
+            | PeerFault::Nonsense => self.retry.failed(now),
         }
     }
 
@@ -179,7 +259,8 @@ impl CellsUp {
     }
 
     fn set_due_at(&self) -> Option<MonoMs> {
-        self.changed_at.map(|at| at.after(self.delay_ms))
+        let changed_at = self.changed_at?;
+        Some(changed_at.after(self.delay_ms).max(self.pace.free_at))
     }
 
     fn held(&self, popup: &PopupId, epoch: Epoch) -> Seq {
@@ -190,19 +271,14 @@ impl CellsUp {
     }
 
     fn lags(&self, folds: &Folds) -> bool {
-        folds.iter().any(|(epoch, fold)| {
-            fold.popups()
-                .keys()
-                .any(|popup| self.held(popup, *epoch) < fold.head())
-        })
+        self.void_due
+            || spoken_of(folds).any(|(popup, epoch, fold)| self.held(popup, epoch) < fold.head())
     }
 
     /// Asks where the region stands with each epoch we could send.
     fn hello(&self, folds: &Folds) -> CellBatch {
-        let cuts = folds.iter().flat_map(|(epoch, fold)| {
-            fold.popups()
-                .keys()
-                .map(|popup| self.cut(popup, *epoch, fold.epoch_id(), (Seq::NONE, Seq::NONE), 0))
+        let cuts = spoken_of(folds).map(|(popup, epoch, fold)| {
+            self.cut(popup, epoch, fold.epoch_id(), (Seq::NONE, Seq::NONE), 0)
         });
         CellBatch {
             cuts: cuts.collect(),
@@ -213,13 +289,12 @@ impl CellsUp {
     fn next_set(&self, folds: &Folds) -> Option<SendingSet> {
         let mut todo = Vec::new();
         let mut cuts = Vec::new();
-        for (epoch, fold) in folds {
-            for popup in fold.popups().keys() {
-                let held = self.held(popup, *epoch);
-                if held < fold.head() {
-                    cuts.push((popup.clone(), *epoch, fold.head()));
-                }
+        for (popup, epoch, fold) in spoken_of(folds) {
+            if self.held(popup, epoch) < fold.head() {
+                cuts.push((popup.clone(), epoch, fold.head()));
             }
+        }
+        for (epoch, fold) in folds {
             let oldest = fold
                 .popups()
                 .keys()
@@ -230,16 +305,24 @@ impl CellsUp {
                     continue;
                 };
                 if Seq(cell.version) > self.held(&popup, *epoch) {
-                    todo.push((Minute(cell.minute), popup, *epoch));
+                    let has_money = !cell.money.is_empty();
+                    todo.push((has_money, (Minute(cell.minute), popup, *epoch)));
                 }
             }
         }
-        todo.sort_unstable();
-        let todo: VecDeque<_> = todo.into_iter().rev().collect();
+        let newest = todo.iter().map(|(_, (minute, ..))| *minute).max();
+        let is_live = |minute: Minute| newest.is_some_and(|newest| is_newest_two(minute, newest));
+        todo.sort_unstable_by(|(money, key), (other_money, other)| {
+            (is_live(other.0), *other_money, other).cmp(&(is_live(key.0), *money, key))
+        });
+        let todo: VecDeque<_> = todo.into_iter().map(|(_, key)| key).collect();
+        let live = folds
+            .last_key_value()
+            .map_or(Seq::NONE, |(_, fold)| fold.head());
         if cuts.is_empty() && todo.is_empty() {
             None
         } else {
-            Some(SendingSet { todo, cuts })
+            Some(SendingSet { todo, cuts, live })
         }
     }
 
@@ -250,8 +333,9 @@ impl CellsUp {
             batch.cuts = self.still_cuts(folds);
             return batch;
         };
+        go_before(&mut set, folds);
         let mut bytes = 0;
-        while batch.cells.len() < BATCH_CELLS_MAX && bytes < BATCH_BYTES_MAX / 2 {
+        while batch.cells.len() < BATCH_CELLS_MAX && bytes < self.bytes_max {
             let Some((minute, popup, epoch)) = set.todo.pop_front() else {
                 break;
             };
@@ -282,20 +366,12 @@ impl CellsUp {
 
     /// Nothing new since the region's cuts: says so, so that its watermark goes on.
     fn still_cuts(&self, folds: &Folds) -> Vec<Cut> {
-        let level = |epoch: &Epoch, fold: &EpochFold, popup: &PopupId| {
-            let held = self.held(popup, *epoch);
+        let level = |(popup, epoch, fold): (&PopupId, Epoch, &EpochFold)| {
+            let held = self.held(popup, epoch);
             (held == fold.head())
-                .then(|| self.cut(popup, *epoch, fold.epoch_id(), (held, held), self.clear_ms))
+                .then(|| self.cut(popup, epoch, fold.epoch_id(), (held, held), self.clear_ms))
         };
-        let mut cuts = Vec::new();
-        for (epoch, fold) in folds {
-            cuts.extend(
-                fold.popups()
-                    .keys()
-                    .filter_map(|popup| level(epoch, fold, popup)),
-            );
-        }
-        cuts
+        spoken_of(folds).filter_map(level).collect()
     }
 
     fn cut(
@@ -331,7 +407,59 @@ impl CellsUp {
             protocol: PROTOCOL,
             sender: String::from(&self.rig),
             popups,
+            voids: self.voids.iter().map(|void| self.void_of(void)).collect(),
             ..CellBatch::default()
         }
     }
+
+    fn void_of(&self, (epoch, epoch_id): (&Epoch, &EpochId)) -> VoidEpoch {
+        VoidEpoch {
+            rig: String::from(&self.rig),
+            epoch: epoch.0,
+            epoch_id: epoch_id.0.to_vec(),
+        }
+    }
 }
+
+/// The popups of each life that a region is told of: those with a cell, and all of the newest life.
+/// A till that restarts often has many lives in which nothing was sold.
+fn spoken_of(folds: &Folds) -> impl Iterator<Item = (&PopupId, Epoch, &EpochFold)> {
+    let newest = folds.last_key_value().map(|(epoch, _)| *epoch);
+    folds.iter().flat_map(move |(epoch, fold)| {
+        let popups = fold.popups().keys();
+        let told = popups.filter(move |popup| Some(*epoch) == newest || fold.has_cells(popup));
+        told.map(move |popup| (popup, *epoch, fold))
+    })
+}
+
+fn is_newest_two(minute: Minute, newest: Minute) -> bool {
+    minute.0.saturating_add(1) >= newest.0
+}
+
+/// What changed in the newest two minutes since the set was made goes before the rest of it.
+fn go_before(set: &mut SendingSet, folds: &Folds) {
+    let Some((epoch, fold)) = folds.last_key_value() else {
+        return;
+    };
+    if fold.head() <= set.live {
+        return;
+    }
+    let changed: Vec<&Cell> = fold.changed_since(set.live).collect();
+    set.live = fold.head();
+    let newest = fold.cells().map(|cell| Minute(cell.minute)).max();
+    for cell in changed {
+        let minute = Minute(cell.minute);
+        let live = newest.is_some_and(|newest| is_newest_two(minute, newest));
+        let Ok(popup) = PopupId::new(&cell.popup) else {
+            continue;
+        };
+        let key = (minute, popup, *epoch);
+        if live {
+            set.todo.retain(|waits| *waits != key);
+            set.todo.push_front(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

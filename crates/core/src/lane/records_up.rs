@@ -3,95 +3,43 @@
 //! ```text
 //!            hello                     positions differ
 //!   Greet ──────────► Greeting ──────► Counting ─┐
-//!     ▲                  │ same                  ▼
-//!     │                  └──────────────► Idle ◄──────────┐
-//!     │  not admitted, fork                │ work          │ ack
-//!     └── (after the retry) ◄── failure ── Loading ─► Ready ─► Sending
+//!     ▲                  │ same          ▲       ▼
+//!     │                  └───────────────│► Idle ◄──────────┐
+//!     │  refused, not admitted           │  │ work          │ ack
+//!     ├── (after the retry) ◄── failure ─│─ Loading ─► Ready ─► Sending
+//!     └────────── no new epoch ─── Forking ◄──────────── fork ──┘
 //! ```
 //!
 //! What always holds: at most one batch is under way; a position only moves on the word of the
-//! ledger, never beyond what is durable here and only for the epoch id it named; trunk goes before
-//! bulk, with every fifth batch for bulk while both wait. Memory does not grow with the backlog:
-//! what is unsent is a [`Tally`], not a list.
+//! ledger, never beyond what is durable here and only for the epoch id it named; what opens an epoch
+//! goes first, then trunk before bulk, 80 : 20 by bytes while both wait; ranges the ledger asks for
+//! again are sent exactly. A record that the ledger cannot take holds nothing up: see [`suspect`].
+//! Memory does not grow with the backlog: what is unsent is a [`Tally`], not a list.
+
+mod cut;
+mod suspect;
+mod tally;
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::event::{Cursor, Event};
+use crate::event::Cursor;
 use crate::id::{Epoch, EpochId, JournalId, RigId, Seq};
 use crate::lane::retry::Retry;
-use crate::lane::{
-    EpochHeld, FRAME_HEADER_BYTES, Item, ItemBody, PROTOCOL, PeerFault, RecordAck, RecordBatch,
-    Stretch,
+use crate::lane::{EpochHeld, PROTOCOL, PeerFault, RecordAck, RecordBatch, Stretch};
+use crate::limits::{
+    ACK_RANGES_MAX, BATCH_BYTES_MIN, BATCH_ITEMS_MAX, BATCH_OPENING_ITEMS, BATCH_WIRE_BYTES_MAX,
+    RETRY_MS_MAX, RETRY_MS_MIN,
 };
-use crate::limits::{BATCH_ITEMS_MAX, BATCH_WIRE_BYTES_MAX, RETRY_MS_MIN};
-use crate::money::Currency;
-use crate::record::{self, Record};
+use crate::record::Record;
 use crate::time::MonoMs;
+use cut::{chain_bytes, cut_at, frame_bytes, items_upto};
+use suspect::Suspect;
+pub use tally::Tally;
 
-/// Records, sales and money of some set of records.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Records of every class.
-    pub records: u64,
-    /// Captures.
-    pub sales: u64,
-    /// Captured minus refunded, minor units per currency.
-    pub money: BTreeMap<Currency, i64>,
-}
-
-impl Tally {
-    /// Counts one record in.
-    pub fn add(&mut self, event: &Event) {
-        self.records += 1;
-        if let Event::PaymentCaptured(sale) = event {
-            self.sales += 1;
-            self.add_minor(sale.currency, sale.amount.0);
-        } else if let Event::PaymentRefunded(refund) = event {
-            self.add_minor(refund.currency, -refund.amount.0);
-        }
-    }
-
-    /// Counts another tally in.
-    pub fn add_all(&mut self, part: &Self) {
-        self.records += part.records;
-        self.sales += part.sales;
-        for (currency, minor) in &part.money {
-            self.add_minor(*currency, *minor);
-        }
-    }
-
-    fn add_minor(&mut self, currency: Currency, minor: i64) {
-        let sum = self.money.entry(currency).or_default();
-        *sum = sum.saturating_add(minor);
-    }
-
-    /// Takes a part away again.
-    pub fn subtract(&mut self, part: &Self) {
-        self.records = self.records.saturating_sub(part.records);
-        self.sales = self.sales.saturating_sub(part.sales);
-        for (currency, minor) in &part.money {
-            self.add_minor(*currency, minor.saturating_neg());
-        }
-        self.money.retain(|_, minor| *minor != 0);
-    }
-
-    /// Counts the frames of a batch; frames that do not decode count as records alone.
-    #[must_use]
-    pub fn of_items(items: &[Item]) -> Self {
-        let mut tally = Self::default();
-        for item in items {
-            if let Some(ItemBody::Frame(frame)) = &item.body {
-                match frame.get(FRAME_HEADER_BYTES..).map(record::decode) {
-                    Some(Ok(record)) => tally.add(&record.event),
-                    Some(Err(_)) | None => tally.records += 1,
-                }
-            }
-        }
-        tally
-    }
-}
+/// Of what is sent while both wait, bulk gets one byte for so many of the trunk.
+const TRUNK_PER_BULK: u64 = 4;
 
 /// A stretch the lane wants from the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +71,30 @@ struct Upstream {
     epoch_id: EpochId,
     last: Seq,
     acked: BTreeMap<Cursor, Seq>,
+    /// Its events went on under another epoch: nothing of it is sent.
+    void: bool,
+    /// The ledger holds another history under its number.
+    forked: bool,
+}
+
+/// A range the ledger asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Again {
+    epoch: Epoch,
+    cursor: Cursor,
+    first: Seq,
+    last: Seq,
 }
 
 impl Upstream {
+    fn is_left(&self) -> bool {
+        self.forked && !self.void
+    }
+
+    fn waits(&self, cursor: Cursor) -> bool {
+        !self.void && !self.forked && self.acked(cursor) < self.last
+    }
+
     fn acked(&self, cursor: Cursor) -> Seq {
         self.acked.get(&cursor).copied().unwrap_or(Seq::NONE)
     }
@@ -147,7 +116,14 @@ enum Phase {
     Sending {
         want: Want,
         last: Seq,
+        items: usize,
+        /// Bytes of its frames.
+        bytes: u64,
         tally: Tally,
+    },
+    /// The journal was asked for another epoch; if none comes the ledger is asked again.
+    Forking {
+        until: MonoMs,
     },
 }
 
@@ -173,9 +149,16 @@ pub struct RecordsUp {
     unsent: Tally,
     items_max: usize,
     bytes_max: usize,
-    trunk_turns: u32,
+    /// Bytes sent while both cursors wait: trunk, bulk.
+    shared: (u64, u64),
+    /// Ranges the ledger asked for again, in its order.
+    again: Vec<Again>,
+    suspect: Option<Suspect>,
+    /// The next epoch the ledger asks for, until the driver is told.
+    fork: Option<u32>,
     standing: Standing,
     nonsense: u64,
+    quarantined: u64,
 }
 
 impl RecordsUp {
@@ -192,9 +175,13 @@ impl RecordsUp {
             unsent: Tally::default(),
             items_max: BATCH_ITEMS_MAX,
             bytes_max: BATCH_WIRE_BYTES_MAX,
-            trunk_turns: 0,
+            shared: (0, 0),
+            again: Vec::new(),
+            suspect: None,
+            fork: None,
             standing: Standing::Fine,
             nonsense: 0,
+            quarantined: 0,
         }
     }
 
@@ -207,8 +194,34 @@ impl RecordsUp {
                 epoch_id,
                 last: Seq::NONE,
                 acked,
+                void: false,
+                forked: false,
             },
         );
+    }
+
+    /// The events of this epoch went on under another one: nothing of it is sent any more.
+    pub fn void(&mut self, epoch: Epoch) {
+        let Some(upstream) = self.epochs.get_mut(&epoch) else {
+            return;
+        };
+        upstream.void = true;
+        self.again.retain(|again| again.epoch != epoch);
+        self.suspect = self.suspect.filter(|suspect| suspect.epoch != epoch);
+        match self.phase {
+            // What is unsent is asked for by the hello anyway, or a late answer ends the exchange.
+            Phase::Greet | Phase::Greeting | Phase::Sending { .. } => {}
+            Phase::Counting { .. }
+            | Phase::Idle
+            | Phase::Loading(_)
+            | Phase::Ready(..)
+            | Phase::Forking { .. } => self.count(),
+        }
+    }
+
+    /// The epoch the ledger wants this rig to go on in at least, once per fork.
+    pub fn take_fork(&mut self) -> Option<u32> {
+        self.fork.take()
     }
 
     /// A record became durable. Unknown epochs must be made known first.
@@ -240,6 +253,13 @@ impl RecordsUp {
     /// What to do next; call until `None`.
     pub fn poll(&mut self, now: MonoMs) -> Option<Ask> {
         match &mut self.phase {
+            Phase::Forking { until } if *until <= now => {
+                self.phase = Phase::Greet;
+                for upstream in self.epochs.values_mut() {
+                    upstream.forked = false;
+                }
+                self.poll(now)
+            }
             Phase::Greet if self.retry.is_due(now) => {
                 self.phase = Phase::Greeting;
                 Some(Ask::Send(self.envelope()))
@@ -251,7 +271,7 @@ impl RecordsUp {
                 let uncounted = next.iter().find(|((epoch, _), from)| {
                     self.epochs
                         .get(epoch)
-                        .is_some_and(|upstream| **from <= upstream.last)
+                        .is_some_and(|upstream| !upstream.void && **from <= upstream.last)
                 });
                 let Some(((epoch, cursor), from)) = uncounted else {
                     self.unsent = core::mem::take(tally);
@@ -269,7 +289,9 @@ impl RecordsUp {
                 Some(Ask::Load(want))
             }
             Phase::Idle if self.retry.is_due(now) => {
-                let want = self.next_want()?;
+                let Some(want) = self.next_want() else {
+                    return self.leave_forked(now);
+                };
                 self.phase = Phase::Loading(want);
                 Some(Ask::Load(want))
             }
@@ -285,7 +307,8 @@ impl RecordsUp {
             | Phase::Idle
             | Phase::Greeting
             | Phase::Loading(_)
-            | Phase::Sending { .. } => None,
+            | Phase::Sending { .. }
+            | Phase::Forking { .. } => None,
         }
     }
 
@@ -294,7 +317,13 @@ impl RecordsUp {
     pub fn deadline(&self) -> Option<MonoMs> {
         match self.phase {
             Phase::Greet => Some(self.retry.due_at()),
-            Phase::Idle => self.next_cursor().map(|_| self.retry.due_at()),
+            Phase::Idle => {
+                let waits = !self.again.is_empty()
+                    || self.next_cursor().is_some()
+                    || self.epochs.values().any(Upstream::is_left);
+                waits.then(|| self.retry.due_at())
+            }
+            Phase::Forking { until } => Some(until),
             Phase::Counting { asked: false, .. } => Some(self.retry.due_at()),
             Phase::Ready(..) => Some(MonoMs(0)),
             Phase::Counting { asked: true, .. }
@@ -330,27 +359,54 @@ impl RecordsUp {
             | Phase::Greeting
             | Phase::Idle
             | Phase::Ready(..)
-            | Phase::Sending { .. } => {}
+            | Phase::Sending { .. }
+            | Phase::Forking { .. } => {}
         }
     }
 
     /// The ledger answered.
     pub fn acked(&mut self, ack: &RecordAck, now: MonoMs) {
         self.retry.worked(now, u64::from(ack.delay_ms));
-        self.standing = Standing::Fine;
-        if ack.max_items > 0 {
-            self.items_max = (ack.max_items as usize).min(BATCH_ITEMS_MAX);
-        }
+        self.obey_wishes(ack);
         match core::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Greeting => self.greeted(ack),
-            Phase::Sending { want, last, tally } => self.batch_acked(want, last, &tally, ack, now),
+            Phase::Greeting => {
+                if !matches!(self.standing, Standing::Forked(_)) {
+                    self.standing = Standing::Fine;
+                }
+                self.greeted(ack);
+                self.asked_again(ack);
+            }
+            Phase::Sending {
+                want,
+                last,
+                bytes,
+                tally,
+                ..
+            } => {
+                self.share(want.cursor, bytes);
+                self.batch_acked(want, last, &tally, ack, now);
+            }
             // An answer nobody waits for: the exchange was given up before.
             other @ (Phase::Greet
             | Phase::Counting { .. }
             | Phase::Idle
             | Phase::Loading(_)
-            | Phase::Ready(..)) => self.phase = other,
+            | Phase::Ready(..)
+            | Phase::Forking { .. }) => self.phase = other,
         }
+    }
+
+    /// Without a wish what was halved grows again.
+    fn obey_wishes(&mut self, ack: &RecordAck) {
+        let size = |wish: u32| usize::try_from(wish).unwrap_or(usize::MAX);
+        self.items_max = match size(ack.max_items) {
+            0 => self.items_max.saturating_mul(2).min(BATCH_ITEMS_MAX),
+            wish => wish.min(BATCH_ITEMS_MAX),
+        };
+        self.bytes_max = match size(ack.max_bytes) {
+            0 => self.bytes_max.saturating_mul(2).min(BATCH_WIRE_BYTES_MAX),
+            wish => wish.clamp(BATCH_BYTES_MIN, BATCH_WIRE_BYTES_MAX),
+        };
     }
 
     /// The exchange failed.
@@ -359,28 +415,89 @@ impl RecordsUp {
             PeerFault::Busy(delay_ms) => self.retry.told_to_wait(now, delay_ms),
             PeerFault::TooLarge => {
                 self.items_max = (self.items_max / 2).max(1);
-                self.bytes_max = (self.bytes_max / 2).max(64 << 10);
+                self.bytes_max = (self.bytes_max / 2).max(BATCH_BYTES_MIN);
                 self.retry.failed(now);
             }
             PeerFault::NotAdmitted => {
                 self.standing = Standing::NotAdmitted;
                 self.retry.failed(now);
             }
-            PeerFault::Forked(next_epoch) => {
-                self.standing = Standing::Forked(next_epoch);
+            PeerFault::Nonsense => {
+                self.nonsense += 1;
                 self.retry.failed(now);
             }
-            PeerFault::Unreachable | PeerFault::Refused => self.retry.failed(now),
+            PeerFault::Forked(_) | PeerFault::Unreachable | PeerFault::Refused => {
+                self.retry.failed(now);
+            }
         }
         self.phase = match core::mem::replace(&mut self.phase, Phase::Greet) {
             Phase::Greeting | Phase::Greet => Phase::Greet,
-            Phase::Sending { .. } if matches!(fault, PeerFault::Refused) => Phase::Greet,
-            Phase::Sending { .. } => Phase::Idle,
+            Phase::Sending {
+                want,
+                last,
+                items,
+                bytes,
+                ..
+            } => {
+                if matches!(fault, PeerFault::Refused) {
+                    self.share(want.cursor, bytes);
+                }
+                self.sending_failed(fault, (want, last, items))
+            }
             other @ (Phase::Counting { .. }
             | Phase::Idle
             | Phase::Loading(_)
-            | Phase::Ready(..)) => other,
+            | Phase::Ready(..)
+            | Phase::Forking { .. }) => other,
         };
+    }
+
+    fn sending_failed(
+        &mut self,
+        fault: PeerFault,
+        (want, last, items): (Want, Seq, usize),
+    ) -> Phase {
+        match fault {
+            PeerFault::Refused => {
+                let of = (want.epoch, want.cursor);
+                let span = (want.from, last);
+                self.suspect = Some(Suspect::refused(self.suspect, of, span, items));
+                Phase::Idle
+            }
+            PeerFault::Forked(next_epoch) => {
+                self.forked(want.epoch, next_epoch);
+                Phase::Idle
+            }
+            PeerFault::Unreachable
+            | PeerFault::Busy(_)
+            | PeerFault::TooLarge
+            | PeerFault::NotAdmitted
+            | PeerFault::Nonsense => Phase::Idle,
+        }
+    }
+
+    fn forked(&mut self, epoch: Epoch, next_epoch: u32) {
+        let next_epoch = match self.standing {
+            Standing::Forked(before) => next_epoch.max(before),
+            Standing::Fine | Standing::NotAdmitted => next_epoch,
+        };
+        self.standing = Standing::Forked(next_epoch);
+        if let Some(upstream) = self.epochs.get_mut(&epoch) {
+            upstream.forked = true;
+        }
+    }
+
+    /// What the ledger takes is sent before a forked epoch is left: the journal appends the events of
+    /// every epoch again that is not wholly acknowledged.
+    fn leave_forked(&mut self, now: MonoMs) -> Option<Ask> {
+        if self.epochs.values().any(Upstream::is_left)
+            && let Standing::Forked(next_epoch) = self.standing
+        {
+            self.fork = Some(next_epoch);
+            let until = now.after(RETRY_MS_MAX);
+            self.phase = Phase::Forking { until };
+        }
+        None
     }
 
     /// What the ledger does not hold yet, of all epochs.
@@ -408,7 +525,8 @@ impl RecordsUp {
             trunk_seq: upstream.acked(Cursor::Trunk).0,
             bulk_seq: upstream.acked(Cursor::Bulk).0,
         };
-        self.epochs.iter().map(held).collect()
+        let counting = self.epochs.iter().filter(|(_, upstream)| !upstream.void);
+        counting.map(held).collect()
     }
 
     /// Since when the ledger is out of reach, `None` while it answers.
@@ -420,7 +538,10 @@ impl RecordsUp {
     /// Whether everything durable here is held there.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && self.next_cursor().is_none()
+        matches!(self.phase, Phase::Idle)
+            && self.again.is_empty()
+            && self.next_cursor().is_none()
+            && !self.epochs.values().any(Upstream::is_left)
     }
 
     /// How the lane stands with the ledger.
@@ -435,9 +556,16 @@ impl RecordsUp {
         self.nonsense
     }
 
+    /// Records of which the ledger keeps the bytes only, as it told.
+    #[must_use]
+    pub fn quarantined(&self) -> u64 {
+        self.quarantined
+    }
+
     fn greeted(&mut self, ack: &RecordAck) {
         let mut moved = false;
-        for (epoch, upstream) in &mut self.epochs {
+        let counting = self.epochs.iter_mut().filter(|(_, of)| !of.void);
+        for (epoch, upstream) in counting {
             let held = ack.epochs.iter().find(|held| held.epoch == epoch.0);
             let held = held.filter(|held| held.epoch_id == upstream.epoch_id.0);
             for cursor in Cursor::ALL {
@@ -451,14 +579,45 @@ impl RecordsUp {
             }
         }
         if moved {
-            let next = self.epochs.iter().flat_map(|(epoch, upstream)| {
-                Cursor::ALL.map(|cursor| ((*epoch, cursor), upstream.acked(cursor).next()))
-            });
-            self.phase = Phase::Counting {
-                next: next.collect(),
-                tally: Tally::default(),
-                asked: false,
-            };
+            self.count();
+        }
+    }
+
+    /// Counts anew what the ledger lacks.
+    fn count(&mut self) {
+        let next = self.epochs.iter().flat_map(|(epoch, upstream)| {
+            Cursor::ALL.map(|cursor| ((*epoch, cursor), upstream.acked(cursor).next()))
+        });
+        self.phase = Phase::Counting {
+            next: next.collect(),
+            tally: Tally::default(),
+            asked: false,
+        };
+    }
+
+    /// Takes over the ranges the ledger asks for: those that exist here and that it passed.
+    fn asked_again(&mut self, ack: &RecordAck) {
+        self.again.clear();
+        for range in ack.want.iter().take(ACK_RANGES_MAX) {
+            let epoch = Epoch(range.epoch);
+            let (first, last) = (Seq(range.first), Seq(range.last));
+            let exists = self
+                .epochs
+                .get(&epoch)
+                .is_some_and(|of| !of.void && last <= of.last);
+            if !exists || range.first == 0 || first > last {
+                self.nonsense += 1;
+                continue;
+            }
+            let cursors = Cursor::ALL
+                .into_iter()
+                .filter(|cursor| range.cursor == 0 || range.cursor == *cursor as u32);
+            self.again.extend(cursors.map(|cursor| Again {
+                epoch,
+                cursor,
+                first,
+                last,
+            }));
         }
     }
 
@@ -471,63 +630,125 @@ impl RecordsUp {
             Cursor::Trunk => Seq(ack.trunk_seq),
             Cursor::Bulk => Seq(ack.bulk_seq),
         };
-        if ack.epoch != want.epoch.0 || told > upstream.last {
+        let held = ack.epochs.iter().find(|held| held.epoch == want.epoch.0);
+        let other_life = held.is_some_and(|held| held.epoch_id != upstream.epoch_id.0);
+        if ack.epoch != want.epoch.0 || told > upstream.last || other_life {
             self.nonsense += 1;
             self.retry.failed(now);
             return;
         }
-        if told == last {
+        // Another record stands where ours should: ours must come under another epoch.
+        if ack.not_ok.iter().any(|odd| odd.verdict == "other_bytes") {
+            self.forked(want.epoch, 0);
+            return;
+        }
+        let kept_unread = ack.not_ok.iter().filter(|odd| odd.verdict == "quarantined");
+        self.quarantined += kept_unread.count() as u64;
+        self.suspect = self
+            .suspect
+            .and_then(|suspect| suspect.taken(want.epoch, want.cursor, last));
+        let joins = upstream.acked(want.cursor).next() == want.from;
+        if joins && told == last {
             upstream.acked.insert(want.cursor, told);
             self.unsent.subtract(tally);
+        } else if held.is_some() {
+            // The ledger stands elsewhere than this batch would put it: what is unsent is counted
+            // anew from where it says it stands.
+            let before = self.all_positions();
+            self.greeted(ack);
+            let asks = !ack.want.is_empty();
+            if before == self.all_positions() && !asks {
+                self.retry.told_to_wait(now, RETRY_MS_MIN);
+            }
         } else {
-            // The ledger stands elsewhere than this batch would put it: ask where. The position
-            // stays, so that one that moved is seen by the greeting and what is unsent counted anew.
             self.phase = Phase::Greet;
         }
+        if !self.epochs.values().any(Upstream::is_left) {
+            self.standing = Standing::Fine;
+        }
+        self.asked_again(ack);
     }
 
     fn next_cursor(&self) -> Option<Cursor> {
-        let waits = |cursor: Cursor| {
-            self.epochs
-                .values()
-                .any(|upstream| upstream.acked(cursor) < upstream.last)
-        };
+        let waits = |cursor: Cursor| self.epochs.values().any(|upstream| upstream.waits(cursor));
+        let (trunk, bulk) = self.shared;
         match (waits(Cursor::Trunk), waits(Cursor::Bulk)) {
-            (true, true) if self.trunk_turns >= 4 => Some(Cursor::Bulk),
+            (true, true) if trunk > bulk.saturating_mul(TRUNK_PER_BULK) => Some(Cursor::Bulk),
             (true, _) => Some(Cursor::Trunk),
             (false, true) => Some(Cursor::Bulk),
             (false, false) => None,
         }
     }
 
-    fn next_want(&mut self) -> Option<Want> {
-        let cursor = self.next_cursor()?;
-        self.trunk_turns = match cursor {
-            Cursor::Trunk => self.trunk_turns.saturating_add(1),
-            Cursor::Bulk => 0,
-        };
-        let (epoch, upstream) = self
-            .epochs
-            .iter()
-            .find(|(_, upstream)| upstream.acked(cursor) < upstream.last)?;
-        Some(Want {
-            epoch: *epoch,
-            cursor,
-            from: upstream.acked(cursor).next(),
-            items_max: self.items_max,
-            bytes_max: self.bytes_max,
+    /// What opens an epoch goes first, so that the ledger learns of ends and gaps; then the oldest.
+    fn next_of(&self, cursor: Cursor) -> Option<(Epoch, usize)> {
+        let mut waiting = self.epochs.iter().filter(|(_, of)| of.waits(cursor));
+        let (oldest, _) = waiting.next()?;
+        let unopened = |of: &Upstream| of.acked(cursor) == Seq::NONE;
+        let opens = waiting.find(|(_, of)| cursor == Cursor::Trunk && unopened(of));
+        Some(match opens {
+            Some((epoch, _)) => (*epoch, BATCH_OPENING_ITEMS.min(self.items_max)),
+            None => (*oldest, self.items_max),
         })
     }
 
-    fn batch(&mut self, want: Want, stretch: Stretch) -> RecordBatch {
+    fn next_want(&mut self) -> Option<Want> {
+        if let Some(again) = self.again.first() {
+            return Some(self.sized(again.epoch, again.cursor, again.first, self.items_max));
+        }
+        let cursor = self.next_cursor()?;
+        let (epoch, items_max) = self.next_of(cursor)?;
+        let from = self.epochs.get(&epoch)?.acked(cursor).next();
+        Some(self.sized(epoch, cursor, from, items_max))
+    }
+
+    fn sized(&self, epoch: Epoch, cursor: Cursor, from: Seq, items_max: usize) -> Want {
+        let suspect = self.suspect.filter(|of| of.is_at(epoch, cursor, from));
+        let items_max = suspect.map_or(items_max, |of| of.items_max.min(items_max));
+        Want {
+            epoch,
+            cursor,
+            from,
+            items_max,
+            bytes_max: self.bytes_max,
+        }
+    }
+
+    /// Notes how the cursors share the link; while only one waits there is nothing to share.
+    fn share(&mut self, cursor: Cursor, bytes: u64) {
+        let waits = |of: Cursor| self.epochs.values().any(|upstream| upstream.waits(of));
+        if !Cursor::ALL.into_iter().all(waits) {
+            self.shared = (0, 0);
+            return;
+        }
+        match cursor {
+            Cursor::Trunk => self.shared.0 = self.shared.0.saturating_add(bytes),
+            Cursor::Bulk => self.shared.1 = self.shared.1.saturating_add(bytes),
+        }
+    }
+
+    fn batch(&mut self, want: Want, mut stretch: Stretch) -> RecordBatch {
+        let asked = self.again.first().copied().filter(|again| {
+            (again.epoch, again.cursor, again.first) == (want.epoch, want.cursor, want.from)
+        });
+        if let Some(asked) = asked {
+            cut_at(&mut stretch, asked.last);
+            self.again.remove(0);
+        }
         let upstream = self
             .epochs
             .get(&want.epoch)
             .expect("a loaded epoch stays known");
         let epoch_id = upstream.epoch_id;
+        let suspect = self
+            .suspect
+            .filter(|of| of.is_at(want.epoch, want.cursor, want.from));
+        let quarantined = suspect.is_some_and(|of| of.alone) && stretch.items.len() == 1;
         self.phase = Phase::Sending {
             want,
             last: stretch.last_seq,
+            items: stretch.items.len(),
+            bytes: frame_bytes(&stretch.items),
             tally: Tally::of_items(&stretch.items),
         };
         RecordBatch {
@@ -538,6 +759,7 @@ impl RecordsUp {
             items: stretch.items,
             chain_before: chain_bytes(stretch.chain_before),
             chain_after: chain_bytes(stretch.chain_after),
+            quarantined,
             ..self.envelope()
         }
     }
@@ -550,25 +772,6 @@ impl RecordsUp {
             ..RecordBatch::default()
         }
     }
-}
-
-/// The items of a stretch that speak of nothing above `last`.
-fn items_upto(stretch: &Stretch, last: Seq) -> &[Item] {
-    let mut seq = stretch.first_seq;
-    let beyond = stretch.items.iter().position(|item| {
-        let is_beyond = seq > last;
-        seq = Seq(seq.0 + item.seqs());
-        is_beyond
-    });
-    stretch
-        .items
-        .get(..beyond.unwrap_or(stretch.items.len()))
-        .unwrap_or_default()
-}
-
-/// A chain as the wire has it: empty when unknown.
-fn chain_bytes(chain: Option<[u8; 32]>) -> Vec<u8> {
-    chain.map(|chain| chain.to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! When to try a failed exchange again: exponential with full jitter, without an entropy source.
 
 use crate::id::RigId;
-use crate::limits::{RETRY_MS_MAX, RETRY_MS_MIN};
+use crate::limits::{PEER_DELAY_MS_MAX, RETRY_MS_MAX, RETRY_MS_MIN};
 use crate::time::MonoMs;
 
 /// The waiting state of one connection.
@@ -59,12 +59,12 @@ impl Retry {
     pub fn worked(&mut self, now: MonoMs, delay_ms: u64) {
         self.failures = 0;
         self.down_since = None;
-        self.not_before = now.after(delay_ms.min(60_000));
+        self.not_before = now.after(delay_ms.min(PEER_DELAY_MS_MAX));
     }
 
     /// The peer lives and asks to wait.
     pub fn told_to_wait(&mut self, now: MonoMs, delay_ms: u64) {
-        self.not_before = now.after(delay_ms.min(60_000));
+        self.not_before = now.after(delay_ms.min(PEER_DELAY_MS_MAX));
     }
 
     /// xorshift64: spreads, nothing more is asked of it.

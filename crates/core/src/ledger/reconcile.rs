@@ -34,6 +34,8 @@ pub struct EpochCoverage {
     pub held_last: u64,
     /// Where the epoch ended, when a later epoch said so.
     pub ended_at: Option<u64>,
+    /// The least such word: after a restored backup two later epochs say different things.
+    pub ended_least: Option<u64>,
     /// The newest record a beacon spoke of.
     pub beacon_head: u64,
 }
@@ -292,7 +294,8 @@ pub fn coverage_breaks(popup: &PopupId, epoch: &EpochCoverage) -> Vec<Break> {
         let sentence = format!("{rig} still has {} to send.", records(&tail));
         out.push(Break::new(BreakClass::Tail, keys(), sentence).evident(evidence(epoch, &tail)));
     }
-    if let Some(end) = epoch.ended_at.filter(|end| *end < epoch.held_last) {
+    let ended = epoch.ended_least.or(epoch.ended_at);
+    if let Some(end) = ended.filter(|end| *end < epoch.held_last) {
         let beyond = Ranges::of([(end + 1, epoch.held_last)]);
         let sentence = format!(
             "{rig} no longer knows {} that it sent before; the books keep them.",
@@ -588,6 +591,7 @@ mod tests {
             lost: Ranges::default(),
             held_last: trunk.last().map_or(0, |range| range.1),
             ended_at: None,
+            ended_least: None,
             beacon_head: 0,
         }
     }

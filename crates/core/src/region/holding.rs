@@ -35,12 +35,27 @@ struct Life {
     tainted: bool,
 }
 
+impl Life {
+    fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+}
+
 /// One rig in one popup. Of the lives of an epoch the one with the smallest id counts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rig {
     epochs: BTreeMap<u32, BTreeMap<EpochId, Life>>,
     beacon: Option<Beacon>,
     forked: bool,
+}
+
+/// What a cell that was let go took along.
+#[derive(Debug, Default)]
+pub(super) struct LetGo {
+    /// Bytes of the memory.
+    pub(super) bytes: usize,
+    /// Whether anything was there.
+    pub(super) any: bool,
 }
 
 /// One popup.
@@ -99,6 +114,23 @@ impl Rig {
 
     fn lives(&self) -> usize {
         self.epochs.values().map(BTreeMap::len).sum()
+    }
+
+    /// Lets the oldest life without a cell go; whether there was one. Its rig sends it no more, for
+    /// nothing is in it.
+    fn drop_empty_life(&mut self) -> bool {
+        let empty = self.epochs.iter().find_map(|(epoch, lives)| {
+            let (id, _) = lives.iter().find(|(_, life)| life.is_empty())?;
+            Some((*epoch, *id))
+        });
+        let Some((epoch, id)) = empty else {
+            return false;
+        };
+        let lives = self.epochs.get_mut(&epoch);
+        if lives.is_some_and(|lives| lives.remove(&id).is_some() && lives.is_empty()) {
+            self.epochs.remove(&epoch);
+        }
+        true
     }
 }
 
@@ -166,12 +198,11 @@ impl Holding {
             return false;
         }
         let rig = self.rigs.entry(String::from(name)).or_default();
-        let full = rig.lives() >= limits::REGION_EPOCHS_MAX;
         let known = rig.epochs.get(&epoch);
         if known.is_some_and(|lives| lives.contains_key(&id)) {
             return true;
         }
-        if full {
+        if rig.lives() >= limits::REGION_EPOCHS_MAX && !rig.drop_empty_life() {
             return false;
         }
         let lives = rig.epochs.entry(epoch).or_default();
@@ -242,6 +273,50 @@ impl Holding {
         } else {
             Taken::Newest { grown, shrunk }
         })
+    }
+
+    /// Lets a life go whose events went on under another epoch; the next smallest id counts.
+    pub(super) fn let_go(&mut self, name: &str, epoch: u32, id: EpochId) -> LetGo {
+        let Some(lives) = self
+            .rigs
+            .get_mut(name)
+            .and_then(|rig| rig.epochs.get_mut(&epoch))
+        else {
+            return LetGo::default();
+        };
+        let counted = lives
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == id);
+        let Some(life) = lives.remove(&id) else {
+            return LetGo::default();
+        };
+        let mut gone = LetGo {
+            bytes: 0,
+            any: true,
+        };
+        for (minute, held) in &life.cells {
+            gone.bytes += held.bytes.len();
+            if counted {
+                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+            }
+            if let Some(count) = self.minutes.get_mut(minute) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.minutes.remove(minute);
+                }
+            }
+        }
+        if counted && let Some((_, next)) = lives.first_key_value() {
+            for held in next.cells.values() {
+                shift(&mut self.live, &mut self.fingerprint, Shift::Add, held);
+            }
+        }
+        if lives.is_empty()
+            && let Some(rig) = self.rigs.get_mut(name)
+        {
+            rig.epochs.remove(&epoch);
+        }
+        gone
     }
 
     /// Remembers that a cell of this life was refused.

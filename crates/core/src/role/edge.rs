@@ -16,7 +16,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::clock::{Clock, ClockState, Exchange};
-use crate::event::system::{Gap, Loss, SystemEvent};
+use crate::event::system::{Gap, Loss, RigStarted, SystemEvent};
 use crate::event::{Cursor, Event};
 use crate::fold::{EpochFold, Step};
 use crate::host::{Asked, HostSample, HostWatch};
@@ -127,6 +127,9 @@ pub enum Output {
     Note(Vec<(Option<PopupId>, Event)>),
     /// Read a piece of an epoch, then say [`Input::Reread`].
     Reread(Reread),
+    /// Another journal uses this rig's name: go on in an epoch of at least this number, with what
+    /// the ledger does not hold.
+    Fork(u32),
     /// Seal the journal now: the power may go.
     Seal,
 }
@@ -332,6 +335,9 @@ impl Edge {
         let now = self.clock.true_now(now);
         self.note_offline(now);
         self.feed_page(now);
+        if let Some(next_epoch) = self.records.as_mut().and_then(RecordsUp::take_fork) {
+            return Some(Output::Fork(next_epoch));
+        }
         if let Some(event) = self.asked.event.take() {
             return Some(Output::Note(vec![(None, event)]));
         }
@@ -592,6 +598,9 @@ impl Edge {
         if !self.rereads.holds_back(epoch, seq) && fold.apply(seq, record) == Step::Rebucket {
             self.rereads.begin(epoch, fold, seq, record);
         }
+        if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
+            self.void(started, now);
+        }
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
             let (trunk, bulk) = records.positions(epoch);
@@ -647,6 +656,32 @@ impl Edge {
             .is_some_and(|began| now.since(began) >= SUSPECT_AFTER_MS);
         let wall = WallMs::default();
         asks && settled && self.clock.state(Now { wall, mono: now }).suspect
+    }
+
+    /// After a fork the events of the epochs it left stand in this one: their cells go everywhere.
+    fn void(&mut self, started: &RigStarted, now: MonoMs) {
+        let left: Vec<Epoch> = self
+            .folds
+            .iter()
+            .filter(|(_, fold)| {
+                started
+                    .left_ids
+                    .iter()
+                    .any(|id| id[..] == fold.epoch_id().0)
+            })
+            .map(|(epoch, _)| *epoch)
+            .collect();
+        for epoch in left {
+            let Some(fold) = self.folds.remove(&epoch) else {
+                continue;
+            };
+            for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
+                lane.void(epoch, fold.epoch_id(), now);
+            }
+            if let Some(records) = &mut self.records {
+                records.void(epoch);
+            }
+        }
     }
 
     fn note_gap(&mut self, gap: &Gap) {
@@ -738,6 +773,7 @@ impl Edge {
         let beacon = Beacon {
             rig: String::from(&self.rig),
             epoch: self.epoch.0,
+            epoch_id: fold.epoch_id().0.to_vec(),
             number: self.beacons,
             durable_seq: self.rereads.head(self.epoch, fold.head()).0,
             trunk_seq: trunk.0,

@@ -8,6 +8,7 @@ use popwatch_core::code::Code;
 use popwatch_core::lane::{CellBatch, PROTOCOL};
 use popwatch_core::limits::BATCH_WIRE_BYTES_MAX;
 use popwatch_wire::lanes as bodies;
+use popwatch_wire::problem::Problem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
@@ -67,12 +68,22 @@ pub(super) async fn read_batch<M: bodies::LaneBody>(body: Body) -> Result<M, Pro
     let body = axum::body::to_bytes(body, BATCH_WIRE_BYTES_MAX)
         .await
         .map_err(|_| {
-            problem(
-                Code::BatchInvalid,
-                format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items"),
-            )
+            let detail =
+                format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items");
+            too_large(Problem::new(Code::BatchInvalid, detail))
         })?;
-    bodies::decode(&body).map_err(|fault| problem(fault.code(), fault.to_string()))
+    bodies::decode(&body).map_err(|fault| {
+        let found = Problem::new(fault.code(), fault.to_string());
+        match fault.is_too_large() {
+            true => too_large(found),
+            false => found.into(),
+        }
+    })
+}
+
+/// A smaller batch may pass: the sender halves its own (PW0302 with 413 in place of 400).
+fn too_large(found: Problem) -> ProblemAnswer {
+    found.with_status(413).into()
 }
 
 /// Encodes the answer of a lane.

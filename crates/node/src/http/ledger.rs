@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use popwatch_core::cell::Cell;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
-use popwatch_core::lane::{CellBatch, RecordBatch};
+use popwatch_core::lane::{CellBatch, RecordAck, RecordBatch};
 use popwatch_core::ledger::reconcile::{CellState, Cells};
-use popwatch_core::limits::CLOCK_PEER_U_MS;
+use popwatch_core::limits::{BATCH_WIRE_BYTES_MAX, CLOCK_PEER_U_MS, PEER_DELAY_MS_MAX};
 use popwatch_store::books::BooksFault;
 use popwatch_wire::lanes;
 
@@ -24,6 +24,11 @@ use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
 use crate::metrics::LedgerMetrics;
+
+/// A batch that takes longer is taken for a sign that the ledger is behind, ms.
+const SLOW_MS: u64 = 1_000;
+/// Fewer items a batch are not asked for: each batch costs a sync.
+const SLOW_ITEMS_MIN: usize = 64;
 
 /// What the ledger's handlers share.
 #[derive(Debug, Clone)]
@@ -58,10 +63,20 @@ pub(super) async fn records(
     match state.books.accept(batch).await? {
         Ok(mut ack) => {
             state.metrics.accepted(items);
+            for odd in ack.not_ok.iter().filter(|odd| !odd.code.is_empty()) {
+                tracing::warn!(
+                    code = odd.code,
+                    verdict = odd.verdict,
+                    seq = odd.seq,
+                    epoch = ack.epoch,
+                    "a record is odd"
+                );
+            }
             ack.echo_mono_ns = echo;
             ack.recv_wall_us = arrived_us;
             ack.wall_u_ms = CLOCK_PEER_U_MS;
             ack.send_wall_us = state.ambient.wall_us();
+            ask_for_peace(&mut ack, items);
             batch_answer(&ack)
         }
         Err(fault) => {
@@ -70,6 +85,21 @@ pub(super) async fn records(
             Ok(refusal(&fault))
         }
     }
+}
+
+/// A ledger that took long over a batch asks its rig for smaller ones and for as long a rest, so that
+/// the others get their turn. One that did not has no wish.
+fn ask_for_peace(ack: &mut RecordAck, items: usize) {
+    let took_ms = ack.send_wall_us.saturating_sub(ack.recv_wall_us) / 1_000;
+    let took_ms = u64::try_from(took_ms).unwrap_or(0);
+    if took_ms < SLOW_MS {
+        return;
+    }
+    ack.delay_ms = u32::try_from(took_ms.min(PEER_DELAY_MS_MAX)).unwrap_or(u32::MAX);
+    let fewer = (items / 2).max(SLOW_ITEMS_MIN);
+    ack.max_items = u32::try_from(fewer).unwrap_or(u32::MAX);
+    let bytes = BATCH_WIRE_BYTES_MAX as u64 * SLOW_MS / took_ms;
+    ack.max_bytes = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
 }
 
 fn refusal(fault: &BooksFault) -> Response {

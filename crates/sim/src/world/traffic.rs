@@ -60,6 +60,11 @@ impl World {
                     batch.sent_mono_ns = now.mono.0 * 1_000_000;
                     self.send((rig, Peer::Region), &batch)?;
                 }
+                Output::Fork(next_epoch) => {
+                    if let Some(heard) = self.rigs[rig].fork(next_epoch, self.now_ms) {
+                        self.commit(rig, heard, true);
+                    }
+                }
                 Output::Note(events) => {
                     if let Some(heard) = self.rigs[rig].note(events, self.now_ms) {
                         self.commit(rig, heard, true);
@@ -225,5 +230,5 @@ impl World {
 }
 
 fn read_answer<M: LaneBody>(body: Vec<u8>) -> Result<M, PeerFault> {
-    lanes::decode(&body).map_err(|_| PeerFault::Refused)
+    lanes::decode(&body).map_err(|_| PeerFault::Nonsense)
 }

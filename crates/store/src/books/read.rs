@@ -405,21 +405,34 @@ impl Books {
         Ok(out)
     }
 
-    /// All epochs of the rigs that took part, from the first one that did.
+    /// All epochs of the rigs that took part, from the first one that did, but those that a rig left
+    /// after a fork: their events stand in a later one.
     fn coverage(&self, popup: &PopupId) -> Result<Vec<EpochCoverage>, BooksFault> {
         let read = || {
             self.db
                 .prepare_cached(
                     "WITH parts AS (
                        SELECT rig, MIN(epoch) AS since FROM rig_popups WHERE book = ?1 GROUP BY rig
+                     ), words AS (
+                       SELECT w.* FROM epoch_words w JOIN parts p ON p.rig = w.rig
+                       LEFT JOIN rig_epochs h ON h.rig = w.rig AND h.epoch = w.epoch
+                       WHERE (h.epoch_id IS NULL OR w.epoch_id IN (h.epoch_id, x''))
+                         AND NOT EXISTS (SELECT 1 FROM epoch_voids v
+                           WHERE v.rig = w.rig AND v.epoch_id = w.epoch_id)
+                     ), said AS (
+                       SELECT rig, epoch, MAX(ended) AS ended, MIN(ended_least) AS ended_least,
+                         MAX(head) AS head FROM words GROUP BY rig, epoch
                      ), epochs AS (
-                       SELECT rig, epoch FROM rig_epochs UNION SELECT rig, epoch FROM epoch_claims
+                       SELECT rig, epoch FROM rig_epochs UNION SELECT rig, epoch FROM said
                      )
                      SELECT e.rig, e.epoch, h.trunk, h.bulk, c.ended, COALESCE(c.head, 0),
-                       (SELECT MAX(seq) FROM records r WHERE r.rig = e.rig AND r.epoch = e.epoch)
+                       (SELECT MAX(seq) FROM records r WHERE r.rig = e.rig AND r.epoch = e.epoch),
+                       c.ended_least
                      FROM epochs e JOIN parts p ON p.rig = e.rig AND e.epoch >= p.since
                      LEFT JOIN rig_epochs h ON h.rig = e.rig AND h.epoch = e.epoch
-                     LEFT JOIN epoch_claims c ON c.rig = e.rig AND c.epoch = e.epoch
+                     LEFT JOIN said c ON c.rig = e.rig AND c.epoch = e.epoch
+                     WHERE NOT EXISTS (SELECT 1 FROM epoch_voids v
+                       WHERE v.rig = h.rig AND v.epoch_id = h.epoch_id)
                      ORDER BY e.rig, e.epoch",
                 )?
                 .query_map([popup.as_str()], |row| {
@@ -431,6 +444,7 @@ impl Books {
                         ended: row.get(4)?,
                         head: row.get(5)?,
                         held_last: row.get::<_, Option<i64>>(6)?.unwrap_or(0),
+                        ended_least: row.get(7)?,
                     })
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()
@@ -456,6 +470,7 @@ impl Books {
             lost: gaps::lost(&self.db, &rig, epoch)?,
             held_last: number(row.held_last),
             ended_at: row.ended.map(number),
+            ended_least: row.ended_least.map(number),
             beacon_head: number(row.head),
             rig,
             epoch,
@@ -478,4 +493,5 @@ struct CoverageRow {
     ended: Option<i64>,
     head: i64,
     held_last: i64,
+    ended_least: Option<i64>,
 }

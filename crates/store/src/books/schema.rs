@@ -12,6 +12,7 @@ use super::BooksFault;
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_books.sql")),
     (2, include_str!("migrations/0002_resent.sql")),
+    (3, include_str!("migrations/0003_forks.sql")),
 ];
 
 /// Brings a database to the newest step.
@@ -91,7 +92,7 @@ mod tests {
             fault,
             BooksFault::SchemaNewer {
                 found: 99,
-                known: 2
+                known: 3
             }
         ));
     }

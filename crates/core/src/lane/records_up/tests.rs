@@ -1,10 +1,10 @@
 //! The records lane against a journal that is a list and a ledger that is two numbers per epoch.
 
 use super::*;
-use crate::event::{Class, EventType, Value};
+use crate::event::{Class, Event, EventType, Value};
 use crate::id::{EventId, Source};
-use crate::lane::{Item, Skip, SkipWhy};
-use crate::record::{Content, Flags, Stamp};
+use crate::lane::{FRAME_HEADER_BYTES, Item, ItemBody, NotOk, Range, Skip, SkipWhy};
+use crate::record::{self, Content, Flags, Stamp};
 use alloc::vec;
 use proptest::prelude::*;
 
@@ -62,6 +62,10 @@ struct World {
     journal: Vec<Class>,
     /// Seqs the ledger holds, by cursor, in the order they came.
     held: BTreeMap<u32, Vec<u64>>,
+    /// Seqs that the ledger cannot take in any batch.
+    poison: Vec<u64>,
+    /// Every batch with items that was sent: cursor, first and last seq.
+    sent: Vec<(u32, u64, u64)>,
     now: MonoMs,
 }
 
@@ -74,6 +78,8 @@ impl World {
             lane,
             journal: Vec::new(),
             held: BTreeMap::new(),
+            poison: Vec::new(),
+            sent: Vec::new(),
             now: MonoMs(0),
         }
     }
@@ -101,6 +107,12 @@ impl World {
                 let mut frame = vec![0; FRAME_HEADER_BYTES];
                 frame.extend(record::encode(&record(*class)));
                 ItemBody::Frame(frame)
+            } else if let Some(Item {
+                body: Some(ItemBody::Skip(skip)),
+            }) = items.last_mut()
+            {
+                skip.count += 1;
+                continue;
             } else {
                 let why = SkipWhy::OtherCursor.into();
                 ItemBody::Skip(Skip {
@@ -120,13 +132,29 @@ impl World {
         }
     }
 
+    fn is_poisoned(&self, batch: &RecordBatch) -> bool {
+        let mut seq = batch.first_seq;
+        !batch.quarantined
+            && batch.items.iter().any(|item| {
+                let is_frame = matches!(item.body, Some(ItemBody::Frame(_)));
+                let bad = is_frame && self.poison.contains(&seq);
+                seq += item.seqs();
+                bad
+            })
+    }
+
     /// The ledger takes a stretch that joins what it holds, and says where it stands.
     fn ledger(&mut self, batch: &RecordBatch) -> RecordAck {
         let held = self.held.entry(batch.cursor).or_default();
-        for (seq, _) in (batch.first_seq..).zip(&batch.items) {
+        let seqs: u64 = batch.items.iter().map(Item::seqs).sum();
+        for seq in batch.first_seq..batch.first_seq + seqs {
             if seq == held.len() as u64 + 1 {
                 held.push(seq);
             }
+        }
+        if seqs > 0 {
+            self.sent
+                .push((batch.cursor, batch.first_seq, batch.first_seq + seqs - 1));
         }
         let at = |cursor: u32| self.held.get(&cursor).map_or(0, Vec::len) as u64;
         let (trunk_seq, bulk_seq) = (at(1), at(2));
@@ -157,6 +185,10 @@ impl World {
                 }
                 Ask::Send(batch) => batch,
             };
+            if self.is_poisoned(&batch) {
+                self.lane.failed(PeerFault::Refused, self.now);
+                return;
+            }
             if !matches!(fate, Fate::LoseBatch) {
                 let ack = self.ledger(&batch);
                 if matches!(fate, Fate::Repeat) {
@@ -363,6 +395,256 @@ fn a_ledger_that_forgot_is_filled_again() {
     world.sell(Class::Money);
     drain(&mut world);
     check_end(&world);
+}
+
+/// A day's chat waits, then somebody buys: the sale is in one of the next two batches.
+#[test]
+fn a_sale_behind_a_day_of_chat_goes_within_two_batches() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    drain(&mut world);
+    (0..100_000).for_each(|_| world.sell(Class::Ambient));
+    for _ in 0..5 {
+        world.step(Fate::Deliver);
+    }
+    world.sell(Class::Money);
+    let before = world.sent.len();
+    world.step(Fate::Deliver);
+    world.step(Fate::Deliver);
+    assert_eq!(world.lane.unsent().sales, 0, "{:?}", &world.sent[before..]);
+    assert!(world.lane.unsent().records > 50_000, "the chat waits");
+}
+
+/// While both wait, four of five bytes are of the trunk, however large the batches are.
+#[test]
+fn trunk_and_bulk_share_by_bytes() {
+    let mut world = World::new();
+    world.step(Fate::Deliver);
+    for _ in 0..40_000 {
+        world.sell(Class::Money);
+        world.sell(Class::Ambient);
+    }
+    for _ in 0..15 {
+        world.step(Fate::Deliver);
+    }
+    let (trunk, bulk) = world.lane.shared;
+    assert!(
+        bulk > 0 && trunk >= bulk * 3 && trunk <= bulk * 5,
+        "{trunk} : {bulk}"
+    );
+}
+
+/// One record that the ledger cannot take is sent alone in the end; all others arrive.
+#[test]
+fn a_poisoned_record_holds_nothing_up() {
+    for poison in [vec![1], vec![700], vec![1_000], vec![3, 4], vec![10, 900]] {
+        let mut world = World::new();
+        (0..1_000).for_each(|_| world.sell(Class::Money));
+        world.poison.clone_from(&poison);
+        let mut steps = 0;
+        while !world.lane.is_drained() {
+            world.step(Fate::Deliver);
+            steps += 1;
+            assert!(steps < 100, "{poison:?} holds the lane up");
+        }
+        check_end(&world);
+        let alone: Vec<_> = world
+            .sent
+            .iter()
+            .filter(|(_, first, last)| first == last)
+            .collect();
+        for seq in &poison {
+            assert!(
+                alone.contains(&&(1, *seq, *seq)),
+                "{poison:?}: {:?}",
+                world.sent
+            );
+        }
+    }
+}
+
+/// The first refusals may be the ledger's own trouble: two of them change nothing.
+#[test]
+fn two_refusals_split_nothing() {
+    let mut world = World::new();
+    (0..10).for_each(|_| world.sell(Class::Money));
+    world.step(Fate::Deliver);
+    world.poison = vec![5];
+    world.step(Fate::Deliver);
+    world.step(Fate::Deliver);
+    world.poison.clear();
+    drain(&mut world);
+    let trunk = world.sent.iter().find(|(cursor, ..)| *cursor == 1);
+    assert_eq!(trunk, Some(&(1, 1, 10)));
+}
+
+#[test]
+fn what_the_ledger_keeps_unread_is_counted() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    let batch = next_batch(&mut world);
+    let mut ack = world.ledger(&batch);
+    ack.not_ok.push(NotOk {
+        seq: 1,
+        verdict: "quarantined".into(),
+        ..NotOk::default()
+    });
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.quarantined(), 1);
+}
+
+/// Lets the lane go on until it sends.
+fn next_batch(world: &mut World) -> RecordBatch {
+    loop {
+        match world.lane.poll(world.now).expect("work waits") {
+            Ask::Load(want) => {
+                let stretch = world.load(want);
+                world.lane.loaded(want, stretch, world.now);
+            }
+            Ask::Send(batch) => return batch,
+        }
+    }
+}
+
+/// The ledger lost a range in the middle: exactly that is sent again, and nothing behind it.
+#[test]
+fn wanted_ranges_are_sent_exactly() {
+    let mut world = World::new();
+    (0..20).for_each(|_| world.sell(Class::Money));
+    drain(&mut world);
+    world.sell(Class::Money);
+    world.now = world.now.after(1);
+    let batch = next_batch(&mut world);
+    assert_eq!((batch.first_seq, batch.items.len()), (21, 1));
+    let mut ack = world.ledger(&batch);
+    let hole = Range {
+        epoch: 1,
+        first: 6,
+        last: 9,
+        cursor: 1,
+    };
+    let beyond = Range { last: 99, ..hole };
+    ack.trunk_seq = 5;
+    ack.epochs[0].trunk_seq = 5;
+    ack.want = vec![hole, beyond];
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.nonsense(), 1, "a range that is not here");
+    world.now = world.now.after(1_000);
+    let again = next_batch(&mut world);
+    assert_eq!((again.first_seq, again.items.len()), (6, 4));
+    assert!(again.chain_after.is_empty(), "not known behind a cut");
+    assert_eq!(world.lane.unsent().sales, 16, "as the ledger said");
+    ack.trunk_seq = 21;
+    ack.epochs[0].trunk_seq = 21;
+    ack.want.clear();
+    world.lane.acked(&ack, world.now);
+    world.held.insert(1, (1..=21).collect());
+    drain(&mut world);
+    assert_eq!(world.lane.unsent().sales, 0);
+    let again = world
+        .sent
+        .iter()
+        .filter(|(cursor, first, _)| (*cursor, *first) == (1, 1));
+    assert_eq!(again.count(), 1, "nothing was sent from the start again");
+}
+
+#[test]
+fn an_answer_about_another_life_moves_nothing() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    let batch = next_batch(&mut world);
+    let mut ack = world.ledger(&batch);
+    ack.epochs[0].epoch_id = vec![9; 16];
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.positions(Epoch(1)).0, Seq::NONE);
+    assert_eq!(world.lane.nonsense(), 1);
+}
+
+#[test]
+fn too_large_halves_and_success_grows_again() {
+    let mut world = World::new();
+    (0..4_000).for_each(|_| world.sell(Class::Money));
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    drop(next_batch(&mut world));
+    world.lane.failed(PeerFault::TooLarge, world.now);
+    assert_eq!(world.lane.items_max, BATCH_ITEMS_MAX / 2);
+    world.now = world.now.after(40_000);
+    let batch = next_batch(&mut world);
+    assert_eq!(batch.items.len(), BATCH_ITEMS_MAX / 2);
+    let mut ack = world.ledger(&batch);
+    (ack.max_items, ack.max_bytes, ack.delay_ms) = (100, 100_000, 90_000);
+    world.lane.acked(&ack, world.now);
+    assert_eq!((world.lane.items_max, world.lane.bytes_max), (100, 100_000));
+    assert_eq!(world.lane.deadline(), Some(world.now.after(60_000)));
+    world.now = world.now.after(60_000);
+    let batch = next_batch(&mut world);
+    let ack = world.ledger(&batch);
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.items_max, 200);
+}
+
+/// After a fork nothing of the forked epoch is sent any more; the new one is, and what is unsent is
+/// counted from there.
+#[test]
+fn a_fork_is_told_once_and_goes_on_in_the_next_epoch() {
+    let mut world = World::new();
+    (0..3).for_each(|_| world.sell(Class::Money));
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    drop(next_batch(&mut world));
+    world.lane.failed(PeerFault::Forked(7), world.now);
+    assert_eq!(world.lane.standing(), Standing::Forked(7));
+    world.now = world.now.after(40_000);
+    assert_eq!(world.lane.poll(world.now), None);
+    assert_eq!(world.lane.take_fork(), Some(7));
+    assert_eq!(world.lane.take_fork(), None);
+    assert_eq!(
+        world.lane.poll(world.now.after(5_000)),
+        None,
+        "it waits for the journal"
+    );
+    world
+        .lane
+        .epoch(Epoch(7), EpochId([8; 16]), Seq::NONE, Seq::NONE);
+    world.lane.void(Epoch(1));
+    for seq in 1..=2 {
+        world
+            .lane
+            .durable(Epoch(7), Seq(seq), &record(Class::Money));
+    }
+    world.now = world.now.after(40_000);
+    let Some(Ask::Load(want)) = world.lane.poll(world.now) else {
+        panic!("the new epoch is counted and sent")
+    };
+    assert_eq!(want.epoch, Epoch(7));
+    assert!(
+        world
+            .lane
+            .all_positions()
+            .iter()
+            .all(|held| held.epoch == 7)
+    );
+}
+
+/// A journal that could not open another epoch: the ledger is asked again, and says fork again.
+#[test]
+fn a_fork_that_does_not_come_is_asked_for_again() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    world.step(Fate::Deliver);
+    world.now = world.now.after(1);
+    drop(next_batch(&mut world));
+    world.lane.failed(PeerFault::Forked(7), world.now);
+    world.now = world.now.after(40_000);
+    assert_eq!(world.lane.poll(world.now), None);
+    assert_eq!(world.lane.take_fork(), Some(7));
+    world.now = world.now.after(60_000);
+    assert!(matches!(world.lane.poll(world.now), Some(Ask::Send(hello)) if hello.items.is_empty()));
 }
 
 proptest! {

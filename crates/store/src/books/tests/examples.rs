@@ -167,13 +167,18 @@ fn other_bytes_at_a_held_position_do_not_replace_the_first() {
     twin.event("1", 1, captured("p1", 900, &[]));
     let mut books = deliver(&[till.trunk()]);
     let before = books.books(&popup()).unwrap().books_root;
-    let ack = books.accept(&twin.trunk(), now()).unwrap();
+    let mut chainless = twin.batch(Cursor::Trunk, 2, 2);
+    (chainless.chain_before, chainless.chain_after) = (Vec::new(), Vec::new());
+    let ack = books.accept(&chainless, now()).unwrap();
     assert_eq!(ack.not_ok.len(), 1);
     assert_eq!(ack.not_ok[0].seq, 2);
     assert_eq!(ack.not_ok[0].verdict, "other_bytes");
     assert_eq!(ack.not_ok[0].code, "PW0311");
     assert_eq!(books.books(&popup()).unwrap().books_root, before);
     assert_eq!(classes(&books), ["E-FORK"]);
+    // With its chain the same batch is a fork: its records must come under another epoch.
+    let fault = books.accept(&twin.trunk(), now()).unwrap_err();
+    assert_eq!(fault.code(), Code::ChainBroken);
     assert!(
         books
             .accept(&till.trunk(), now())

@@ -71,8 +71,10 @@ impl<F: Fs> Journal<F> {
         let started = kept.map_or_else(RigStarted::default, |kept| self.closing(kept));
         self.void_epochs
             .extend(forked.iter().map(|info| info.epoch.0));
+        let left = forked.iter().map(|info| info.epoch_id.0.to_vec());
         let started = RigStarted {
             reason: "fork".into(),
+            left_ids: left.collect(),
             ..started
         };
         if let Err(error) = self.turn(started, stamp, records) {

@@ -1,0 +1,109 @@
+//! What rigs say of their epochs beyond what they sent: how far they are, where one ended, which do
+//! not count. A word is about one life, not only about a number: after a fork two lives share one.
+
+use popwatch_core::code::Code;
+use popwatch_core::event::system::RigStarted;
+use popwatch_core::id::PopupId;
+use popwatch_core::lane::RecordBatch;
+use rusqlite::params;
+
+use super::super::BooksFault;
+use super::super::rows::{column, number};
+use super::Intake;
+use super::head::SEQ_MAX;
+
+impl Intake<'_> {
+    pub(super) fn beacons(&mut self, batch: &RecordBatch) -> Result<(), BooksFault> {
+        for beacon in &batch.beacons {
+            let ours = beacon.rig.is_empty() || beacon.rig == self.head.rig.as_str();
+            if !ours || beacon.epoch == 0 || beacon.durable_seq >= SEQ_MAX {
+                continue;
+            }
+            self.word(beacon.epoch, &beacon.epoch_id, None, beacon.durable_seq)?;
+            if let Ok(popup) = PopupId::new(&beacon.popup) {
+                self.poster
+                    .took_part(&popup, &self.head.rig, beacon.epoch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A new epoch closes the one before it and names those that do not count.
+    pub(super) fn started(&mut self, seq: u64, started: &RigStarted) -> Result<(), BooksFault> {
+        let before = started.previous_epoch;
+        for id in &started.left_ids {
+            self.void(id)?;
+        }
+        if before == 0 {
+            return Ok(());
+        }
+        let ended = started.previous_last_seq;
+        self.word(before, &started.previous_epoch_id, Some(ended), 0)?;
+        if self.holds_beyond(before, &started.previous_epoch_id, ended)? {
+            let code = Some(Code::EpochRewound);
+            self.odd(
+                seq,
+                "rewind",
+                code,
+                "the epoch before it is held further than it says",
+            );
+        }
+        Ok(())
+    }
+
+    fn word(
+        &self,
+        epoch: u32,
+        epoch_id: &[u8],
+        ended: Option<u64>,
+        head: u64,
+    ) -> Result<(), BooksFault> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO epoch_words (rig, epoch, epoch_id, ended, ended_least, head)
+                 VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+                 ON CONFLICT (rig, epoch, epoch_id) DO UPDATE SET head = MAX(head, excluded.head),
+                   ended = MAX(COALESCE(ended, excluded.ended), COALESCE(excluded.ended, ended)),
+                   ended_least = MIN(COALESCE(ended_least, excluded.ended_least),
+                                     COALESCE(excluded.ended_least, ended_least))",
+            )
+            .and_then(|mut put| {
+                let rig = self.head.rig.as_str();
+                put.execute(params![
+                    rig,
+                    epoch,
+                    epoch_id,
+                    ended.map(column),
+                    column(head)
+                ])
+            })
+            .map(drop)
+            .map_err(BooksFault::sql("note how far a rig is"))
+    }
+
+    fn void(&self, epoch_id: &[u8]) -> Result<(), BooksFault> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO epoch_voids (rig, epoch_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut put| put.execute(params![self.head.rig.as_str(), epoch_id]))
+            .map(drop)
+            .map_err(BooksFault::sql("note a void epoch"))
+    }
+
+    fn holds_beyond(&self, epoch: u32, epoch_id: &[u8], ended: u64) -> Result<bool, BooksFault> {
+        let held: Option<i64> = self
+            .db
+            .prepare_cached(
+                "SELECT MAX(r.seq) FROM records r JOIN rig_epochs h
+                   ON h.rig = r.rig AND h.epoch = r.epoch
+                 WHERE r.rig = ?1 AND r.epoch = ?2 AND h.epoch_id = ?3",
+            )
+            .and_then(|mut ask| {
+                let rig = self.head.rig.as_str();
+                ask.query_row(params![rig, epoch, epoch_id], |row| row.get(0))
+            })
+            .map_err(BooksFault::sql("look how far an epoch is held"))?;
+        Ok(held.is_some_and(|held| number(held) > ended))
+    }
+}
