@@ -4,13 +4,14 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+mod beacon;
 mod oldest;
 mod reread;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -23,9 +24,7 @@ use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{BootId, Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
-use crate::lane::{
-    Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
-};
+use crate::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch, Stretch};
 use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS, STATUS_GAPS_MAX, STATUS_LOSSES_MAX};
 use crate::record::Record;
 use crate::region::Region;
@@ -37,8 +36,6 @@ use reread::Rereads;
 const OFFLINE_AFTER_MS: u64 = 2_000;
 /// A clock nobody confirmed is spoken of this long after the start, ms.
 const SUSPECT_AFTER_MS: u64 = 5_000;
-/// Currencies named in one beacon.
-const BEACON_MONEY_ROWS: usize = 6;
 
 /// All that can happen to an edge.
 #[derive(Debug, Clone)]
@@ -749,57 +746,5 @@ impl Edge {
         } else if self.was_offline && self.unsent().records == 0 {
             self.was_offline = false;
         }
-    }
-
-    /// One beacon per popup of the current epoch. Unsent figures are the whole rig's.
-    fn next_beacons(&mut self, now: Now) -> Vec<Beacon> {
-        self.beacons += 1;
-        let Some(fold) = self.folds.get(&self.epoch) else {
-            return Vec::new();
-        };
-        let unsent = self.unsent();
-        let (trunk, bulk) = self.replicated();
-        let mut money: Vec<MinorIn> = unsent
-            .money
-            .iter()
-            .map(|(currency, minor)| MinorIn {
-                currency: currency.to_string(),
-                minor: *minor,
-            })
-            .collect();
-        money.sort_by_key(|row| core::cmp::Reverse(row.minor.unsigned_abs()));
-        money.truncate(BEACON_MONEY_ROWS);
-        let states = self.states(now.mono).into_iter().map(ToString::to_string);
-        let beacon = Beacon {
-            rig: String::from(&self.rig),
-            epoch: self.epoch.0,
-            epoch_id: fold.epoch_id().0.to_vec(),
-            number: self.beacons,
-            durable_seq: self.rereads.head(self.epoch, fold.head()).0,
-            trunk_seq: trunk.0,
-            bulk_seq: bulk.0,
-            unsent_records: unsent.records,
-            unsent_money: money,
-            states: states.collect(),
-            clock_u_ms: self
-                .clock
-                .state(now)
-                .u_ms
-                .map_or(0, |u_ms| u32::try_from(u_ms).unwrap_or(u32::MAX)),
-            wall_ms: now.wall.0,
-            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
-            disk_minutes: self.watch.newest().disk_minutes,
-            losses: self.losses(),
-            unsent_sales: unsent.sales,
-            gap_records: self.gap_records,
-            ..Beacon::default()
-        };
-        let popups = fold.popups().keys();
-        popups
-            .map(|popup| Beacon {
-                popup: String::from(popup),
-                ..beacon.clone()
-            })
-            .collect()
     }
 }
