@@ -385,11 +385,8 @@ pub struct VoidEpoch {
     /// The rig.
     #[prost(string, tag = "1")]
     pub rig: String,
-    /// The epoch.
-    #[prost(uint32, tag = "2")]
-    pub epoch: u32,
-    /// Its id, 16 bytes.
-    #[prost(bytes = "vec", tag = "3")]
+    /// Id of the epoch, 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
     pub epoch_id: Vec<u8>,
 }
 

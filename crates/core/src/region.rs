@@ -20,7 +20,7 @@
 //!   by full sends.
 #![deny(clippy::float_arithmetic)]
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -95,8 +95,8 @@ struct Contact {
     /// When it last spoke; until it does, when it was first heard of.
     heard: Now,
     beacon: Option<Beacon>,
-    /// Lives that do not count, at most [`limits::VOID_EPOCHS_MAX`], newest epochs.
-    voids: BTreeSet<(u32, EpochId)>,
+    /// Lives that do not count, at most [`limits::VOID_EPOCHS_MAX`], in the order told.
+    voids: VecDeque<EpochId>,
 }
 
 /// The cells of many rigs, and what they say of themselves.
@@ -436,14 +436,15 @@ impl Region {
         let Some(contact) = self.contact_mut(&void.rig, now) else {
             return;
         };
-        if !contact.voids.insert((void.epoch, id)) {
+        if contact.voids.contains(&id) {
             return;
         }
+        contact.voids.push_back(id);
         if contact.voids.len() > limits::VOID_EPOCHS_MAX {
-            contact.voids.pop_first();
+            contact.voids.pop_front();
         }
         for (popup, holding) in &mut self.popups {
-            let gone = holding.let_go(&void.rig, void.epoch, id);
+            let gone = holding.let_go(&void.rig, id);
             self.bytes -= gone.bytes;
             if gone.any {
                 news.insert(popup.clone());
@@ -453,7 +454,7 @@ impl Region {
 
     fn is_void(&self, life: &Life) -> bool {
         let contact = self.contacts.get(&life.rig);
-        contact.is_some_and(|contact| contact.voids.contains(&(life.epoch, life.epoch_id)))
+        contact.is_some_and(|contact| contact.voids.contains(&life.epoch_id))
     }
 
     fn accept_beacon(&mut self, beacon: &Beacon, news: &mut BTreeSet<String>, now: Now) {
@@ -569,7 +570,7 @@ impl Region {
             let heard_of = Contact {
                 heard: now,
                 beacon: None,
-                voids: BTreeSet::new(),
+                voids: VecDeque::new(),
             };
             self.contacts.insert(String::from(rig), heard_of);
         }

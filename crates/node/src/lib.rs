@@ -518,9 +518,11 @@ async fn doubt_disk(fs: OsFs, ambient: Ambient, vitals: watch::Sender<Vitals>) {
     let mut now_ns = move || ambient.mono_ns();
     let asked = tokio::task::spawn_blocking(move || honest::doubt(&fs, &mut now_ns));
     match asked.await {
-        Ok(Ok(None)) => vitals.send_modify(|vitals| vitals.disk.honest = Some(true)),
+        Ok(Ok(None)) => {
+            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(true))
+        }
         Ok(Ok(Some(doubt))) => {
-            vitals.send_modify(|vitals| vitals.disk.honest = Some(false));
+            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(false));
             let code = Code::DiskDoubtful;
             tracing::warn!(%code, %doubt, "a power cut may take what this disk calls durable");
         }

@@ -4,6 +4,7 @@
 //! popwatch-sim                          seeds.txt, 500 fixed and 500 fresh days, meta, saboteurs
 //! popwatch-sim --seeds N [--from SEED]  so many days; from a seed on if one is given
 //! popwatch-sim --seed S [--until STEP]  one day, told step by step
+//! popwatch-sim --forks N                so many journals that two devices go on with
 //! popwatch-sim --meta | --saboteurs     only that
 //! ```
 //!
@@ -17,6 +18,7 @@
 )]
 
 mod check;
+mod forks;
 mod meta;
 mod minutes;
 mod model;
@@ -38,13 +40,15 @@ use crate::runner::Days;
 
 /// Days of a run when the command line does not say.
 const SEEDS: u64 = 1_000;
+/// Forks of a run when the command line does not say.
+const FORKS: u64 = 100;
 /// The first fixed seed.
 const FIXED: u64 = 1;
 /// Seeds that are run twice.
 const META_DAYS: u64 = 8;
 /// Seeds that once failed.
 const KNOWN: &str = include_str!("seeds.txt");
-const USAGE: &str = "usage: popwatch-sim [--seeds N] [--from SEED] [--seed S [--until STEP]] [--meta] \
+const USAGE: &str = "usage: popwatch-sim [--seeds N] [--from SEED] [--seed S [--until STEP]] [--forks N] [--meta] \
                      [--saboteurs] [--threads N] [--format text|json]\nexample: popwatch-sim --seed 7 --until 40";
 
 #[derive(Debug, Default)]
@@ -54,6 +58,7 @@ struct Options {
     seed: Option<u64>,
     until: Option<u64>,
     threads: Option<usize>,
+    forks: Option<u64>,
     meta: bool,
     saboteurs: bool,
     json: bool,
@@ -76,13 +81,16 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         return one_day(seed, options.until);
     }
-    let only = options.meta || options.saboteurs;
+    let only = options.meta || options.saboteurs || options.forks.is_some();
     let mut report = Report {
         base: options.from.unwrap_or(FIXED),
         ..Report::default()
     };
     if !only {
         report.days(&options);
+    }
+    if !only || options.forks.is_some() {
+        report.forks(options.forks.unwrap_or(FORKS));
     }
     if !only || options.meta {
         report.meta();
@@ -112,6 +120,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--from" => options.from = Some(number()?),
             "--seed" => options.seed = Some(number()?),
             "--until" => options.until = Some(number()?),
+            "--forks" => options.forks = Some(number()?),
             "--threads" => options.threads = usize::try_from(number()?).ok(),
             "--meta" => options.meta = true,
             "--saboteurs" => options.saboteurs = true,
@@ -160,6 +169,7 @@ struct Report {
     base: u64,
     fresh_base: Option<u64>,
     days: Option<(Days, Option<f64>)>,
+    forks: Option<(u64, Vec<(u64, String)>)>,
     meta: Option<Vec<(u64, String)>>,
     caught: Option<Vec<Caught>>,
 }
@@ -194,6 +204,16 @@ impl Report {
         self.days = Some((days, spent));
     }
 
+    /// Stories of forks from the base on; those in which an event was lost or doubled.
+    fn forks(&mut self, count: u64) {
+        let seeds = (0..count).map(|at| self.base.wrapping_add(at));
+        let found = seeds.filter_map(|seed| {
+            let finding = forks::story(seed).err()?;
+            Some((seed, finding.sentence))
+        });
+        self.forks = Some((count, found.collect()));
+    }
+
     fn meta(&mut self) {
         let seeds = (0..META_DAYS).map(|at| self.base.wrapping_add(at));
         let found = seeds.filter_map(|seed| meta::twice(seed).map(|found| (seed, found.sentence)));
@@ -211,6 +231,7 @@ impl Report {
         self.days
             .as_ref()
             .is_none_or(|(days, _)| days.failed.is_empty() && minutes::enough(days.counts))
+            && self.forks.as_ref().is_none_or(|(_, bad)| bad.is_empty())
             && self.meta.as_ref().is_none_or(Vec::is_empty)
             && self
                 .caught
@@ -251,6 +272,12 @@ impl Report {
                     failed.seed, failed.finding.step
                 );
             }
+        }
+        if let Some((count, failed)) = &self.forks {
+            println!("forks: {count} stories, {} failed", failed.len());
+            failed
+                .iter()
+                .for_each(|(seed, sentence)| println!("  seed {seed}: {sentence}"));
         }
         if let Some(differing) = &self.meta {
             println!("meta: {META_DAYS} seeds twice, {} differ", differing.len());
@@ -294,6 +321,8 @@ impl Report {
                 "sentence": caught.finding.as_ref().map(|found| &found.sentence) })
         });
         json!({ "fresh_base": self.fresh_base, "days": days,
+            "forks": self.forks.as_ref().map(|(count, _)| count),
+            "forks_failed": self.forks.as_ref().map(|(_, failed)| failed.len()),
             "meta_differing": self.meta.as_ref().map(Vec::len),
             "saboteurs": caught.collect::<Vec<_>>(), "good": self.is_good() })
     }

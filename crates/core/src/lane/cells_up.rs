@@ -90,8 +90,8 @@ pub struct CellsUp {
     clear_ms: i64,
     bytes_max: usize,
     pace: Pace,
-    /// Lives that do not count, newest first to go last.
-    voids: BTreeMap<Epoch, EpochId>,
+    /// Lives that do not count, in the order they were left.
+    voids: VecDeque<EpochId>,
     /// Lives the region was not told of yet.
     void_due: bool,
 }
@@ -116,16 +116,19 @@ impl CellsUp {
             clear_ms: 0,
             bytes_max: CELLS_BYTES_MAX,
             pace: Pace::default(),
-            voids: BTreeMap::new(),
+            voids: VecDeque::new(),
             void_due: false,
         }
     }
 
-    /// A life whose events went on under another epoch; its fold is gone already.
-    pub fn void(&mut self, epoch: Epoch, epoch_id: EpochId, now: MonoMs) {
-        self.voids.insert(epoch, epoch_id);
+    /// A life whose events went on under another epoch; its fold is gone.
+    pub fn void(&mut self, epoch_id: EpochId, now: MonoMs) {
+        if self.voids.contains(&epoch_id) {
+            return;
+        }
+        self.voids.push_back(epoch_id);
         if self.voids.len() > VOID_EPOCHS_MAX {
-            self.voids.pop_first();
+            self.voids.pop_front();
         }
         self.set = None;
         self.void_due = true;
@@ -407,15 +410,14 @@ impl CellsUp {
             protocol: PROTOCOL,
             sender: String::from(&self.rig),
             popups,
-            voids: self.voids.iter().map(|void| self.void_of(void)).collect(),
+            voids: self.voids.iter().map(|id| self.void_of(*id)).collect(),
             ..CellBatch::default()
         }
     }
 
-    fn void_of(&self, (epoch, epoch_id): (&Epoch, &EpochId)) -> VoidEpoch {
+    fn void_of(&self, epoch_id: EpochId) -> VoidEpoch {
         VoidEpoch {
             rig: String::from(&self.rig),
-            epoch: epoch.0,
             epoch_id: epoch_id.0.to_vec(),
         }
     }

@@ -276,7 +276,14 @@ impl Holding {
     }
 
     /// Lets a life go whose events went on under another epoch; the next smallest id counts.
-    pub(super) fn let_go(&mut self, name: &str, epoch: u32, id: EpochId) -> LetGo {
+    pub(super) fn let_go(&mut self, name: &str, id: EpochId) -> LetGo {
+        let of = self.rigs.get(name).and_then(|rig| {
+            let mut epochs = rig.epochs.iter();
+            epochs.find(|(_, lives)| lives.contains_key(&id))
+        });
+        let Some(epoch) = of.map(|(epoch, _)| *epoch) else {
+            return LetGo::default();
+        };
         let Some(lives) = self
             .rigs
             .get_mut(name)

@@ -656,24 +656,19 @@ impl Edge {
 
     /// After a fork the events of the epochs it left stand in this one: their cells go everywhere.
     fn void(&mut self, started: &RigStarted, now: MonoMs) {
-        let left: Vec<Epoch> = self
-            .folds
+        for id in started
+            .left_ids
             .iter()
-            .filter(|(_, fold)| {
-                started
-                    .left_ids
-                    .iter()
-                    .any(|id| id[..] == fold.epoch_id().0)
-            })
-            .map(|(epoch, _)| *epoch)
-            .collect();
-        for epoch in left {
-            let Some(fold) = self.folds.remove(&epoch) else {
+            .filter_map(|id| EpochId::from_slice(id))
+        {
+            for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
+                lane.void(id, now);
+            }
+            let of = self.folds.iter().find(|(_, fold)| fold.epoch_id() == id);
+            let Some(epoch) = of.map(|(epoch, _)| *epoch) else {
                 continue;
             };
-            for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
-                lane.void(epoch, fold.epoch_id(), now);
-            }
+            self.folds.remove(&epoch);
             if let Some(records) = &mut self.records {
                 records.void(epoch);
             }

@@ -233,7 +233,7 @@ fn a_void_life_counts_nowhere() {
     let mut lane = greeted(&forked, &mut region);
     let batch = lane.poll(&forked, now(200)).unwrap();
     lane.acked(&region.accept(&batch, now(200)), &forked, MonoMs(200));
-    lane.void(Epoch(1), EpochId([1; 16]), MonoMs(300));
+    lane.void(EpochId([1; 16]), MonoMs(300));
     assert!(!lane.is_level(&after));
     let batch = lane.poll(&after, now(500)).unwrap();
     lane.acked(&region.accept(&batch, now(500)), &after, MonoMs(500));

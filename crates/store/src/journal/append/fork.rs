@@ -11,14 +11,17 @@
 //! and then not doubled.
 
 use popwatch_core::event::Event;
-use popwatch_core::event::system::RigStarted;
+use popwatch_core::event::system::{RigStarted, SystemEvent};
+use popwatch_core::id::Seq;
 use popwatch_core::limits;
-use popwatch_core::record::{Origin, Record, Stamp, encode, event_key};
+use popwatch_core::record::{Origin, Record, Stamp, decode, encode, event_key};
 
 use super::epoch::Previous;
 use super::known::Known;
 use super::{RECORD_OVERHEAD_BYTES, Waiting, What, chunk};
 use crate::fs::Fs;
+use crate::journal::format::FRAME_HEADER_BYTES;
+use crate::journal::read::ReadItem;
 use crate::journal::segment::{indexed, load};
 use crate::journal::{AppendError, Commit, Committed, EpochInfo, Journal};
 
@@ -71,10 +74,10 @@ impl<F: Fs> Journal<F> {
         let started = kept.map_or_else(RigStarted::default, |kept| self.closing(kept));
         self.void_epochs
             .extend(forked.iter().map(|info| info.epoch.0));
-        let left = forked.iter().map(|info| info.epoch_id.0.to_vec());
+        let left_ids = self.left_ids(&forked);
         let started = RigStarted {
             reason: "fork".into(),
-            left_ids: left.collect(),
+            left_ids,
             ..started
         };
         if let Err(error) = self.turn(started, stamp, records) {
@@ -88,6 +91,30 @@ impl<F: Fs> Journal<F> {
         }
         self.memo = [None, None];
         Ok(())
+    }
+
+    /// The lives that are left now, and those they had left themselves: nobody may have heard of
+    /// these yet.
+    fn left_ids(&mut self, forked: &[EpochInfo]) -> Vec<Vec<u8>> {
+        let mut ids: Vec<Vec<u8>> = Vec::new();
+        for info in forked {
+            let first = self.read(info.epoch, Seq(1), 1).unwrap_or_default();
+            for item in first {
+                let ReadItem::Frame { frame, .. } = item else {
+                    continue;
+                };
+                let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+                if let Ok(record) = decode(payload)
+                    && let Event::System(SystemEvent::RigStarted(started)) = record.event
+                {
+                    ids.extend(started.left_ids);
+                }
+            }
+            ids.push(info.epoch_id.0.to_vec());
+        }
+        let beyond = ids.len().saturating_sub(limits::VOID_EPOCHS_MAX);
+        ids.drain(..beyond);
+        ids
     }
 
     /// What the new epoch says of the last one that stays.
