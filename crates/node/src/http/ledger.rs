@@ -57,7 +57,7 @@ pub(super) async fn records(
     State(state): State<LedgerState>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
-    let arrived_us = state.ambient.wall_us();
+    let (arrived_us, arrived_ns) = (state.ambient.wall_us(), state.ambient.mono_ns());
     let batch: RecordBatch = read_batch(body).await?;
     let (items, echo) = (batch.items.len(), batch.sent_mono_ns);
     match state.books.accept(batch).await? {
@@ -76,7 +76,8 @@ pub(super) async fn records(
             ack.recv_wall_us = arrived_us;
             ack.wall_u_ms = CLOCK_PEER_U_MS;
             ack.send_wall_us = state.ambient.wall_us();
-            ask_for_peace(&mut ack, items);
+            let took_ns = state.ambient.mono_ns().saturating_sub(arrived_ns);
+            ask_for_peace(&mut ack, items, took_ns / 1_000_000);
             batch_answer(&ack)
         }
         Err(fault) => {
@@ -88,10 +89,8 @@ pub(super) async fn records(
 }
 
 /// A ledger that took long over a batch asks its rig for smaller ones and for as long a rest, so that
-/// the others get their turn. One that did not has no wish.
-fn ask_for_peace(ack: &mut RecordAck, items: usize) {
-    let took_ms = ack.send_wall_us.saturating_sub(ack.recv_wall_us) / 1_000;
-    let took_ms = u64::try_from(took_ms).unwrap_or(0);
+/// the others get their turn. One that did not has no wish. `took_ms` is by the steady clock.
+fn ask_for_peace(ack: &mut RecordAck, items: usize, took_ms: u64) {
     if took_ms < SLOW_MS {
         return;
     }

@@ -64,8 +64,8 @@ fn fill(ballast: &PathBuf, left: u64) {
 }
 
 #[test]
-#[ignore = "needs: unshare"]
 #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
+#[ignore = "needs: unshare"]
 fn a_disk_that_fills_costs_chat_first_and_sales_last_and_heals_by_itself() {
     let site = Site::new("full");
     let (edge, data) = small(&site, 200);

@@ -67,9 +67,11 @@ const ARROWS: [(&str, &[&str], &[&str]); 8] = [
 ];
 
 /// What core may use directly.
-const CORE_USES: [&str; 8] = [
+const CORE_USES: [&str; 9] = [
     "blake3",
     "ed25519-dalek",
+    // A table that is asked and never iterated.
+    "hashbrown",
     "hmac",
     "libm",
     "prost",

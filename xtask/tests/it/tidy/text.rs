@@ -105,6 +105,7 @@ fn ignores(path: &str, text: &str) -> Breaches {
         let homed = need.is_some_and(|need| {
             text.contains(&format!("mod needs_{need} {{"))
                 || path.ends_with(&format!("needs_{need}.rs"))
+                || path.contains(&format!("/needs_{need}/"))
         });
         if !homed {
             breaches.push(format!(
@@ -227,6 +228,7 @@ fn an_ignored_test_says_what_it_needs() {
         "a.rs",
         "mod needs_x {\n    #[ignore = \"needs: x\"]\n",
     ));
+    none(&ignores("it/needs_x/a.rs", "#[ignore = \"needs: x\"]"));
     none(&Tree::read().each(ignores));
 }
 
