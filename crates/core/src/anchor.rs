@@ -27,6 +27,42 @@ pub struct Anchor {
 }
 
 impl Anchor {
+    /// True time was `wall_us`, give or take `u_ms`, when the steady clock read `mono_ns`.
+    #[must_use]
+    pub const fn new(mono_ns: u64, wall_us: i64, u_ms: u32) -> Self {
+        Self {
+            mono_ns,
+            wall_us,
+            u_ms,
+        }
+    }
+
+    /// Steady clock at the tie, ns.
+    #[must_use]
+    pub const fn mono_ns(&self) -> u64 {
+        self.mono_ns
+    }
+
+    /// True wall time at the tie, µs since 1970.
+    #[must_use]
+    pub const fn wall_us(&self) -> i64 {
+        self.wall_us
+    }
+
+    /// Uncertainty at the tie, ms.
+    #[must_use]
+    pub const fn u_ms(&self) -> u32 {
+        self.u_ms
+    }
+
+    /// How far apart two ties put one instant, ms, saturating.
+    #[must_use]
+    pub fn apart_ms(&self, other: &Self) -> u64 {
+        let start = |tie: &Self| i128::from(tie.wall_us) - i128::from(tie.mono_ns / 1_000);
+        let apart = (start(self) - start(other)).unsigned_abs() / 1_000;
+        u64::try_from(apart).unwrap_or(u64::MAX)
+    }
+
     /// Reads the anchor out of its record; `None` when it speaks of another boot than `boot`.
     #[must_use]
     pub fn of(record: &ClockAnchored, boot: Option<BootId>) -> Option<Self> {

@@ -72,6 +72,9 @@ codes! {
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
     BoundPassed = 333, "a bound of the ledger was passed";
     SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
+    ClockSuspect = 371, "the clock may be wrong";
+    TimeReplaced = 372, "an event's own time was out of reason";
+    ClockStepped = 373, "the wall clock was set";
     ProbeFailed = 1051, "a reading of the host cannot be had";
     BatteryLow = 1052, "the battery is low";
     UnderVoltage = 1053, "the power supply is too weak";

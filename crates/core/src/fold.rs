@@ -48,8 +48,8 @@ pub enum Step {
     Folded,
     /// Its seq is not above the head: it was folded before, nothing changed.
     Old,
-    /// An anchor moved the minutes of earlier records: call [`EpochFold::rebucket`] with all
-    /// records up to this one before the cells are used.
+    /// An anchor moves the minutes of earlier records. Nothing changed yet: feed all records up to
+    /// and with this one to [`EpochFold::again`] and give the result to [`EpochFold::adopt`].
     Rebucket,
 }
 
@@ -84,6 +84,33 @@ pub struct EpochFold {
     tables: Tables,
     changed: Vec<(PopupId, Minute)>,
     skipped: Skipped,
+    /// Some record was given a minute, or none because its time lay outside a window.
+    dated: bool,
+}
+
+/// An epoch folded once more under a later anchor, record by record, up to that anchor.
+///
+/// Nothing of the epoch is held but cells, so the records may come in any pieces.
+#[derive(Debug, Clone)]
+pub struct Refold {
+    fold: EpochFold,
+    to: Seq,
+}
+
+impl Refold {
+    /// Folds one record. Seqs must ascend from 1; what lies above the anchor is left alone.
+    pub fn apply(&mut self, seq: Seq, record: &Record) {
+        if seq <= self.to {
+            let step = self.fold.apply(seq, record);
+            debug_assert_ne!(step, Step::Rebucket, "anchors up to the last are settled");
+        }
+    }
+
+    /// The seq of the anchor that asked for it: the last record it needs.
+    #[must_use]
+    pub fn to(&self) -> Seq {
+        self.to
+    }
 }
 
 /// Which anchor governs the next record.
@@ -136,6 +163,7 @@ impl EpochFold {
             tables,
             changed: Vec::new(),
             skipped: Skipped::default(),
+            dated: false,
         }
     }
 
@@ -144,6 +172,9 @@ impl EpochFold {
     pub fn apply(&mut self, seq: Seq, record: &Record) -> Step {
         if seq <= self.head {
             return Step::Old;
+        }
+        if self.moves_earlier(seq, record) {
+            return Step::Rebucket;
         }
         if seq > self.head.next() {
             self.gaps += 1;
@@ -154,8 +185,10 @@ impl EpochFold {
             return Step::Folded;
         }
         if let Event::System(event) = &record.event {
-            return self.apply_system(seq, record, event);
+            self.apply_system(seq, record, event);
+            return Step::Folded;
         }
+        self.dated = true;
         match &record.popup {
             Some(popup) => self.apply_client(seq, record, popup, &record.event),
             None => self.apply_host(seq, record, &record.event),
@@ -163,22 +196,40 @@ impl EpochFold {
         Step::Folded
     }
 
-    /// Folds the epoch again after an anchor moved earlier records: `records` are all of this
-    /// epoch up to the head, in order. Cells that come out changed or empty carry the head as their
-    /// version; the others keep their bytes.
-    pub fn rebucket(&mut self, records: impl IntoIterator<Item = (Seq, Record)>) {
-        let mut again = Self::new(self.rig.clone(), self.epoch, self.epoch_id);
-        again.clock = Clock {
-            anchor: self.clock.anchor,
-            settled: self.head,
+    /// Begins to fold the epoch again, all of it under the anchor in `anchored` at `seq`.
+    #[must_use]
+    pub fn again(&self, seq: Seq, anchored: &Record) -> Refold {
+        let mut fold = Self::new(self.rig.clone(), self.epoch, self.epoch_id);
+        fold.clock = Clock {
+            anchor: self.anchor_in(anchored).or(self.clock.anchor),
+            settled: seq,
         };
-        for (seq, record) in records.into_iter().filter(|(seq, _)| *seq <= self.head) {
-            let step = again.apply(seq, &record);
-            debug_assert_ne!(step, Step::Rebucket, "anchors up to the head are settled");
+        Refold { fold, to: seq }
+    }
+
+    /// Takes over what was folded again. Cells that came out changed or empty carry the anchor's
+    /// seq as their version; the others keep their bytes.
+    pub fn adopt(&mut self, refold: Refold) {
+        let Refold { fold: again, to } = refold;
+        let before = core::mem::replace(self, again);
+        self.head = to;
+        self.restamp(before.popups);
+    }
+
+    /// Whether this is an anchor that moves records which were given their minutes before it.
+    fn moves_earlier(&self, seq: Seq, record: &Record) -> bool {
+        let Event::System(SystemEvent::ClockAnchored(anchored)) = &record.event else {
+            return false;
+        };
+        let new = seq > self.clock.settled && anchored.rebucket && self.dated;
+        new && self.anchor_in(record).is_some()
+    }
+
+    fn anchor_in(&self, record: &Record) -> Option<Anchor> {
+        if let Event::System(SystemEvent::ClockAnchored(anchored)) = &record.event {
+            return Anchor::of(anchored, self.boot);
         }
-        again.head = self.head;
-        again.restamp(core::mem::take(&mut self.popups));
-        *self = again;
+        None
     }
 
     /// After a re-fold: a cell whose content is as it was keeps its version, every other one, also
@@ -192,7 +243,12 @@ impl EpochFold {
             slot.restamp(self.head);
         }
         for (name, popup) in before {
-            let after = self.popups.entry(name).or_default();
+            // A popup that is empty now gets a number that no other has.
+            let no = self.popups.len();
+            let after = self.popups.entry(name).or_insert_with(|| Popup {
+                no,
+                ..Popup::default()
+            });
             for (minute, old) in popup.slots {
                 let head = self.head;
                 let emptied = || old.emptied(head);
@@ -272,7 +328,7 @@ impl EpochFold {
         self.skipped
     }
 
-    fn apply_system(&mut self, seq: Seq, record: &Record, event: &SystemEvent) -> Step {
+    fn apply_system(&mut self, seq: Seq, record: &Record, event: &SystemEvent) {
         match event {
             SystemEvent::RigStarted(started) => {
                 self.boot = BootId::from_slice(&started.boot_id);
@@ -281,18 +337,15 @@ impl EpochFold {
                 self.apply_policy(policy);
             }
             SystemEvent::ClockAnchored(anchored) => {
-                let Some(anchor) = Anchor::of(anchored, self.boot) else {
-                    return Step::Folded;
-                };
-                if seq > self.clock.settled {
+                if seq > self.clock.settled
+                    && let Some(anchor) = Anchor::of(anchored, self.boot)
+                {
                     self.clock.anchor = Some(anchor);
-                    if anchored.rebucket && !self.popups.is_empty() {
-                        return Step::Rebucket;
-                    }
                 }
             }
             SystemEvent::RigGap(_) => {
                 self.gaps += 1;
+                self.dated = true;
                 for popup in self.open_at(admission(&record.stamp, self.clock.anchor.as_ref())) {
                     self.with_slot(seq, record, &popup, |slot, _, at| slot.touch(at));
                 }
@@ -301,9 +354,9 @@ impl EpochFold {
             SystemEvent::RigStopped(_)
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigTrimmed(_)
-            | SystemEvent::RigConflict(_) => {}
+            | SystemEvent::RigConflict(_)
+            | SystemEvent::ClockStepped(_) => {}
         }
-        Step::Folded
     }
 
     fn apply_policy(&mut self, policy: &PopupPolicy) {
@@ -317,6 +370,7 @@ impl EpochFold {
 
     /// Losses of an unnamed popup count in each that was open: any of them may have lost them.
     fn apply_loss(&mut self, seq: Seq, record: &Record, loss: &Loss) {
+        self.dated = true;
         let now = admission(&record.stamp, self.clock.anchor.as_ref());
         for row in loss.counts.iter().filter(|row| row.count > 0) {
             let popups = match PopupId::new(&row.popup) {
@@ -464,7 +518,11 @@ impl EpochFold {
     }
 }
 
+/// A window that is only implied came from a clock that may have been wrong: it bounds nothing.
 fn in_window(policy: &PopupPolicy, at: WallMs) -> bool {
+    if policy.version == 0 {
+        return true;
+    }
     let from = policy.starts_ms.saturating_sub(limits::WINDOW_BEFORE_MS);
     let to = policy.ends_ms.saturating_add(limits::WINDOW_AFTER_MS);
     (from..=to).contains(&at.0)

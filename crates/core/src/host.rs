@@ -1,6 +1,7 @@
 //! The host under a rig: when its power, heat and disk are worth a word, and which word.
 //!
-//! What always holds: what was not measured is absent, never 0, and raises nothing; an alarm that was
+//! What always holds: what was not measured is absent, never 0, and neither raises an alarm nor ends
+//! one; an alarm that was
 //! raised falls only some way below its mark, so that a value on the mark does not chatter; a rig
 //! without an open popup, and one where nothing changes and nobody sells, journals nothing of this.
 //!
@@ -169,15 +170,21 @@ impl HostWatch {
         } else {
             0
         };
+        let heat_is_known = sample.temperature.is_some() || sample.throttled.is_some();
+        let heat = sample.throttled == Some(true) || self.hot_looks >= HOT_LOOKS;
         Alarms {
             charge: charge(sample, was.charge),
-            under_voltage: sample.under_voltage == Some(true),
-            heat: sample.throttled == Some(true) || self.hot_looks >= HOT_LOOKS,
+            under_voltage: sample.under_voltage.unwrap_or(was.under_voltage),
+            heat: if heat_is_known { heat } else { was.heat },
         }
     }
 }
 
 fn charge(sample: &HostSample, was: Charge) -> Charge {
+    let is_known = sample.battery.is_some() || sample.minutes.is_some() || sample.giving_up;
+    if !is_known && sample.on_battery != Some(false) {
+        return was;
+    }
     if !sample.draining && sample.on_battery != Some(true) {
         return Charge::Fine;
     }
@@ -365,6 +372,35 @@ mod tests {
         };
         drop(watch.look(throttled, false, MonoMs(0)));
         assert!(watch.alarms().heat && watch.alarms().any());
+    }
+
+    #[test]
+    fn a_source_that_falls_silent_is_no_all_clear() {
+        let mut watch = HostWatch::default();
+        let bad = HostSample {
+            under_voltage: Some(true),
+            throttled: Some(true),
+            ..at(4)
+        };
+        drop(watch.look(bad, true, MonoMs(0)));
+        let raised = watch.alarms();
+        for on_battery in [None, Some(true)] {
+            let silent = HostSample {
+                on_battery,
+                draining: on_battery.is_some(),
+                ..HostSample::default()
+            };
+            let asked = watch.look(silent, true, MonoMs(0));
+            assert_eq!((watch.alarms(), asked.seal), (raised, false));
+        }
+        let well = HostSample {
+            under_voltage: Some(false),
+            throttled: Some(false),
+            on_battery: Some(false),
+            ..HostSample::default()
+        };
+        drop(watch.look(well, true, MonoMs(0)));
+        assert!(!watch.alarms().any());
     }
 
     #[test]

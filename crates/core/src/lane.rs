@@ -316,7 +316,7 @@ pub struct Beacon {
     /// The rig's states, as named on its page.
     #[prost(string, repeated, tag = "10")]
     pub states: Vec<String>,
-    /// Uncertainty of its clock, ms.
+    /// Uncertainty of its clock, ms; 0 while nothing is known of it.
     #[prost(uint32, tag = "11")]
     pub clock_u_ms: u32,
     /// Its corrected wall clock, ms since 1970.

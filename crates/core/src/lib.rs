@@ -31,6 +31,7 @@ pub mod record;
 pub mod shed;
 
 pub mod anchor;
+pub mod clock;
 pub mod sketch;
 
 pub mod cell;

@@ -141,6 +141,24 @@ pub const EVENT_AHEAD_MS_MAX: i64 = 5_000;
 pub const CLOCK_SUSPECT_MS: u64 = 2_000;
 /// How fast the uncertainty of a clock grows, parts per million.
 pub const CLOCK_DRIFT_PPM: u64 = 50;
+/// Round trips to a peer that are remembered to tell a slow one, per peer. Beyond: the oldest goes.
+pub const CLOCK_TRIPS_KEPT: usize = 64;
+/// What a peer's own clock is taken to be wrong by at most, ms.
+pub const CLOCK_PEER_U_MS: u32 = 100;
+/// A clock that moved by more gets a new anchor, ms.
+pub const CLOCK_MOVED_MS: u64 = 250;
+/// An anchor that moves records by more gives all earlier ones of its epoch new minutes, ms.
+pub const CLOCK_REBUCKET_MS: u64 = 1_000;
+/// Between two anchors that say nothing new, ms; then too only if events came.
+pub const CLOCK_ANCHOR_EVERY_MS: u64 = 600_000;
+/// Between any two anchors of an epoch, ms.
+pub const CLOCK_ANCHOR_PAUSE_MS: u64 = 10_000;
+/// A peer of lower rank is not asked for the time while a better one was heard within this, ms.
+pub const CLOCK_REFERENCE_MS: u64 = 600_000;
+/// A wall clock that leaves the steady one by more at once was set, ms.
+pub const CLOCK_STEP_MS: u64 = 2_000;
+/// Between two records of a clock being set, ms; steps in between are added up.
+pub const CLOCK_STEP_PAUSE_MS: u64 = 60_000;
 /// A checkout that takes longer is late where policy says nothing, ms.
 pub const CHECKOUT_LIMIT_MS: u32 = 60_000;
 /// Currencies in one cell.

@@ -57,6 +57,12 @@ impl Ambient {
         )
     }
 
+    /// Whether the wall clock is moved by hand, so that it is right by decree.
+    #[must_use]
+    pub fn is_scripted(&self) -> bool {
+        matches!(self.wall, Wall::Scripted(_))
+    }
+
     /// Both clocks.
     #[must_use]
     pub fn now(&self) -> Now {

@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use popwatch_core::clock::Exchange;
 use popwatch_core::code::Code;
-use popwatch_core::event::system::Acked;
+use popwatch_core::event::Event;
+use popwatch_core::event::system::{Acked, SystemEvent};
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
-use popwatch_core::limits::PAGE_DELAY_MS;
+use popwatch_core::limits::{CLOCK_PEER_U_MS, PAGE_DELAY_MS};
 use popwatch_core::region::Region;
-use popwatch_core::role::edge::{Edge, Input, Output};
+use popwatch_core::role::edge::{Edge, Input, Output, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
-use popwatch_wire::answer_v1::{EdgeStatus, Network, Row, Vitals};
+use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
+use crate::metrics::EdgeMetrics;
 use crate::peer::{Link, PeerHandle, Reply};
-use crate::probes::network::Interface;
 use crate::probes::{self, Look};
 use crate::store_thread::{JournalHandle, News};
 
@@ -97,6 +99,10 @@ pub(crate) struct EdgeDriver {
     pub(crate) status: watch::Sender<Arc<EdgeStatus>>,
     /// Cells its page had taken when it was last looked at.
     pub(crate) shown: u64,
+    /// Counters.
+    pub(crate) metrics: Arc<EdgeMetrics>,
+    /// Whether the log was told that the clock may be wrong.
+    pub(crate) told_suspect: bool,
 }
 
 impl EdgeDriver {
@@ -104,17 +110,23 @@ impl EdgeDriver {
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(EDGE_PUBLISH_MS);
         let mut postponed: Option<Want> = None;
+        let mut unread: Option<Reread> = None;
         self.look();
         loop {
             let now = self.ambient.now();
             if let Some(want) = postponed.take() {
                 postponed = (!self.journal.load(want)).then_some(want);
             }
+            if let Some(ask) = unread.take() {
+                unread = (!self.journal.reread(ask)).then_some(ask);
+            }
             while let Some(output) = self.edge.poll(now) {
-                if let Output::Load(want) = &output {
-                    postponed = (!self.journal.load(*want)).then_some(*want);
-                } else {
-                    self.send(output);
+                match output {
+                    Output::Load(want) => {
+                        postponed = (!self.journal.load(want)).then_some(want);
+                    }
+                    Output::Reread(ask) => unread = (!self.journal.reread(ask)).then_some(ask),
+                    output => self.send(output),
                 }
             }
             let shown = self.edge.page().counters().cells_taken;
@@ -127,9 +139,9 @@ impl EdgeDriver {
                 .edge
                 .deadline()
                 .map_or(pace.due_at(), |at| at.min(pace.due_at()));
-            let wait = match postponed {
-                Some(_) => 5,
-                None => wake.since(now.mono).max(1),
+            let wait = match (postponed, unread) {
+                (None, None) => wake.since(now.mono).max(1),
+                (Some(_), _) | (_, Some(_)) => 5,
             };
             tokio::select! {
                 _ = shutdown.changed() => break,
@@ -185,6 +197,9 @@ impl EdgeDriver {
             }
             News::Storing(can) => self.edge.handle(Input::Storing(can), now),
             News::Loaded(want, stretch) => self.edge.handle(Input::Loaded(want, stretch), now),
+            News::Reread(ask, records, next) => {
+                self.edge.handle(Input::Reread { ask, records, next }, now);
+            }
         }
     }
 
@@ -206,6 +221,17 @@ impl EdgeDriver {
             Link::Ledger => {
                 let answer = decoded(reply.outcome, |body| lanes::decode::<RecordAck>(body).ok());
                 let heard = answer.is_ok();
+                if let Ok(ack) = &answer {
+                    let exchange = Exchange {
+                        sent_mono_ns: ack.echo_mono_ns,
+                        recv_wall_us: ack.recv_wall_us,
+                        send_wall_us: ack.send_wall_us,
+                        received_mono_ns: reply.received_mono_ns,
+                        peer_u_ms: ack.wall_u_ms,
+                    };
+                    self.edge
+                        .handle(Input::Exchange(TimeOf::Ledger, exchange), now);
+                }
                 self.edge.handle(Input::Ledger(answer), now);
                 if heard {
                     self.remember_acked();
@@ -213,6 +239,17 @@ impl EdgeDriver {
             }
             Link::Region(index) => {
                 let answer = decoded(reply.outcome, |body| lanes::decode::<CellAck>(body).ok());
+                if let Ok(ack) = &answer {
+                    let exchange = Exchange {
+                        sent_mono_ns: ack.echo_mono_ns,
+                        recv_wall_us: ack.recv_wall_us,
+                        send_wall_us: ack.send_wall_us,
+                        received_mono_ns: reply.received_mono_ns,
+                        peer_u_ms: ack.wall_u_ms,
+                    };
+                    self.edge
+                        .handle(Input::Exchange(TimeOf::Region(index), exchange), now);
+                }
                 self.edge.handle(Input::Region(index, answer), now);
             }
         }
@@ -233,7 +270,7 @@ impl EdgeDriver {
 
     fn send(&self, output: Output) {
         match output {
-            Output::Load(_) => {}
+            Output::Load(_) | Output::Reread(_) => {}
             Output::Fork(next_epoch) => {
                 tracing::error!(
                     code = %Code::EpochForked,
@@ -245,6 +282,7 @@ impl EdgeDriver {
                 }
             }
             Output::Note(events) => {
+                tell_steps(&events);
                 if !self.journal.note(events) {
                     tracing::warn!("the journal is busy; a record of the rig itself is left out");
                 }
@@ -265,27 +303,58 @@ impl EdgeDriver {
         }
     }
 
-    fn publish(&self, now: Now) {
-        let mut vitals = self.vitals.borrow().clone();
-        let look = self.host.borrow();
-        vitals.looked(&look.sample);
-        vitals.network = look.network.iter().map(network).collect();
-        drop(look);
+    /// Tells log and metrics how far the clock and the events' own times can be believed.
+    fn tell_clock(&mut self, now: Now) {
+        let suspect = self.edge.states(now.mono).contains(&"clock_suspect");
+        if suspect && !self.told_suspect {
+            let code = Code::ClockSuspect;
+            tracing::warn!(%code, "nobody confirmed this rig's clock; minutes are corrected at the next contact");
+        }
+        self.told_suspect = suspect;
+        let replaced = self.edge.times_replaced();
+        if self.metrics.times_replaced(replaced) == 0 && replaced > 0 {
+            let code = Code::TimeReplaced;
+            tracing::warn!(%code, "an event's own time was out of reason; the time it came in counts");
+        }
+    }
+
+    /// The clock as the status tells it; a rig that has nobody to ask is not blamed.
+    fn clock_of(&self, now: Now) -> ClockStatus {
+        let state = self.edge.clock(now);
+        ClockStatus {
+            offset_ms: state.offset_ms,
+            u_ms: state
+                .u_ms
+                .map(|u_ms| u32::try_from(u_ms).unwrap_or(u32::MAX)),
+            suspect: self.told_suspect,
+            anchor_age_ms: state.anchor_age_ms,
+        }
+    }
+
+    fn publish(&mut self, now: Now) {
+        self.tell_clock(now);
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
+        let vitals = Vitals {
+            clock: Some(self.clock_of(now)),
+            ..self.vitals.borrow().clone()
+        };
         let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &vitals);
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
-        self.publisher.publish(self.edge.page(), now, &extra);
+        self.publisher
+            .publish(self.edge.page(), self.edge.true_now(now), &extra);
         self.status.send_replace(Arc::new(status));
     }
 }
 
-fn network(interface: &Interface) -> Network {
-    Network {
-        name: interface.name.clone(),
-        up: interface.up,
-        quality: interface.quality,
+/// Says in the log that the wall clock was set.
+fn tell_steps(events: &[(Option<PopupId>, Event)]) {
+    for (_, event) in events {
+        if let Event::System(SystemEvent::ClockStepped(step)) = event {
+            let (code, by_ms) = (Code::ClockStepped, step.by_ms);
+            tracing::warn!(%code, by_ms, "the wall clock was set");
+        }
     }
 }
 
@@ -363,6 +432,7 @@ impl RegionDriver {
                 let mut ack = self.region.accept(&batch, self.ambient.now());
                 ack.echo_mono_ns = batch.sent_mono_ns;
                 ack.recv_wall_us = arrived_us;
+                ack.wall_u_ms = CLOCK_PEER_U_MS;
                 ack.send_wall_us = self.ambient.wall_us();
                 // A sender that hung up sends again; merging twice changes nothing.
                 drop(answer.send(ack));

@@ -20,6 +20,7 @@ mod peer;
 mod probes;
 mod refold;
 mod store_thread;
+mod syncs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -313,7 +314,8 @@ impl Node {
         let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (publisher, live) = Publisher::new();
         let (status, shown) = watch::channel(Arc::new(EdgeStatus::default()));
-        let (ledger, regions, replies) = self.link_peers(config, &rig);
+        let (ledger, regions, replies) = self.link_peers(config, &rig, ambient);
+        let counters = Arc::new(EdgeMetrics::default());
         let looked = host.clone();
         let driver = EdgeDriver {
             edge,
@@ -329,6 +331,8 @@ impl Node {
             vitals: measured,
             status,
             shown: 0,
+            metrics: Arc::clone(&counters),
+            told_suspect: false,
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
@@ -377,10 +381,18 @@ impl Node {
         &mut self,
         config: &EdgeConfig,
         rig: &RigId,
+        ambient: &Ambient,
     ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
         let mut connect = |link, url: &str, path| {
-            let (peer, task) = peer::link(link, url, path, rig.as_str(), replies.clone());
+            let (peer, task) = peer::link(
+                link,
+                url,
+                path,
+                rig.as_str(),
+                replies.clone(),
+                ambient.clone(),
+            );
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             peer
         };
@@ -592,6 +604,9 @@ fn open_journal(
         config.ledger.is_some(),
         config.regions.len(),
     );
+    if ambient.is_scripted() {
+        edge.trust_wall();
+    }
     let done = refold::refold(&mut journal, &mut edge, ambient.now());
     let done = done.map_err(|source| StartFault::Data {
         path: data.to_path_buf(),

@@ -31,6 +31,7 @@ pub(crate) struct EdgeMetrics {
     fates: [[AtomicU64; 5]; 6],
     rejected: Mutex<BTreeMap<Code, u64>>,
     client_loss_ignored: AtomicU64,
+    times_replaced: AtomicU64,
     /// Spans that came by OTLP.
     pub(crate) spans: SpanMetrics,
 }
@@ -58,6 +59,11 @@ impl EdgeMetrics {
     /// A client told its losses in a form that nobody knows.
     pub(crate) fn client_loss_ignored(&self) {
         self.client_loss_ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many events so far stated a time out of reason (PW0372). Answers how many it was before.
+    pub(crate) fn times_replaced(&self, total: u64) -> u64 {
+        self.times_replaced.swap(total, Ordering::Relaxed)
     }
 
     /// The edge's exposition.
@@ -100,6 +106,12 @@ impl EdgeMetrics {
         for (code, count) in self.rejected.lock().expect("no holder panics").iter() {
             family.sample(&[("rig", rig), ("code", &code.to_string())], count);
         }
+        text.family(
+            "popwatch_times_replaced_total",
+            MetricKind::Counter,
+            "Events whose own time was out of reason; the time they came in counts.",
+        )
+        .sample(&[("rig", rig)], self.times_replaced.load(Ordering::Relaxed));
         text.family(
             "popwatch_client_loss_ignored_total",
             MetricKind::Counter,

@@ -9,6 +9,7 @@ use popwatch_core::lane::PeerFault;
 use popwatch_core::limits::PEER_DELAY_MS_MAX;
 use tokio::sync::mpsc;
 
+use crate::ambient::Ambient;
 use crate::client::{Answer, Client};
 
 /// What came back from a peer.
@@ -18,6 +19,8 @@ pub(crate) struct Reply {
     pub(crate) link: Link,
     /// The body of a 200, or what went wrong.
     pub(crate) outcome: Result<Bytes, PeerFault>,
+    /// Steady clock when it came, ns.
+    pub(crate) received_mono_ns: u64,
 }
 
 /// Which of an edge's links.
@@ -56,6 +59,7 @@ pub(crate) fn link(
     path: &str,
     rig: &str,
     replies: mpsc::Sender<Reply>,
+    ambient: Ambient,
 ) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
     let (bodies, mut queue) = mpsc::channel::<Bytes>(1);
     let target = format!("{}{path}", url.trim_end_matches('/'));
@@ -80,7 +84,12 @@ pub(crate) fn link(
                     Err(PeerFault::Unreachable)
                 }
             };
-            if replies.send(Reply { link, outcome }).await.is_err() {
+            let reply = Reply {
+                link,
+                outcome,
+                received_mono_ns: ambient.mono_ns(),
+            };
+            if replies.send(reply).await.is_err() {
                 break;
             }
         }

@@ -6,7 +6,7 @@
 //! Nothing is written: what is worth a record, the edge's machine decides.
 
 mod disk;
-pub(crate) mod network;
+mod network;
 mod nut;
 mod power_supply;
 mod thermal;

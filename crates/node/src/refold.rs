@@ -26,7 +26,7 @@ use popwatch_core::lane::FRAME_HEADER_BYTES;
 use popwatch_core::lane::records_up::Tally;
 use popwatch_core::limits::{SAVEPOINT_HEARD_MAX, SAVEPOINT_RECORDS_MIN};
 use popwatch_core::record::{self, Record};
-use popwatch_core::role::edge::{Edge, Input};
+use popwatch_core::role::edge::{Edge, Input, Reread};
 use popwatch_core::time::Now;
 use popwatch_store::fs::Fs;
 use popwatch_store::journal::{EpochInfo, Journal, ReadItem};
@@ -228,15 +228,14 @@ impl Read {
             Some((_, last)) if *last + 1 == seq.0 => *last = seq.0,
             Some(_) | None => self.frames.push((seq.0, seq.0)),
         }
-        let heard = match &record.event {
-            Event::System(SystemEvent::RigSeal(_) | SystemEvent::RigStopped(_)) => false,
-            Event::System(_) => true,
-            Event::PaymentCaptured(_) => {
-                let before = self.last_sale.replace(seq.0);
-                self.heard.retain(|heard| Some(heard.seq) != before);
-                true
-            }
-            _ => false,
+        let heard = if let Event::System(event) = &record.event {
+            !matches!(event, SystemEvent::RigSeal(_) | SystemEvent::RigStopped(_))
+        } else if let Event::PaymentCaptured(_) = &record.event {
+            let before = self.last_sale.replace(seq.0);
+            self.heard.retain(|heard| Some(heard.seq) != before);
+            true
+        } else {
+            false
         };
         if heard && self.heard.len() <= SAVEPOINT_HEARD_MAX {
             let (seq, payload) = (seq.0, payload.to_vec());
@@ -276,10 +275,38 @@ fn one_epoch<F: Fs>(
                 read.take(seq, &record, payload);
                 let record = Arc::new(record);
                 edge.handle(Input::Durable { epoch, seq, record }, now);
+                settle(journal, edge, now)?;
             }
         }
     }
     Ok(read)
+}
+
+/// Gives the edge what it needs to fold an epoch again, if an anchor just asked for that.
+fn settle<F: Fs>(journal: &mut Journal<F>, edge: &mut Edge, now: Now) -> io::Result<()> {
+    while let Some(ask) = edge.reread(now.mono) {
+        let (records, next) = piece(journal, ask)?;
+        edge.handle(Input::Reread { ask, records, next }, now);
+    }
+    Ok(())
+}
+
+/// A piece of an epoch and where it goes on.
+pub(crate) type Piece = (Vec<(Seq, Arc<Record>)>, Seq);
+
+/// Reads a piece of an epoch that is to be folded again.
+pub(crate) fn piece<F: Fs>(journal: &mut Journal<F>, ask: Reread) -> io::Result<Piece> {
+    let items = journal.read(ask.epoch, ask.from, READ_BYTES)?;
+    let next = items.last().map_or(ask.from, |item| item.last_seq().next());
+    let records = items.into_iter().filter_map(|item| {
+        let ReadItem::Frame { seq, frame, .. } = item else {
+            return None;
+        };
+        let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+        let record = record::decode(payload).ok()?;
+        Some((seq, Arc::new(record)))
+    });
+    Ok((records.collect(), next))
 }
 
 #[cfg(test)]

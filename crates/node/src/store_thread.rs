@@ -28,18 +28,21 @@ use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::limits::{
     AMBIENT_WAIT_MS, COMMIT_RECORDS_MAX, JOURNEY_WAIT_MS, OWN_WAIT_MS, OWN_WAITING_MAX,
-    REQUEST_EVENTS_MAX, SYNC_SAMPLES_MAX,
+    REQUEST_EVENTS_MAX,
 };
 use popwatch_core::loss::Cause;
 use popwatch_core::record::{Draft, Record};
+use popwatch_core::role::edge::Reread;
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Commit, Journal, Verdict};
-use popwatch_wire::answer_v1::{Sync, Vitals};
+use popwatch_wire::answer_v1::Vitals;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::gauges::{Gauges, Place};
+use crate::refold;
+use crate::syncs::Syncs;
 
 /// Orders that may wait for the journal at once. Beyond: 429 PW0121.
 const ORDERS_MAX: usize = 512;
@@ -48,8 +51,6 @@ const LOOK_AROUND_NS: u64 = 2_000 * MS;
 /// How long a commit waits for those that shared the last one, ns. Where it was measured a sync
 /// takes 200 µs; a request that comes alone waits for nobody.
 const GATHER_NS: u64 = 150_000;
-/// How often the times of commits are told, ns.
-const TELL_SYNC_NS: u64 = 1_000_000_000;
 /// Between two seals while records come in, ns.
 const SEAL_EVERY_NS: u64 = 60_000 * MS;
 /// Between two looks at the disk, ns.
@@ -100,6 +101,8 @@ pub(crate) enum News {
     Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
+    /// A piece of an epoch was read, and where it goes on.
+    Reread(Reread, Vec<(Seq, std::sync::Arc<Record>)>, Seq),
 }
 
 type Answer = oneshot::Sender<Result<Vec<Fate>, Refusal>>;
@@ -109,6 +112,7 @@ enum Order {
     Append(Vec<Redacted<Draft>>, Place, Answer),
     Own(Vec<Own>),
     Load(Want),
+    Reread(Reread),
     Acked(Vec<Acked>),
     Fork(u32),
     Seal,
@@ -129,6 +133,7 @@ impl std::fmt::Debug for Order {
             Self::Append(..) => "Append",
             Self::Own(_) => "Own",
             Self::Load(_) => "Load",
+            Self::Reread(_) => "Reread",
             Self::Acked(_) => "Acked",
             Self::Fork(_) => "Fork",
             Self::Seal => "Seal",
@@ -191,6 +196,13 @@ impl JournalHandle {
     #[must_use]
     pub(crate) fn load(&self, want: Want) -> bool {
         self.orders.try_send(Order::Load(want)).is_ok()
+    }
+
+    /// Asks for a piece of an epoch; the answer comes as [`News::Reread`]. False when the queue is
+    /// full: ask again.
+    #[must_use]
+    pub(crate) fn reread(&self, ask: Reread) -> bool {
+        self.orders.try_send(Order::Reread(ask)).is_ok()
     }
 
     /// Asks for an epoch of at least `next_epoch`, with the events of those that the ledger does not
@@ -285,8 +297,8 @@ pub(crate) fn spawn_journal(
                 failed_ns: None,
                 level: 0,
                 crowd: 1,
+                syncs: Syncs::new(vitals.clone()),
                 vitals,
-                syncs: Syncs::default(),
             };
             thread.run(&queue);
         })?;
@@ -350,37 +362,8 @@ struct JournalThread {
     level: u8,
     /// Requests that could not wait and shared the last commit.
     crowd: usize,
-    vitals: watch::Sender<Vitals>,
     syncs: Syncs,
-}
-
-/// How long the last commits took, µs, and when that was told.
-#[derive(Debug, Default)]
-struct Syncs {
-    took_us: VecDeque<u64>,
-    told_ns: u64,
-}
-
-impl Syncs {
-    /// Takes one commit in; answers the quantiles at most once in [`TELL_SYNC_NS`].
-    fn took(&mut self, began_ns: u64, ended_ns: u64) -> Option<Sync> {
-        if self.took_us.len() >= SYNC_SAMPLES_MAX {
-            self.took_us.pop_front();
-        }
-        self.took_us
-            .push_back(ended_ns.saturating_sub(began_ns) / 1_000);
-        if self.told_ns != 0 && ended_ns.saturating_sub(self.told_ns) < TELL_SYNC_NS {
-            return None;
-        }
-        self.told_ns = ended_ns;
-        let mut sorted: Vec<u64> = self.took_us.iter().copied().collect();
-        sorted.sort_unstable();
-        let nearest = |per_cent: usize| sorted[(sorted.len() * per_cent).div_ceil(100) - 1];
-        Some(Sync {
-            p50_us: nearest(50),
-            p99_us: nearest(99),
-        })
-    }
+    vitals: watch::Sender<Vitals>,
 }
 
 impl JournalThread {
@@ -411,6 +394,7 @@ impl JournalThread {
                 }
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
+                Order::Reread(ask) => self.reread(ask),
                 Order::Acked(acked) => self.journal.set_acked(acked),
                 Order::Fork(next_epoch) => self.fork(next_epoch),
                 Order::Seal => {
@@ -470,12 +454,12 @@ impl JournalThread {
         let drafts = std::mem::take(&mut gathered.drafts);
         match self.journal.append_with(drafts, own, self.ambient.stamp()) {
             Ok(commit) => {
-                self.gauges
-                    .synced(self.ambient.mono_ns().saturating_sub(started));
                 self.storing(true);
                 // Repeats alone reach no disk.
                 if !commit.records.is_empty() {
-                    self.committed(started);
+                    let now = self.ambient.mono_ns();
+                    self.gauges.synced(now.saturating_sub(started));
+                    self.syncs.took(started, now);
                 }
                 self.answer(gathered.waiting, &commit, &lost);
                 self.tell(commit.records);
@@ -576,6 +560,13 @@ impl JournalThread {
                 tracing::warn!(code = %Code::ClassShed, level, free, "the room on disk has changed");
             }
             self.level = seen.level;
+            self.vitals.send_modify(|vitals| {
+                let disk = vitals.disk.get_or_insert_default();
+                disk.level = Some(seen.level);
+                disk.free_bytes = Some(seen.free_bytes);
+                disk.budget_bytes = Some(seen.budget_bytes);
+                disk.used_bytes = Some(seen.used_bytes);
+            });
             self.worked = seen.reserve_bytes > reserve_bytes;
             self.gauges
                 .show(seen, self.journal.bytes_used(), self.journal.segments());
@@ -608,13 +599,6 @@ impl JournalThread {
     fn losses_to_say(&self) -> Vec<Own> {
         let reports = self.gauges.losses().report(self.ambient.now());
         reports.into_iter().map(said).collect()
-    }
-
-    /// Tells now and then how long commits take.
-    fn committed(&mut self, began_ns: u64) {
-        if let Some(sync) = self.syncs.took(began_ns, self.ambient.mono_ns()) {
-            self.vitals.send_modify(|vitals| vitals.sync = Some(sync));
-        }
     }
 
     /// Goes on in a new epoch. A large backlog is appended again part by part, each durable by itself.
@@ -701,6 +685,14 @@ impl JournalThread {
             }
         };
         self.send(News::Loaded(want, stretch));
+    }
+
+    fn reread(&mut self, ask: Reread) {
+        let (records, next) = refold::piece(&mut self.journal, ask).unwrap_or_else(|fault| {
+            tracing::error!(%fault, epoch = ask.epoch.0, seq = ask.from.0, "journal not read");
+            (Vec::new(), ask.from)
+        });
+        self.send(News::Reread(ask, records, next));
     }
 
     fn seal(&mut self) {

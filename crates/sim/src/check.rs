@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use popwatch_core::cell::{Cell, CellKey, Digest};
-use popwatch_core::fold::EpochFold;
+use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{PopupId, Seq};
 use popwatch_core::invariant::{self, Held, Law};
 use popwatch_core::ledger::reconcile::CurrencyTotals;
@@ -14,6 +14,7 @@ use popwatch_core::role::edge::Edge;
 use popwatch_store::books::{BooksFault, BooksView};
 use popwatch_store::fs::faulty::{Dice, FaultFs};
 
+use crate::minutes;
 use crate::model::{Model, Sums};
 use crate::net::Peer;
 use crate::peers::{LedgerSide, RegionSide};
@@ -155,6 +156,9 @@ impl World {
     pub(crate) fn check_end(&mut self) -> Checked {
         for rig in &mut self.rigs {
             same_cells(rig)?;
+            let (right, all) = minutes::right(rig, &self.model)?;
+            self.counts.minutes_right += right;
+            self.counts.minutes_all += all;
         }
         let mut dice = Dice(self.seed ^ 0x5eed);
         self.another_order(&mut dice)?;
@@ -349,10 +353,17 @@ pub(crate) fn same_cells(rig: &mut Rig) -> Checked {
         .map_err(|error| Finding::defect(format!("a journal that works is not read: {error}")))?;
     for EpochRead { info, frames, .. } in read {
         let mut fold = EpochFold::new(rig.id.clone(), info.epoch, info.epoch_id);
-        for (seq, payload) in frames {
-            if let Ok(record) = record::decode(&payload) {
-                let step = fold.apply(Seq(seq), &record);
-                debug_assert_ne!(step, popwatch_core::fold::Step::Rebucket, "no anchors yet");
+        let records: Vec<_> = frames
+            .iter()
+            .filter_map(|(seq, payload)| Some((Seq(*seq), record::decode(payload).ok()?)))
+            .collect();
+        for (seq, record) in &records {
+            if fold.apply(*seq, record) == Step::Rebucket {
+                let mut again = fold.again(*seq, record);
+                for (seq, record) in &records {
+                    again.apply(*seq, record);
+                }
+                fold.adopt(again);
             }
         }
         let bytes = |fold: &EpochFold| fold.cells().map(Cell::encode_canonical).collect::<Vec<_>>();

@@ -151,7 +151,9 @@ impl Story {
         let wall_ms = self.devices[of].now(self.now_ms).wall.0;
         let mut told: Vec<Told> = Vec::new();
         for _ in 0..1 + self.dice.below(12) {
-            let next = self.devices[of].till.next(wall_ms, &mut self.planted);
+            let next = self.devices[of]
+                .till
+                .next(wall_ms, self.now_ms, &mut self.planted);
             told.push(next);
         }
         let heard = self.devices[of].call(&told, self.dice.roll(), self.now_ms)?;
@@ -164,6 +166,7 @@ impl Story {
                     place: (of, *epoch, *seq),
                     payload: payload.clone(),
                     worth: told.worth,
+                    at_ms: told.at_ms,
                 });
             }
         }
@@ -199,6 +202,7 @@ impl Story {
             };
             match output {
                 Output::Load(want) => self.devices[of].load(want, now),
+                Output::Reread(ask) => self.devices[of].reread(ask, now),
                 Output::Records(batch) => {
                     if batches == 0 {
                         live.edge

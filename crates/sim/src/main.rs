@@ -20,6 +20,7 @@
 mod check;
 mod forks;
 mod meta;
+mod minutes;
 mod model;
 mod net;
 mod peers;
@@ -229,7 +230,7 @@ impl Report {
     fn is_good(&self) -> bool {
         self.days
             .as_ref()
-            .is_none_or(|(days, _)| days.failed.is_empty())
+            .is_none_or(|(days, _)| days.failed.is_empty() && minutes::enough(days.counts))
             && self.forks.as_ref().is_none_or(|(_, bad)| bad.is_empty())
             && self.meta.as_ref().is_none_or(Vec::is_empty)
             && self
@@ -257,6 +258,8 @@ impl Report {
             println!("put off      {:>10}", counts.put_off);
             println!("epochs       {:>10}", counts.epochs);
             println!("segments     {:>10}", counts.segments);
+            let (right, all) = (counts.minutes_right, counts.minutes_all);
+            println!("minute right {right:>10} of {all}");
             if let Some(spent) = spent {
                 println!("CPU seconds  {spent:>10.1}");
                 println!("steps/CPU-s  {:>10.0}", per_second(counts.steps, *spent));
@@ -307,7 +310,8 @@ impl Report {
             let counts = days.counts;
             json!({ "seeds": days.seeds, "steps": counts.steps, "events_acked": counts.acked,
                 "crashes": counts.crashes, "deliveries": counts.deliveries,
-                "put_off": counts.put_off, "epochs": counts.epochs, "segments": counts.segments, "cpu_seconds": spent,
+                "put_off": counts.put_off, "epochs": counts.epochs, "segments": counts.segments,
+                "minutes_right": counts.minutes_right, "minutes_all": counts.minutes_all, "cpu_seconds": spent,
                 "steps_per_cpu_second": spent.map(|spent| per_second(counts.steps, spent)),
                 "failed": failed.collect::<Vec<_>>() })
         });

@@ -59,6 +59,8 @@ pub(crate) struct Fact {
     pub(crate) payload: Vec<u8>,
     /// What it is worth.
     pub(crate) worth: Option<Worth>,
+    /// When it happened, ms of the world.
+    pub(crate) at_ms: u64,
 }
 
 impl Fact {
@@ -92,6 +94,12 @@ impl Model {
     #[must_use]
     pub(crate) fn facts(&self) -> &[Fact] {
         &self.facts
+    }
+
+    /// The fact at a place.
+    #[must_use]
+    pub(crate) fn at(&self, place: Place) -> Option<&Fact> {
+        self.at.get(&place).map(|index| &self.facts[*index])
     }
 
     /// What the tills' own cells must sum to: every acknowledged record once.

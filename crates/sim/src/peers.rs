@@ -7,6 +7,7 @@ use popwatch_core::id::{PopupId, RegionId};
 use popwatch_core::lane::records_up::Tally;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch};
 use popwatch_core::ledger::reconcile::{CurrencyTotals, Reconciliation};
+use popwatch_core::limits::CLOCK_PEER_U_MS;
 use popwatch_core::money::Currency;
 use popwatch_core::region::Region;
 use popwatch_core::time::{MonoMs, Now, WallMs};
@@ -64,7 +65,10 @@ impl RegionSide {
                 self.add_older(bytes);
             }
         }
-        let ack = self.region.accept(&batch, true_now(world_ms));
+        let mut ack = self.region.accept(&batch, true_now(world_ms));
+        ack.echo_mono_ns = batch.sent_mono_ns;
+        ack.recv_wall_us = true_now(world_ms).wall.0 * 1_000;
+        (ack.send_wall_us, ack.wall_u_ms) = (ack.recv_wall_us, CLOCK_PEER_U_MS);
         self.batches.push(batch);
         ack
     }
@@ -155,7 +159,7 @@ impl LedgerSide {
             };
             return Ok(Err(fault));
         }
-        let ack = match self.books.accept(&batch, true_now(world_ms)) {
+        let mut ack = match self.books.accept(&batch, true_now(world_ms)) {
             Ok(ack) => ack,
             Err(BooksFault::Fork { next_epoch, .. }) => {
                 return Err(Finding::defect(format!(
@@ -171,6 +175,9 @@ impl LedgerSide {
                 odd.seq, batch.rig, odd.verdict
             )));
         }
+        ack.echo_mono_ns = batch.sent_mono_ns;
+        ack.recv_wall_us = true_now(world_ms).wall.0 * 1_000;
+        (ack.send_wall_us, ack.wall_u_ms) = (ack.recv_wall_us, CLOCK_PEER_U_MS);
         if !batch.items.is_empty() {
             if self.saboteur == Some(Saboteur::BlindLedger) {
                 self.count_again(&batch);

@@ -12,7 +12,7 @@ use popwatch_core::id::{BootId, EpochId, JournalId, PopupId, RigId, Seq};
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{FRAME_HEADER_BYTES, Stretch};
 use popwatch_core::record::{self, Stamp};
-use popwatch_core::role::edge::{Edge, Input};
+use popwatch_core::role::edge::{Edge, Input, Reread};
 use popwatch_core::time::{MonoMs, Now, WallMs};
 use popwatch_redact::apply::Plan;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
@@ -64,6 +64,8 @@ pub(crate) struct Rig {
     pub(crate) lags: bool,
     seed: u64,
     booted_at_ms: u64,
+    /// When each boot began, ms of the world.
+    pub(crate) boot_starts: BTreeMap<BootId, u64>,
     boots: u64,
     lives: u64,
     popups: Vec<PopupPolicy>,
@@ -142,6 +144,7 @@ impl Rig {
             lags: false,
             seed,
             booted_at_ms: 0,
+            boot_starts: BTreeMap::new(),
             boots: 1,
             lives: 0,
             popups,
@@ -206,6 +209,7 @@ impl Rig {
     /// Starts the process: recovers the journal, folds it anew. Answers what was read back.
     pub(crate) fn start(&mut self, world_ms: u64) -> Result<Vec<EpochRead>, OpenError> {
         self.lives += 1;
+        self.boot_starts.insert(self.boot_id(), self.booted_at_ms);
         let opening = self.opening(world_ms);
         let (mut journal, recovery) = Journal::open(self.disk.clone(), opening)?;
         drop(recovery);
@@ -215,7 +219,10 @@ impl Rig {
         })?;
         let now = self.now(world_ms);
         let mut edge = Edge::new(&self.id, journal.journal_id(), true, 1);
-        refold(&read, &journal, &mut edge, now);
+        refold(&read, &mut journal, &mut edge, now).map_err(|source| OpenError::Unavailable {
+            what: "read back",
+            source,
+        })?;
         self.told = read
             .iter()
             .map(|epoch| (epoch.info.epoch.0, seqs(epoch)))
@@ -242,6 +249,10 @@ impl Rig {
         Ok(read)
     }
 
+    fn boot_id(&self) -> BootId {
+        BootId([u8::try_from(self.boots % 251).unwrap_or(0); 16])
+    }
+
     fn opening(&self, world_ms: u64) -> Opening {
         let (seed, no, life) = (self.seed, self.no, self.lives);
         let id = move |what: &str, count: u64| {
@@ -260,7 +271,7 @@ impl Rig {
                     EpochId(id("epoch", epochs))
                 }),
             },
-            boot_id: BootId([u8::try_from(self.boots % 251).unwrap_or(0); 16]),
+            boot_id: self.boot_id(),
             version: "sim".into(),
             stamp: self.stamp(world_ms),
             popups: self.popups.clone(),
@@ -347,6 +358,14 @@ impl Rig {
         live.edge.handle(Input::Loaded(want, stretch), now);
     }
 
+    /// The journal is read to fold an epoch again.
+    pub(crate) fn reread(&mut self, ask: Reread, now: Now) {
+        let Some(live) = &mut self.live else { return };
+        let (records, next) =
+            piece(&mut live.journal, ask).unwrap_or_else(|_| (Vec::new(), ask.from));
+        live.edge.handle(Input::Reread { ask, records, next }, now);
+    }
+
     /// What the ledger acknowledged is kept with the next seal.
     pub(crate) fn remember_acked(&mut self) {
         let Some(live) = &mut self.live else { return };
@@ -372,7 +391,7 @@ impl Rig {
     ) -> Result<Heard, Finding> {
         let (stamp, id) = (self.stamp(world_ms), self.id.clone());
         let live = self.live.as_mut().expect("only a running rig is called");
-        let admitted = live.admit(told, form, stamp)?;
+        let admitted = live.admit(told, form, (stamp, world_ms))?;
         let (mut waiting, mut drafts) = (Vec::new(), Vec::new());
         for admission in admitted {
             waiting.push(match admission {
@@ -427,8 +446,13 @@ impl Rig {
 
 impl Live {
     /// One admission per event, or the door failed.
-    fn admit(&self, told: &[Told], form: u64, stamp: Stamp) -> Result<Vec<Admission>, Finding> {
-        let (media, body) = body(told, form);
+    fn admit(
+        &self,
+        told: &[Told],
+        form: u64,
+        (stamp, world_ms): (Stamp, u64),
+    ) -> Result<Vec<Admission>, Finding> {
+        let (media, body) = body(told, form, world_ms);
         let request = Request {
             content_type: Some(media),
             body: body.as_bytes(),
@@ -552,10 +576,10 @@ fn payload(item: ReadItem, at: u64) -> Option<Vec<u8>> {
 }
 
 /// The events in one body of a call.
-fn body(told: &[Told], form: u64) -> (&'static str, String) {
-    let bodies: Vec<&str> = told.iter().map(|one| one.body.as_str()).collect();
+fn body(told: &[Told], form: u64, world_ms: u64) -> (&'static str, String) {
+    let bodies: Vec<String> = told.iter().map(|one| one.sent(world_ms)).collect();
     match (form % 2, bodies.as_slice()) {
-        (0, [one]) => ("application/cloudevents+json", (*one).to_owned()),
+        (0, [one]) => ("application/cloudevents+json", one.clone()),
         (0, many) => ("application/x-ndjson", many.join("\n")),
         _ => (
             "application/cloudevents-batch+json",
@@ -601,7 +625,12 @@ fn seqs(epoch: &EpochRead) -> Vec<u64> {
 }
 
 /// Feeds every epoch to the edge, oldest first, with what the journal remembers of the ledger.
-fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: Now) {
+fn refold(
+    read: &[EpochRead],
+    journal: &mut Journal<FaultFs>,
+    edge: &mut Edge,
+    now: Now,
+) -> io::Result<()> {
     for EpochRead { info, frames, .. } in read {
         let ours =
             |held: &&Acked| held.epoch == info.epoch.0 && held.epoch_id[..] == info.epoch_id.0[..];
@@ -621,6 +650,10 @@ fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: 
             if let Ok(record) = record::decode(payload) {
                 let (epoch, seq, record) = (info.epoch, Seq(*seq), Arc::new(record));
                 edge.handle(Input::Durable { epoch, seq, record }, now);
+                while let Some(ask) = edge.reread(now.mono) {
+                    let (records, next) = piece(journal, ask)?;
+                    edge.handle(Input::Reread { ask, records, next }, now);
+                }
             }
         }
         edge.handle(
@@ -631,6 +664,24 @@ fn refold(read: &[EpochRead], journal: &Journal<FaultFs>, edge: &mut Edge, now: 
             now,
         );
     }
+    Ok(())
+}
+
+/// A piece of an epoch and where it goes on: small, so that most take several.
+fn piece(
+    journal: &mut Journal<FaultFs>,
+    ask: Reread,
+) -> io::Result<(Vec<(Seq, Arc<record::Record>)>, Seq)> {
+    let items = journal.read(ask.epoch, ask.from, 4 << 10)?;
+    let next = items.last().map_or(ask.from, |item| item.last_seq().next());
+    let records = items.into_iter().filter_map(|item| {
+        let ReadItem::Frame { seq, frame, .. } = item else {
+            return None;
+        };
+        let record = record::decode(frame.get(FRAME_HEADER_BYTES..)?).ok()?;
+        Some((seq, Arc::new(record)))
+    });
+    Ok((records.collect(), next))
 }
 
 /// A popup's policy as an organiser announces it.

@@ -47,7 +47,21 @@ pub(crate) struct Told {
     pub(crate) body: String,
     /// What it does to the money of the day.
     pub(crate) worth: Option<Worth>,
+    /// When it happened, ms of the world.
+    pub(crate) at_ms: u64,
 }
+
+impl Told {
+    /// The event as it is sent at a moment of the world: its age is of that moment.
+    #[must_use]
+    pub(crate) fn sent(&self, world_ms: u64) -> String {
+        let age = format!("{AGE}{}", world_ms.saturating_sub(self.at_ms));
+        self.body.replacen(&format!("{AGE}0"), &age, 1)
+    }
+}
+
+/// How an event's age is written.
+const AGE: &str = "\"agems\":";
 
 /// What was typed where it does not belong.
 #[derive(Debug, Clone, Default)]
@@ -114,8 +128,8 @@ impl Till {
         }
     }
 
-    /// The next thing that happens at this till, `wall_ms` by its clock.
-    pub(crate) fn next(&mut self, wall_ms: i64, planted: &mut Planted) -> Told {
+    /// The next thing that happens at this till, `wall_ms` by its clock, `at_ms` of the world.
+    pub(crate) fn next(&mut self, wall_ms: i64, at_ms: u64, planted: &mut Planted) -> Told {
         let popup = self.popups[self.dice.index(self.popups.len())].clone();
         let mut draft = match self.dice.below(100) {
             0..40 => self.sale(&popup),
@@ -133,7 +147,7 @@ impl Till {
         if self.dice.below(150) == 0 {
             id = self.card(planted);
         }
-        self.told(id, popup, draft, wall_ms)
+        self.told(id, popup, draft, (wall_ms, at_ms))
     }
 
     /// The same id with another content, or `None` when that would not show.
@@ -156,7 +170,8 @@ impl Till {
         })
     }
 
-    fn told(&mut self, id: String, popup: String, draft: Draft, wall_ms: i64) -> Told {
+    fn told(&mut self, id: String, popup: String, draft: Draft, at: (i64, u64)) -> Told {
+        let (wall_ms, at_ms) = at;
         let source = format!("till:{}", self.name);
         let mut event = Map::new();
         let mut put = |name: &str, value: Json| event.insert(name.to_owned(), value);
@@ -167,8 +182,8 @@ impl Till {
         put("popup", popup.clone().into());
         match self.dice.below(4) {
             0 => {}
-            1 => {
-                put("agems", self.dice.below(900).into());
+            1 | 2 => {
+                put("agems", 0.into());
             }
             _ => {
                 put("time", rfc3339(wall_ms).into());
@@ -183,6 +198,7 @@ impl Till {
             class: draft.class,
             body,
             worth: draft.worth,
+            at_ms,
         }
     }
 
@@ -492,7 +508,7 @@ mod tests {
             let mut till = Till::new("till-1", seed, vec!["GBP"], vec!["stall".into()]);
             let mut planted = Planted::default();
             (0..50)
-                .map(|at| till.next(at, &mut planted).body)
+                .map(|at| till.next(at, 0, &mut planted).body)
                 .collect::<Vec<_>>()
         };
         assert_eq!(day(4), day(4));

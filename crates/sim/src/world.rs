@@ -63,6 +63,10 @@ pub(crate) struct Counts {
     pub(crate) epochs: u64,
     /// Segment files at the end of the day.
     pub(crate) segments: u64,
+    /// Events of epochs with a contact that stand in their true minute.
+    pub(crate) minutes_right: u64,
+    /// All events of such epochs.
+    pub(crate) minutes_all: u64,
 }
 
 impl Counts {
@@ -75,6 +79,8 @@ impl Counts {
         self.put_off += day.put_off;
         self.epochs += day.epochs;
         self.segments += day.segments;
+        self.minutes_right += day.minutes_right;
+        self.minutes_all += day.minutes_all;
     }
 }
 
@@ -111,7 +117,7 @@ pub(crate) struct World {
     retry_at: BTreeMap<usize, u64>,
     lost_answers: popwatch_store::fs::faulty::Dice,
     output: blake3::Hasher,
-    counts: Counts,
+    pub(crate) counts: Counts,
     steps: Vec<String>,
 }
 
@@ -294,7 +300,9 @@ impl World {
     fn sell(&mut self, rig: usize, events: u64) -> Checked {
         let wall_ms = self.rigs[rig].now(self.now_ms).wall.0;
         for _ in 0..events {
-            let told = self.rigs[rig].till.next(wall_ms, &mut self.planted);
+            let told = self.rigs[rig]
+                .till
+                .next(wall_ms, self.now_ms, &mut self.planted);
             self.rigs[rig].outbox.push(told);
         }
         self.call(rig)
@@ -569,6 +577,7 @@ impl World {
                         place: (rig, *epoch, *seq),
                         payload: payload.clone(),
                         worth: told.worth.clone(),
+                        at_ms: told.at_ms,
                     });
                     self.rigs[rig].answered.push(told);
                 }

@@ -122,6 +122,12 @@ fn system_data(event: &SystemEvent) -> Json {
             "peer": anchor.peer,
             "rebucket": anchor.rebucket,
         }),
+        SystemEvent::ClockStepped(step) => json!({
+            "boot_id": hex(&step.boot_id),
+            "mono_ns": step.mono_ns,
+            "wall_ms": step.wall_ms,
+            "by_ms": step.by_ms,
+        }),
     }
 }
 

@@ -139,6 +139,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::SchemaNewer
         | Code::ViewRepaired
         | Code::ProbeFailed
+        | Code::ClockSuspect
+        | Code::TimeReplaced
+        | Code::ClockStepped
         | Code::BatteryLow
         | Code::UnderVoltage
         | Code::HostHot

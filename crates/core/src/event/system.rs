@@ -300,6 +300,23 @@ pub struct ClockAnchored {
     pub rebucket: bool,
 }
 
+/// `clock.stepped`: somebody or something set the wall clock.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ClockStepped {
+    /// The boot, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub boot_id: Vec<u8>,
+    /// Steady clock when it was noticed, ns.
+    #[prost(uint64, tag = "2")]
+    pub mono_ns: u64,
+    /// Wall clock after the step, ms.
+    #[prost(sint64, tag = "3")]
+    pub wall_ms: i64,
+    /// How far it moved against the steady clock, ms; positive when it was set ahead.
+    #[prost(sint64, tag = "4")]
+    pub by_ms: i64,
+}
+
 macro_rules! system_events {
     ($( $number:literal $name:ident($data:ty) $type:literal, )*) => {
         /// What popwatch writes about itself.
@@ -351,6 +368,7 @@ system_events! {
     110 PolicyApplied(PopupPolicy) "policy.applied",
     111 PolicyImplied(PopupPolicy) "policy.implied",
     120 ClockAnchored(ClockAnchored) "clock.anchored",
+    121 ClockStepped(ClockStepped) "clock.stepped",
 }
 
 /// Prefixes of types that clients may not send, beside the types of the ledger.

@@ -4,35 +4,38 @@
 //! power cut could take back; the page on the rig is fed through the same messages as any region;
 //! no peer is ever waited for (L10).
 
+mod beacon;
 mod oldest;
+mod reread;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::clock::{Clock, ClockState, Exchange};
 use crate::event::system::{Gap, Loss, RigStarted, SystemEvent};
 use crate::event::{Cursor, Event};
 use crate::fold::{EpochFold, Step};
 use crate::host::{Asked, HostSample, HostWatch};
-use crate::id::{Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
+use crate::id::{BootId, Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
-use crate::lane::{
-    Beacon, CellAck, CellBatch, MinorIn, PeerFault, RecordAck, RecordBatch, Stretch,
-};
+use crate::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch, Stretch};
 use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS, STATUS_GAPS_MAX, STATUS_LOSSES_MAX};
 use crate::record::Record;
 use crate::region::Region;
 use crate::role::edge::oldest::Oldest;
 use crate::time::{MonoMs, Now, WallMs};
+use reread::Rereads;
 
 /// A peer unreachable for longer than this counts as gone, ms.
 const OFFLINE_AFTER_MS: u64 = 2_000;
-/// Currencies named in one beacon.
-const BEACON_MONEY_ROWS: usize = 6;
+/// A clock nobody confirmed is spoken of this long after the start, ms.
+const SUSPECT_AFTER_MS: u64 = 5_000;
 
 /// All that can happen to an edge.
 #[derive(Debug, Clone)]
@@ -77,6 +80,35 @@ pub enum Input {
     Ledger(Result<RecordAck, PeerFault>),
     /// A region answered or failed to.
     Region(usize, Result<CellAck, PeerFault>),
+    /// An answer of this peer told the time.
+    Exchange(TimeOf, Exchange),
+    /// The journal was read to fold an epoch again.
+    Reread {
+        /// What was asked for.
+        ask: Reread,
+        /// The epoch's records from there on, in order; lost ones are left out.
+        records: Vec<(Seq, Arc<Record>)>,
+        /// Where to go on; as in `ask` when nothing could be read.
+        next: Seq,
+    },
+}
+
+/// Whose time it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TimeOf {
+    /// The ledger's.
+    Ledger,
+    /// That of the region with this index.
+    Region(usize),
+}
+
+/// Which records are needed to fold an epoch again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reread {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The first seq.
+    pub from: Seq,
 }
 
 /// All that an edge asks of its surroundings.
@@ -90,6 +122,8 @@ pub enum Output {
     Cells(usize, CellBatch),
     /// Journal what the edge itself has to say.
     Note(Vec<(Option<PopupId>, Event)>),
+    /// Read a piece of an epoch, then say [`Input::Reread`].
+    Reread(Reread),
     /// Another journal uses this rig's name: go on in an epoch of at least this number, with what
     /// the ledger does not hold.
     Fork(u32),
@@ -107,10 +141,16 @@ pub struct Host {
     pub newer_format: bool,
     /// The disk is so full that something is no longer kept.
     pub storage_pressure: bool,
+    /// On battery, or with a power supply that is too weak.
+    pub power: bool,
     /// No anchor, or too uncertain an one.
     pub clock_suspect: bool,
     /// Uncertainty of the clock, ms.
     pub clock_u_ms: Option<u32>,
+    /// Charge, per cent.
+    pub battery: Option<u32>,
+    /// Minutes of disk left.
+    pub disk_minutes: Option<u32>,
 }
 
 /// The edge of one rig.
@@ -138,6 +178,9 @@ pub struct Edge {
     gaps: VecDeque<Gap>,
     gap_records: u64,
     last_sale_ms: Option<i64>,
+    clock: Clock,
+    rereads: Rereads,
+    began: Option<MonoMs>,
     oldest: Oldest,
     /// The last exchange with each peer.
     talks: BTreeMap<(&'static str, usize), Talk>,
@@ -192,9 +235,17 @@ impl Edge {
             gaps: VecDeque::new(),
             gap_records: 0,
             last_sale_ms: None,
+            clock: Clock::default(),
+            rereads: Rereads::default(),
+            began: None,
             oldest: Oldest::default(),
             talks: BTreeMap::new(),
         }
+    }
+
+    /// The wall clock is true by decree: the rig of a replayed day.
+    pub fn trust_wall(&mut self) {
+        self.clock.trust_wall();
     }
 
     /// Takes one thing that happened.
@@ -221,7 +272,7 @@ impl Edge {
             Input::Power(mut sample) => {
                 let trips = self.talks.values().filter_map(|talk| talk.rtt_ms);
                 sample.rtt_ms = trips.min().and_then(|ms| u32::try_from(ms).ok());
-                let open = self.has_open_popup(now.wall);
+                let open = self.has_open_popup(self.clock.true_now(now).wall);
                 self.asked = self.watch.look(sample, open, now.mono);
             }
             Input::Host(host) => self.host = host,
@@ -256,11 +307,29 @@ impl Edge {
                     }
                 }
             }
+            Input::Exchange(whose, exchange) => self.hear_time(whose, &exchange, now.mono),
+            Input::Reread { ask, records, next } => {
+                if self
+                    .rereads
+                    .read(&mut self.folds, ask, &records, next, now.mono)
+                {
+                    self.folds_changed(now.mono);
+                }
+            }
         }
     }
 
     /// What to do next; call until `None`.
     pub fn poll(&mut self, now: Now) -> Option<Output> {
+        self.began.get_or_insert(now.mono);
+        self.clock.look(now);
+        if let Some(event) = self.clock.due(now) {
+            return Some(Output::Note(Vec::from([(None, Event::System(event))])));
+        }
+        if let Some(ask) = self.reread(now.mono) {
+            return Some(Output::Reread(ask));
+        }
+        let now = self.clock.true_now(now);
         self.note_offline(now);
         self.feed_page(now);
         if let Some(next_epoch) = self.records.as_mut().and_then(RecordsUp::take_fork) {
@@ -298,7 +367,25 @@ impl Edge {
             .chain([&self.page_lane])
             .filter_map(CellsUp::deadline);
         let records = self.records.as_ref().and_then(RecordsUp::deadline);
-        lanes.chain(records).min()
+        lanes.chain(records).chain(self.rereads.deadline()).min()
+    }
+
+    /// The next piece of the journal that is needed to fold an epoch again, each once. Also an
+    /// output of [`Self::poll`]; a start asks here, before there is anything to poll for.
+    pub fn reread(&mut self, now: MonoMs) -> Option<Reread> {
+        self.rereads.ask(now)
+    }
+
+    /// How the rig's clock stands.
+    #[must_use]
+    pub fn clock(&self, now: Now) -> ClockState {
+        self.clock.state(now)
+    }
+
+    /// `now` with true time in place of the wall clock's, as far as it is known.
+    #[must_use]
+    pub fn true_now(&self, now: Now) -> Now {
+        self.clock.true_now(now)
     }
 
     /// The rig's own page: a region that only this rig feeds.
@@ -313,13 +400,14 @@ impl Edge {
         &self.folds
     }
 
-    /// The head of the journal as far as it is folded.
+    /// The head of the journal as far as it was heard of.
     #[must_use]
     pub fn head(&self) -> Position {
         let seq = self
             .folds
             .get(&self.epoch)
             .map_or(Seq::NONE, EpochFold::head);
+        let seq = self.rereads.head(self.epoch, seq);
         Position {
             rig: self.rig.clone(),
             epoch: self.epoch,
@@ -355,6 +443,7 @@ impl Edge {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.records.as_ref().is_none_or(RecordsUp::is_drained)
+            && self.rereads.is_empty()
             && self.regions.iter().all(|lane| lane.is_level(&self.folds))
     }
 
@@ -413,7 +502,10 @@ impl Edge {
             (host.storage_pressure, "storage_pressure"),
             (power, "power"),
             (self.gap_records > 0, "gap"),
-            (host.clock_suspect, "clock_suspect"),
+            (
+                host.clock_suspect || self.is_clock_suspect(now),
+                "clock_suspect",
+            ),
         ];
         states.extend(told.iter().filter(|(is, _)| *is).map(|(_, state)| *state));
         if self.is_offline(now) {
@@ -431,6 +523,13 @@ impl Edge {
     #[must_use]
     pub fn host_watch(&self) -> &HostWatch {
         &self.watch
+    }
+
+    /// Events whose own time was out of reason, so that their admission counts, all epochs.
+    #[must_use]
+    pub fn times_replaced(&self) -> u64 {
+        let counts = self.folds.values().map(|fold| fold.skipped());
+        counts.map(|skipped| skipped.times_replaced).sum()
     }
 
     /// When the newest sale was made, by the rig's clock, ms since 1970.
@@ -493,12 +592,9 @@ impl Edge {
             .folds
             .get_mut(&epoch)
             .expect("an epoch is known before its records");
-        let step = fold.apply(seq, record);
-        debug_assert_ne!(
-            step,
-            Step::Rebucket,
-            "this version journals no clock anchors"
-        );
+        if !self.rereads.holds_back(epoch, seq) && fold.apply(seq, record) == Step::Rebucket {
+            self.rereads.begin(epoch, fold, seq, record);
+        }
         if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
             self.void(started, now);
         }
@@ -522,9 +618,41 @@ impl Edge {
         } else if let Event::System(SystemEvent::RigLoss(loss)) = &record.event {
             self.note_loss(loss);
         }
+        match &record.event {
+            Event::System(SystemEvent::RigStarted(started)) => {
+                self.clock.epoch(BootId::from_slice(&started.boot_id));
+            }
+            Event::System(SystemEvent::ClockAnchored(anchored)) => {
+                self.clock.anchored(anchored, now);
+            }
+            Event::System(_) => {}
+            _fact => self.clock.traffic(),
+        }
+        self.folds_changed(now);
+    }
+
+    fn folds_changed(&mut self, now: MonoMs) {
         for lane in self.regions.iter_mut().chain([&mut self.page_lane]) {
             lane.changed(now);
         }
+    }
+
+    fn hear_time(&mut self, whose: TimeOf, exchange: &Exchange, now: MonoMs) {
+        let (rank, peer) = match whose {
+            TimeOf::Ledger => (0, String::from("ledger")),
+            TimeOf::Region(index) => (index + 1, format!("region {}", index + 1)),
+        };
+        self.clock.exchanged(rank, &peer, exchange, now);
+    }
+
+    /// A rig without peers has nobody to ask and is not blamed for it.
+    fn is_clock_suspect(&self, now: MonoMs) -> bool {
+        let asks = self.records.is_some() || !self.regions.is_empty();
+        let settled = self
+            .began
+            .is_some_and(|began| now.since(began) >= SUSPECT_AFTER_MS);
+        let wall = WallMs::default();
+        asks && settled && self.clock.state(Now { wall, mono: now }).suspect
     }
 
     /// After a fork the events of the epochs it left stand in this one: their cells go everywhere.
@@ -542,6 +670,7 @@ impl Edge {
                 continue;
             };
             self.folds.remove(&epoch);
+            self.rereads.forget(epoch);
             if let Some(records) = &mut self.records {
                 records.void(epoch);
             }
@@ -613,53 +742,5 @@ impl Edge {
         } else if self.was_offline && self.unsent().records == 0 {
             self.was_offline = false;
         }
-    }
-
-    /// One beacon per popup of the current epoch. Unsent figures are the whole rig's.
-    fn next_beacons(&mut self, now: Now) -> Vec<Beacon> {
-        self.beacons += 1;
-        let Some(fold) = self.folds.get(&self.epoch) else {
-            return Vec::new();
-        };
-        let unsent = self.unsent();
-        let (trunk, bulk) = self.replicated();
-        let mut money: Vec<MinorIn> = unsent
-            .money
-            .iter()
-            .map(|(currency, minor)| MinorIn {
-                currency: currency.to_string(),
-                minor: *minor,
-            })
-            .collect();
-        money.sort_by_key(|row| core::cmp::Reverse(row.minor.unsigned_abs()));
-        money.truncate(BEACON_MONEY_ROWS);
-        let states = self.states(now.mono).into_iter().map(ToString::to_string);
-        let beacon = Beacon {
-            rig: String::from(&self.rig),
-            epoch: self.epoch.0,
-            epoch_id: fold.epoch_id().0.to_vec(),
-            number: self.beacons,
-            durable_seq: fold.head().0,
-            trunk_seq: trunk.0,
-            bulk_seq: bulk.0,
-            unsent_records: unsent.records,
-            unsent_money: money,
-            states: states.collect(),
-            clock_u_ms: self.host.clock_u_ms.unwrap_or_default(),
-            wall_ms: now.wall.0,
-            battery: self.watch.newest().battery.map(|charge| charge / 1_000),
-            disk_minutes: self.watch.newest().disk_minutes,
-            losses: self.losses(),
-            unsent_sales: unsent.sales,
-            gap_records: self.gap_records,
-            ..Beacon::default()
-        };
-        let popups = fold.popups().keys();
-        popups
-            .map(|popup| Beacon {
-                popup: String::from(popup),
-                ..beacon.clone()
-            })
-            .collect()
     }
 }

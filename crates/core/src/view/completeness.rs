@@ -185,7 +185,7 @@ impl Standing<'_> {
                 money: amounts(said),
             }),
             last_heard_ms: self.heard.wall.0,
-            clock_u_ms: beacon.map(|said| said.clock_u_ms),
+            clock_u_ms: beacon.map(|said| said.clock_u_ms).filter(|u_ms| *u_ms > 0),
             battery: beacon.and_then(|said| said.battery),
             disk_minutes: beacon.and_then(|said| said.disk_minutes),
             losses: beacon.map(|said| said.losses),

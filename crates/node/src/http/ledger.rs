@@ -13,7 +13,7 @@ use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::{CellBatch, RecordAck, RecordBatch};
 use popwatch_core::ledger::reconcile::{CellState, Cells};
-use popwatch_core::limits::{BATCH_WIRE_BYTES_MAX, PEER_DELAY_MS_MAX};
+use popwatch_core::limits::{BATCH_WIRE_BYTES_MAX, CLOCK_PEER_U_MS, PEER_DELAY_MS_MAX};
 use popwatch_store::books::BooksFault;
 use popwatch_wire::lanes;
 
@@ -74,6 +74,7 @@ pub(super) async fn records(
             }
             ack.echo_mono_ns = echo;
             ack.recv_wall_us = arrived_us;
+            ack.wall_u_ms = CLOCK_PEER_U_MS;
             ack.send_wall_us = state.ambient.wall_us();
             ask_for_peace(&mut ack, items);
             batch_answer(&ack)

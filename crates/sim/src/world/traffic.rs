@@ -1,9 +1,10 @@
 //! What travels: machines polled, bodies carried, answers brought back, time moved from one moment to
 //! the next. As the node's drivers do it, on virtual time.
 
+use popwatch_core::clock::Exchange;
 use popwatch_core::invariant::Law;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch};
-use popwatch_core::role::edge::{Input, Output};
+use popwatch_core::role::edge::{Input, Output, TimeOf};
 use popwatch_wire::lanes::{self, LaneBody};
 use prost::Message;
 
@@ -50,8 +51,15 @@ impl World {
             moved = true;
             match output {
                 Output::Load(want) => self.rigs[rig].load(want, now),
-                Output::Records(batch) => self.send((rig, Peer::Ledger), &batch)?,
-                Output::Cells(_, batch) => self.send((rig, Peer::Region), &batch)?,
+                Output::Reread(ask) => self.rigs[rig].reread(ask, now),
+                Output::Records(mut batch) => {
+                    batch.sent_mono_ns = now.mono.0 * 1_000_000;
+                    self.send((rig, Peer::Ledger), &batch)?;
+                }
+                Output::Cells(_, mut batch) => {
+                    batch.sent_mono_ns = now.mono.0 * 1_000_000;
+                    self.send((rig, Peer::Region), &batch)?;
+                }
                 Output::Fork(next_epoch) => {
                     if let Some(heard) = self.rigs[rig].fork(next_epoch, self.now_ms) {
                         self.commit(rig, heard, true);
@@ -151,11 +159,33 @@ impl World {
         match peer {
             Peer::Region => {
                 let ack = outcome.and_then(read_answer::<CellAck>);
+                if let Ok(ack) = &ack {
+                    let exchange = Exchange {
+                        sent_mono_ns: ack.echo_mono_ns,
+                        recv_wall_us: ack.recv_wall_us,
+                        send_wall_us: ack.send_wall_us,
+                        received_mono_ns: now.mono.0 * 1_000_000,
+                        peer_u_ms: ack.wall_u_ms,
+                    };
+                    let told = Input::Exchange(TimeOf::Region(0), exchange);
+                    live.edge.handle(told, now);
+                }
                 live.edge.handle(Input::Region(0, ack), now);
             }
             Peer::Ledger => {
                 let ack = outcome.and_then(read_answer::<RecordAck>);
                 let heard = ack.is_ok();
+                if let Ok(ack) = &ack {
+                    let exchange = Exchange {
+                        sent_mono_ns: ack.echo_mono_ns,
+                        recv_wall_us: ack.recv_wall_us,
+                        send_wall_us: ack.send_wall_us,
+                        received_mono_ns: now.mono.0 * 1_000_000,
+                        peer_u_ms: ack.wall_u_ms,
+                    };
+                    live.edge
+                        .handle(Input::Exchange(TimeOf::Ledger, exchange), now);
+                }
                 live.edge.handle(Input::Ledger(ack), now);
                 if heard {
                     self.rigs[rig].remember_acked();

@@ -331,7 +331,8 @@ impl Intake<'_> {
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
-            | SystemEvent::ClockAnchored(_) => Ok(()),
+            | SystemEvent::ClockAnchored(_)
+            | SystemEvent::ClockStepped(_) => Ok(()),
         }
     }
 

@@ -243,42 +243,21 @@ impl Books {
             return Ok(totals);
         };
         let mut fold = EpochFold::new(epoch.rig.clone(), Epoch(epoch.epoch), epoch_id);
-        let mut again = false;
         self.scan(&epoch.rig, epoch.epoch, |seq, record| {
             totals.record(seq, &record);
-            again |= matches!(fold.apply(Seq(seq), &record), Step::Rebucket);
-            Ok(())
-        })?;
-        if again {
-            fold = self.refold_bucketed(epoch, epoch_id)?;
-        }
-        let of_popup = fold.cells().filter(|cell| cell.popup == popup.as_str());
-        cells.extend(of_popup.map(|cell| (cell.key(), CellState::of(cell))));
-        Ok(totals)
-    }
-
-    /// Folds an epoch whose anchors move earlier records: at each such anchor all records up to it
-    /// are folded again.
-    fn refold_bucketed(
-        &self,
-        epoch: &EpochCoverage,
-        epoch_id: EpochId,
-    ) -> Result<EpochFold, BooksFault> {
-        let mut fold = EpochFold::new(epoch.rig.clone(), Epoch(epoch.epoch), epoch_id);
-        self.scan(&epoch.rig, epoch.epoch, |seq, record| {
             if matches!(fold.apply(Seq(seq), &record), Step::Rebucket) {
-                let mut earlier = Vec::new();
+                let mut again = fold.again(Seq(seq), &record);
                 self.scan(&epoch.rig, epoch.epoch, |at, record| {
-                    if at <= seq {
-                        earlier.push((Seq(at), record));
-                    }
+                    again.apply(Seq(at), &record);
                     Ok(())
                 })?;
-                fold.rebucket(earlier);
+                fold.adopt(again);
             }
             Ok(())
         })?;
-        Ok(fold)
+        let of_popup = fold.cells().filter(|cell| cell.popup == popup.as_str());
+        cells.extend(of_popup.map(|cell| (cell.key(), CellState::of(cell))));
+        Ok(totals)
     }
 
     /// Feeds all readable records of an epoch in seq order.

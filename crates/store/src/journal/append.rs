@@ -72,6 +72,24 @@ enum What {
     },
 }
 
+impl Waiting {
+    fn own(popup: Option<PopupId>, event: Event) -> Self {
+        let bytes = if let Event::System(event) = &event {
+            event.encode().len()
+        } else {
+            0
+        };
+        Self {
+            bytes: OWN_RECORD_BYTES + bytes,
+            key: Key::default(),
+            content: Content::default(),
+            origin: None,
+            placed: None,
+            what: What::Own { event, popup },
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum First {
     At(u32, u64),
@@ -157,7 +175,9 @@ impl<F: Fs> Journal<F> {
         let kept = own
             .into_iter()
             .filter(|(_, event)| !self.refuses(event.class()));
-        plans.waiting.extend(kept.map(own_waiting));
+        plans
+            .waiting
+            .extend(kept.map(|(popup, event)| Waiting::own(popup, event)));
         let done = self.commit_all(&mut plans.waiting, stamp, &mut records);
         if let Err(error) = done {
             self.undelivered = records;
@@ -180,8 +200,7 @@ impl<F: Fs> Journal<F> {
         stamp: Stamp,
         records: &mut Vec<Committed>,
     ) -> Result<(), AppendError> {
-        let one = own_waiting((None, event));
-        self.commit_all(&mut [one], stamp, records)
+        self.commit_all(&mut [Waiting::own(None, event)], stamp, records)
     }
 
     fn verdict(&self, plan: &Plan, waiting: &[Waiting]) -> Verdict {
@@ -486,23 +505,6 @@ impl<F: Fs> Journal<F> {
             }
         }
         one.placed = Some((stage.head.epoch, stage.head.seq));
-    }
-}
-
-/// What popwatch itself has to say, as it waits for its place.
-fn own_waiting((popup, event): (Option<PopupId>, Event)) -> Waiting {
-    let said = if let Event::System(event) = &event {
-        event.encode().len()
-    } else {
-        0
-    };
-    Waiting {
-        bytes: OWN_RECORD_BYTES + said,
-        key: Key::default(),
-        content: Content::default(),
-        origin: None,
-        placed: None,
-        what: What::Own { event, popup },
     }
 }
 

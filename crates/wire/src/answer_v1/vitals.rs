@@ -3,7 +3,6 @@
 //! What always holds: a source that is missing leaves its value out; 0 is always a measured 0.
 //! Each part is filled by the one task that measures it, so a part is replaced and never merged.
 
-use popwatch_core::host::HostSample;
 use popwatch_core::role::edge::Host;
 use serde::Serialize;
 
@@ -149,40 +148,44 @@ pub struct Policy {
 }
 
 impl Vitals {
-    /// Puts in what the probes found. Parts without any reading stay absent.
-    pub fn looked(&mut self, sample: &HostSample) {
-        let power = Power {
-            battery: sample.battery.map(|charge| charge / 1_000),
-            on_battery: sample.on_battery,
-            minutes: sample.minutes,
-            watts: sample
-                .power_mw
-                .and_then(|power| u32::try_from(power / 1_000).ok()),
-            under_voltage: sample.under_voltage,
-        };
-        let temperature = Temperature {
-            celsius: sample.temperature.map(|heat| heat.div_euclid(1_000)),
-            throttled: sample.throttled,
-        };
-        self.power = (power != Power::default()).then_some(power);
-        self.temperature = (temperature != Temperature::default()).then_some(temperature);
-        if sample.disk_free.is_some() || sample.disk_minutes.is_some() {
-            let disk = self.disk.get_or_insert_default();
-            disk.free_bytes = disk.free_bytes.or(sample.disk_free);
-            disk.minutes_left = disk.minutes_left.or(sample.disk_minutes);
-        }
-    }
-
     /// What the edge machine has to know of them: for its states and its beacons.
     #[must_use]
     pub fn host(&self) -> Host {
         let level = self.disk.and_then(|disk| disk.level).unwrap_or(0);
+        let power = self.power.unwrap_or_default();
         Host {
             disk_full: level >= LEVEL_NONE,
             newer_format: self.newer_format,
             storage_pressure: level > 0,
+            power: power.on_battery == Some(true) || power.under_voltage == Some(true),
             clock_suspect: self.clock.is_some_and(|clock| clock.suspect),
             clock_u_ms: self.clock.and_then(|clock| clock.u_ms),
+            battery: power.battery,
+            disk_minutes: self.disk.and_then(|disk| disk.minutes_left),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_of_the_disk_says_whether_sales_are_kept() {
+        let host = |level| {
+            let disk = Disk {
+                level: Some(level),
+                ..Disk::default()
+            };
+            let vitals = Vitals {
+                disk: Some(disk),
+                ..Vitals::default()
+            };
+            let host = vitals.host();
+            (host.storage_pressure, host.disk_full)
+        };
+        assert_eq!(host(0), (false, false));
+        assert_eq!(host(3), (true, false));
+        assert_eq!(host(4), (true, true));
     }
 }

@@ -480,8 +480,11 @@ fn fold_anchored(records: &[Record]) -> EpochFold {
     let mut fold = empty();
     for (seq, record) in (1..).zip(records) {
         if fold.apply(Seq(seq), record) == Step::Rebucket {
-            let all = (1..).map(Seq).zip(records.iter().cloned());
-            fold.rebucket(all.take(usize::try_from(seq).unwrap()));
+            let mut again = fold.again(Seq(seq), record);
+            for (seq, record) in (1..).map(Seq).zip(records) {
+                again.apply(seq, record);
+            }
+            fold.adopt(again);
         }
     }
     fold

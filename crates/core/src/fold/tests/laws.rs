@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cell::{CellFault, Join, forked, join};
+use crate::event::system::{ClockAnchored, SystemEvent};
 use crate::invariant;
 use proptest::prelude::*;
 
@@ -100,6 +101,65 @@ proptest! {
         let shares = live.cells().flat_map(|cell| &cell.creators);
         let shares: Vec<_> = shares.map(|row| (gbp(), row.gross - row.refund)).collect();
         prop_assert_eq!(invariant::money_exact("creators", shares, &whole), Ok(()));
+    }
+
+    #[test]
+    fn anchors_anywhere_give_the_cells_that_their_last_word_gives(
+        records in any_journal(),
+        anchors in proptest::collection::vec((any::<prop::sample::Index>(), -9i64..9, any::<bool>()), 1..4),
+    ) {
+        let mut records = records;
+        for (at, minutes, rebucket) in anchors {
+            let at = 1 + at.index(records.len());
+            let now = records[at - 1].stamp;
+            let anchored = ClockAnchored {
+                mono_ns: now.mono_ns,
+                wall_us: (now.wall_ms + minutes * 60_000) * 1_000,
+                u_ms: 10,
+                rebucket,
+                ..ClockAnchored::default()
+            };
+            let mut next = record(0, Event::System(SystemEvent::ClockAnchored(anchored)));
+            next.stamp = now;
+            records.insert(at, next);
+        }
+        let mut live = empty();
+        for (seq, one) in (1..).zip(&records) {
+            if live.apply(Seq(seq), one) == Step::Rebucket {
+                let before = live.head();
+                let mut again = live.again(Seq(seq), one);
+                for (seq, one) in (1..).zip(&records) {
+                    again.apply(Seq(seq), one);
+                }
+                prop_assert_eq!(live.head(), before);
+                live.adopt(again);
+            }
+        }
+        prop_assert_eq!(live.head(), Seq(records.len() as u64));
+        // Apart from versions: as if the last anchor that moves had been known from the start.
+        let last = records.iter().rposition(|one| matches!(&one.event,
+            Event::System(SystemEvent::ClockAnchored(anchored)) if anchored.rebucket));
+        let mut known = empty();
+        if let Some(last) = last {
+            let mut again = known.again(Seq(last as u64 + 1), &records[last]);
+            for (seq, one) in (1..).zip(&records) {
+                again.apply(Seq(seq), one);
+            }
+            known.adopt(again);
+        }
+        for (seq, one) in (1..).zip(&records) {
+            let step = known.apply(Seq(seq), one);
+            prop_assert!(step != Step::Rebucket);
+        }
+        let plain = |fold: &EpochFold| {
+            let filled = fold.cells().filter(|cell| **cell != Cell {
+                popup: cell.popup.clone(), rig: cell.rig.clone(), epoch: cell.epoch,
+                epoch_id: cell.epoch_id.clone(), minute: cell.minute, version: cell.version,
+                ..Cell::default()
+            });
+            filled.map(|cell| Cell { version: 0, ..cell.clone() }).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(plain(&live), plain(&known));
     }
 
     #[test]

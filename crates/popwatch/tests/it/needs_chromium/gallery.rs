@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 
 use serde_json::{Value, json};
@@ -14,27 +14,20 @@ use crate::support::until;
 /// What a till may say of itself, and the sentence that people read.
 const GALLERY: &str = include_str!("gallery.json");
 
-/// The page's own files and one popup, without any till behind them.
-struct Stub {
-    address: SocketAddr,
-    shown: Arc<Mutex<Value>>,
-}
-
-impl Stub {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let shown = Arc::new(Mutex::new(Value::Null));
-        let given = Arc::clone(&shown);
-        thread::spawn(move || {
-            for connection in listener.incoming().map_while(Result::ok) {
-                let given = Arc::clone(&given);
-                // A browser hangs up when it likes.
-                thread::spawn(move || drop(answer(connection, &given)));
-            }
-        });
-        Self { address, shown }
-    }
+/// Serves one status. Each has an address of its own, so that nothing the browser keeps of the one
+/// before, rows or open streams, has a part in it.
+fn serve(state: &Value) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(state.clone());
+    thread::spawn(move || {
+        for connection in listener.incoming().map_while(Result::ok) {
+            let state = Arc::clone(&state);
+            // A browser hangs up when it likes.
+            thread::spawn(move || drop(answer(connection, &state)));
+        }
+    });
+    address
 }
 
 fn popup() -> Value {
@@ -42,7 +35,8 @@ fn popup() -> Value {
         "zone": "UTC", "currencies": ["EUR"] })
 }
 
-fn answer(mut connection: TcpStream, shown: &Mutex<Value>) -> std::io::Result<()> {
+/// The page's own files and one popup, without any till behind them.
+fn answer(mut connection: TcpStream, given: &Value) -> std::io::Result<()> {
     let mut request = BufReader::new(connection.try_clone()?);
     let mut first = String::new();
     request.read_line(&mut first)?;
@@ -53,7 +47,6 @@ fn answer(mut connection: TcpStream, shown: &Mutex<Value>) -> std::io::Result<()
         request.read_line(&mut line)?;
     }
     if path.ends_with("/stream") {
-        let given = shown.lock().unwrap().clone();
         let asof = json!({ "server_ms": given["server_ms"], "watermark_ms": null, "have": 0,
             "known": 0, "unsent": { "records": 0, "money": [], "unknown": [] }, "silent": [],
             "stage": [] });
@@ -99,12 +92,10 @@ fn file(path: &str) -> (&'static str, String) {
 #[test]
 #[ignore = "needs: chromium"]
 fn each_state_of_a_till_has_its_one_sentence() {
-    let stub = Stub::start();
     let states: Vec<Value> = serde_json::from_str(GALLERY).unwrap();
     let mut page = Browser::open("gallery");
-    for (number, state) in states.iter().enumerate() {
-        stub.shown.lock().unwrap().clone_from(state);
-        page.go(&format!("http://{}/?{number}", stub.address));
+    for state in &states {
+        page.go(&format!("http://{}/", serve(state)));
         let first = state["edge"]["states"][0].as_str().unwrap();
         page.shows("status", first);
         let script = "document.querySelector('.status [data-testid=\"status\"]').innerText \

@@ -186,11 +186,19 @@ impl Accounts {
     }
 }
 
-/// Files of an epoch that was stated as gone: power failed before the last of them was removed.
+/// Segments that were stated as gone: power failed before the last of them was removed.
 fn leave_trimmed(survey: &mut Survey, known: &BTreeMap<u32, Known>) {
     let gone = |found: &Found| {
-        let of = known.get(&found.sealed.epoch.0);
-        of.is_some_and(|of| of.trimmed > 0 && of.id == found.sealed.epoch_id)
+        let same = |of: &&Known| of.trimmed > 0 && of.id == found.sealed.epoch_id;
+        known
+            .get(&found.sealed.epoch.0)
+            .filter(same)
+            .is_some_and(|of| {
+                let last = found.sealed.footer.last_seq.0;
+                // Frames above the epoch's end do not count, and a void epoch goes as a whole.
+                let stated = of.stated.as_ref().map(|stated| stated.previous_last_seq);
+                of.void || last.min(stated.unwrap_or(last)) <= of.trimmed
+            })
     };
     let found = std::mem::take(&mut survey.found);
     let (gone, stay): (Vec<_>, Vec<_>) = found.into_iter().partition(gone);
