@@ -121,12 +121,12 @@ impl EdgeDriver {
                 unread = (!self.journal.reread(ask)).then_some(ask);
             }
             while let Some(output) = self.edge.poll(now) {
-                match output {
-                    Output::Load(want) => {
-                        postponed = (!self.journal.load(want)).then_some(want);
-                    }
-                    Output::Reread(ask) => unread = (!self.journal.reread(ask)).then_some(ask),
-                    output => self.send(output),
+                if let Output::Load(want) = &output {
+                    postponed = (!self.journal.load(*want)).then_some(*want);
+                } else if let Output::Reread(ask) = &output {
+                    unread = (!self.journal.reread(*ask)).then_some(*ask);
+                } else {
+                    self.send(output);
                 }
             }
             let shown = self.edge.page().counters().cells_taken;

@@ -299,16 +299,15 @@ impl Node {
         let journal_id = journal.journal_id();
         self.tasks.spawn(until(
             self.shutdown.subscribe(),
-            doubt_disk(journal.fs().clone(), ambient.clone()),
+            doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone()),
         ));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let (handle, thread) =
-            spawn_journal(journal, ambient.clone(), news, vitals).map_err(|source| {
-                StartFault::Data {
-                    path: whole.data.clone(),
-                    source,
-                }
-            })?;
+        let data = |source| StartFault::Data {
+            path: whole.data.clone(),
+            source,
+        };
+        let spawned = spawn_journal(journal, ambient.clone(), news, vitals);
+        let (handle, thread) = spawned.map_err(data)?;
         self.journal = Some((handle.clone(), thread));
 
         let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
@@ -347,26 +346,14 @@ impl Node {
         };
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
-        let health = EdgeHealth::new(
-            Arc::clone(&gauges),
-            shown.clone(),
-            ambient.clone(),
-            &whole.data,
-        );
-        let (counted, health) = (Arc::clone(&readers), Health::Edge(Arc::new(health)));
-        let common = Common::new(
-            RoleName::Edge,
-            rig.as_str(),
-            move || {
-                counters.render(
-                    &shown.borrow(),
-                    &gauges,
-                    &looked.borrow().sample,
-                    counted.open(),
-                )
-            },
-            health,
-        );
+        let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
+        let counted = Arc::clone(&readers);
+        let metrics = move || {
+            let host = looked.borrow().sample;
+            counters.render(&shown.borrow(), &gauges, &host, counted.open())
+        };
+        let health = Health::Edge(Arc::new(health));
+        let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, readers, ambient);
         Ok(http::edge_router(
             common,
@@ -527,12 +514,15 @@ impl StartFault {
 }
 
 /// Finds out, beside the work, whether the disk's word can be trusted, and says so if not.
-async fn doubt_disk(fs: OsFs, ambient: Ambient) {
+async fn doubt_disk(fs: OsFs, ambient: Ambient, vitals: watch::Sender<Vitals>) {
     let mut now_ns = move || ambient.mono_ns();
     let asked = tokio::task::spawn_blocking(move || honest::doubt(&fs, &mut now_ns));
     match asked.await {
-        Ok(Ok(None)) => {}
+        Ok(Ok(None)) => {
+            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(true))
+        }
         Ok(Ok(Some(doubt))) => {
+            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(false));
             let code = Code::DiskDoubtful;
             tracing::warn!(%code, %doubt, "a power cut may take what this disk calls durable");
         }

@@ -667,11 +667,11 @@ fn refold(
     Ok(())
 }
 
+/// Records by their seqs.
+type Records = Vec<(Seq, Arc<record::Record>)>;
+
 /// A piece of an epoch and where it goes on: small, so that most take several.
-fn piece(
-    journal: &mut Journal<FaultFs>,
-    ask: Reread,
-) -> io::Result<(Vec<(Seq, Arc<record::Record>)>, Seq)> {
+fn piece(journal: &mut Journal<FaultFs>, ask: Reread) -> io::Result<(Records, Seq)> {
     let items = journal.read(ask.epoch, ask.from, 4 << 10)?;
     let next = items.last().map_or(ask.from, |item| item.last_seq().next());
     let records = items.into_iter().filter_map(|item| {

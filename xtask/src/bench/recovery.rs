@@ -56,9 +56,7 @@ pub(super) fn lines() -> Result<Vec<Line>> {
     // The bar is for 1 GB: a share that does not grow, and a little for each segment.
     let bar = (24_u64 << 20) + segments * (16 << 10);
     let what = format!("journal of {} MB, {records} records", JOURNAL_BYTES >> 20);
-    let first = footprint::started_offline(&data)?;
-    let again = footprint::started_offline(&data)?;
-    Ok(vec![
+    let mut lines = vec![
         Line::alone(
             &format!(
                 "{what}: written ÷ payloads of {} B",
@@ -90,6 +88,16 @@ pub(super) fn lines() -> Result<Vec<Line>> {
             },
             None,
         ),
+    ];
+    lines.extend(edge_lines(&data, &what)?);
+    Ok(lines)
+}
+
+/// Two starts of an edge with this journal: the first folds it, the second has a savepoint.
+fn edge_lines(data: &std::path::Path, what: &str) -> Result<Vec<Line>> {
+    let first = footprint::started_offline(data)?;
+    let again = footprint::started_offline(data)?;
+    Ok(vec![
         Line::alone(
             &format!("{what}: edge ready, folded anew, ledger away"),
             "s",

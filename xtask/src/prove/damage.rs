@@ -155,10 +155,10 @@ fn named(held: &Held, (epoch, seq): (u32, u64)) -> bool {
 fn captured(frame: &[u8]) -> Result<i64> {
     let payload = frame.get(popwatch_core::lane::FRAME_HEADER_BYTES..);
     let record = record::decode(payload.context("a frame has a header")?)?;
-    Ok(match record.event {
-        Event::PaymentCaptured(sale) => sale.amount.0,
-        _ => 0,
-    })
+    if let Event::PaymentCaptured(sale) = record.event {
+        return Ok(sale.amount.0);
+    }
+    Ok(0)
 }
 
 fn stopped() -> Result<(FaultFs, Held)> {

@@ -67,8 +67,9 @@ proptest! {
         let one = Exchange { sent_mono_ns, recv_wall_us, send_wall_us, received_mono_ns, peer_u_ms };
         let mut clock = clock();
         clock.exchanged(0, "ledger", &one, MonoMs(5));
-        let _ = clock.due(now(5, 0));
-        let _ = clock.state(now(5, 0));
+        let due = clock.due(now(5, 0));
+        let state = clock.state(now(5, 0));
+        prop_assert!(due.is_none() || state.u_ms.is_some(), "an anchor has an uncertainty");
     }
 }
 

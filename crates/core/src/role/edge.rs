@@ -618,15 +618,14 @@ impl Edge {
         } else if let Event::System(SystemEvent::RigLoss(loss)) = &record.event {
             self.note_loss(loss);
         }
-        match &record.event {
-            Event::System(SystemEvent::RigStarted(started)) => {
-                self.clock.epoch(BootId::from_slice(&started.boot_id));
-            }
-            Event::System(SystemEvent::ClockAnchored(anchored)) => {
-                self.clock.anchored(anchored, now);
-            }
-            Event::System(_) => {}
-            _fact => self.clock.traffic(),
+        let Event::System(own) = &record.event else {
+            self.clock.traffic();
+            return self.folds_changed(now);
+        };
+        if let SystemEvent::RigStarted(started) = own {
+            self.clock.epoch(BootId::from_slice(&started.boot_id));
+        } else if let SystemEvent::ClockAnchored(anchored) = own {
+            self.clock.anchored(anchored, now);
         }
         self.folds_changed(now);
     }

@@ -19,6 +19,7 @@ pub(crate) const POPUP: &str = "[[popups]]\nid = \"stall\"\nstarts = \"2020-01-0
     ends = \"2090-01-01T00:00:00Z\"\n";
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn a_till_on_its_last_battery_says_so_and_goes_on() {
     let folder = Folder::new("host");
     files(

@@ -148,7 +148,7 @@ fn the_pages_show_what_the_api_says_and_the_tills_own_lives_without_a_network() 
     until("the page follows the till again", || {
         let shown = till.value("durable-seq");
         let more = shown.as_str()?.parse::<u64>().ok()? > 0;
-        (more && till.value("status") == "ok" && shown != last.to_string()).then_some(())
+        (more && till.value("status") == "ok" && shown != last).then_some(())
     });
 }
 
