@@ -564,6 +564,7 @@ impl RecordsUp {
 
     fn greeted(&mut self, ack: &RecordAck) {
         let mut moved = false;
+        let newest = self.epochs.keys().next_back().copied();
         let counting = self.epochs.iter_mut().filter(|(_, of)| !of.void);
         for (epoch, upstream) in counting {
             let held = ack.epochs.iter().find(|held| held.epoch == epoch.0);
@@ -573,6 +574,11 @@ impl RecordsUp {
                     Cursor::Trunk => Seq(held.trunk_seq),
                     Cursor::Bulk => Seq(held.bulk_seq),
                 });
+                if position > upstream.last && Some(*epoch) == newest {
+                    // Of the epoch that is written here nobody can hold more than is durable here.
+                    self.nonsense += 1;
+                    continue;
+                }
                 let position = position.min(upstream.last);
                 moved |= position != upstream.acked(cursor);
                 upstream.acked.insert(cursor, position);
@@ -622,6 +628,8 @@ impl RecordsUp {
     }
 
     fn batch_acked(&mut self, want: Want, last: Seq, tally: &Tally, ack: &RecordAck, now: MonoMs) {
+        // Of a closed epoch the ledger may hold more than a journal restored from a backup.
+        let newest = self.epochs.keys().next_back().copied();
         let upstream = self
             .epochs
             .get_mut(&want.epoch)
@@ -632,7 +640,8 @@ impl RecordsUp {
         };
         let held = ack.epochs.iter().find(|held| held.epoch == want.epoch.0);
         let other_life = held.is_some_and(|held| held.epoch_id != upstream.epoch_id.0);
-        if ack.epoch != want.epoch.0 || told > upstream.last || other_life {
+        let beyond = told > upstream.last && (Some(want.epoch) == newest || held.is_none());
+        if ack.epoch != want.epoch.0 || beyond || other_life {
             self.nonsense += 1;
             self.retry.failed(now);
             return;

@@ -669,6 +669,7 @@ impl Edge {
                 continue;
             };
             self.folds.remove(&epoch);
+            self.rereads.forget(epoch);
             if let Some(records) = &mut self.records {
                 records.void(epoch);
             }

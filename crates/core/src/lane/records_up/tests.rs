@@ -550,6 +550,44 @@ fn wanted_ranges_are_sent_exactly() {
     assert_eq!(again.count(), 1, "nothing was sent from the start again");
 }
 
+/// The bug: a journal restored from a backup sent a closed epoch of which the ledger holds more again
+/// and again, because each answer lay beyond its end.
+#[test]
+fn a_ledger_that_holds_more_of_a_closed_epoch_is_believed() {
+    let mut world = World::new();
+    (0..3).for_each(|_| world.sell(Class::Money));
+    world.lane.ended(Epoch(1), Seq(3));
+    world.step(Fate::Deliver);
+    world
+        .lane
+        .epoch(Epoch(2), EpochId([8; 16]), Seq::NONE, Seq::NONE);
+    world.now = world.now.after(1);
+    let batch = next_batch(&mut world);
+    let mut ack = world.ledger(&batch);
+    (ack.trunk_seq, ack.bulk_seq) = (9, 9);
+    (ack.epochs[0].trunk_seq, ack.epochs[0].bulk_seq) = (9, 9);
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.positions(Epoch(1)), (Seq(3), Seq(3)));
+    assert_eq!(world.lane.nonsense(), 0);
+}
+
+/// A greeting that claims more of the living epoch than is durable here trims nothing.
+#[test]
+fn a_greeting_beyond_the_head_moves_nothing() {
+    let mut world = World::new();
+    world.sell(Class::Money);
+    let Some(Ask::Send(hello)) = world.lane.poll(world.now) else {
+        panic!("the lane greets first")
+    };
+    let mut ack = world.ledger(&hello);
+    (ack.epochs[0].trunk_seq, ack.epochs[0].bulk_seq) = (9, 9);
+    world.lane.acked(&ack, world.now);
+    assert_eq!(world.lane.positions(Epoch(1)), (Seq::NONE, Seq::NONE));
+    assert_eq!(world.lane.nonsense(), 2);
+    drain(&mut world);
+    check_end(&world);
+}
+
 #[test]
 fn an_answer_about_another_life_moves_nothing() {
     let mut world = World::new();

@@ -64,6 +64,11 @@ impl Rereads {
         })
     }
 
+    /// The epoch counts no more: nothing of it is read.
+    pub(super) fn forget(&mut self, epoch: Epoch) {
+        self.0.remove(&epoch);
+    }
+
     /// The head of an epoch, whose fold stands at `folded`.
     pub(super) fn head(&self, epoch: Epoch, folded: Seq) -> Seq {
         let reading = self.0.get(&epoch);
