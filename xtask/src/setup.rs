@@ -117,7 +117,17 @@ impl Modules {
 
 impl Tool {
     fn present(&self) -> bool {
-        self.is_on_path() && self.modules.present()
+        self.is_on_path() && self.modules.present() && self.may_work()
+    }
+
+    /// Whether the machine lets it do what the tests ask of it: some do not let a process look into
+    /// another or have a file system of its own.
+    fn may_work(&self) -> bool {
+        let trial = TRIALS.iter().find(|(name, _)| *name == self.name);
+        trial.is_none_or(|(_, words)| {
+            let mut trial = shell::command(words[0]);
+            shell::capture(trial.args(&words[1..]), Duration::from_secs(10)).is_ok()
+        })
     }
 
     fn is_on_path(&self) -> bool {
@@ -221,6 +231,15 @@ pub(crate) const UNSHARE: Tool = Tool {
 /// All of them.
 pub(crate) const TOOLS: [&Tool; 8] = [
     &CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &STRACE, &UNSHARE, &UPSD,
+];
+
+/// What a tool must be able to do, by its name.
+const TRIALS: [(&str, &[&str]); 2] = [
+    ("strace", &["strace", "-f", "-o", "/dev/null", "true"]),
+    (
+        "unshare",
+        &["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+    ),
 ];
 
 /// How long the package manager may take.
