@@ -35,8 +35,8 @@ pub const TRACE_SPANS_MAX: usize = 8_192;
 pub const TRACE_MARKS_MAX: usize = 128;
 /// Bodies being read at once, bytes. Beyond: 429 PW0121.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 16 << 20;
-/// Events waiting for the writer. Beyond: 429 PW0121.
-pub const ADMISSION_QUEUE_EVENTS_MAX: usize = 4_096;
+/// Events waiting for the writer: sixteen whole requests. Beyond: 429 PW0121.
+pub const ADMISSION_QUEUE_EVENTS_MAX: usize = 16_384;
 /// Their bytes. Beyond: 429 PW0121; one larger request goes alone.
 pub const ADMISSION_QUEUE_BYTES_MAX: usize = 8 << 20;
 /// Longest wait of a journey record for the commit it shares, ms.

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_in_events_and_bytes_and_gives_room_back() {
         let gauges = Arc::new(Gauges::default());
-        let first = gauges.enter(4_000, 10).unwrap();
+        let first = gauges.enter(ADMISSION_QUEUE_EVENTS_MAX - 96, 10).unwrap();
         assert!(gauges.enter(97, 10).is_none());
         let second = gauges.enter(96, 10).unwrap();
         assert!(gauges.enter(1, 1).is_none());
@@ -177,7 +177,7 @@ mod tests {
         assert!(gauges.enter(1, ADMISSION_QUEUE_BYTES_MAX).is_none());
         drop(first);
         assert!(gauges.enter(1, ADMISSION_QUEUE_BYTES_MAX + 1).is_some());
-        assert!(gauges.enter(4_096, 1).is_some());
+        assert!(gauges.enter(ADMISSION_QUEUE_EVENTS_MAX, 1).is_some());
     }
 
     #[test]
