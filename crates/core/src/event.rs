@@ -5,6 +5,7 @@
 //! nothing elsewhere. [`system`] holds what popwatch writes about itself.
 
 mod catalogue;
+pub mod central;
 pub mod system;
 
 pub use catalogue::*;

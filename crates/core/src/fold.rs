@@ -355,7 +355,17 @@ impl EpochFold {
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigTrimmed(_)
             | SystemEvent::RigConflict(_)
-            | SystemEvent::ClockStepped(_) => {}
+            | SystemEvent::ClockStepped(_)
+            | SystemEvent::ProviderObject(_)
+            | SystemEvent::SettlementFile(_)
+            | SystemEvent::SettlementLine(_)
+            | SystemEvent::BankLine(_)
+            | SystemEvent::MatchAccepted(_)
+            | SystemEvent::BreakAccepted(_)
+            | SystemEvent::ShareReleased(_)
+            | SystemEvent::CreatorPaid(_)
+            | SystemEvent::CloseSigned(_)
+            | SystemEvent::CashCounted(_) => {}
         }
     }
 

@@ -175,6 +175,32 @@ text_ids! {
     Remark, 256, printable_rule;
 }
 
+impl PopupId {
+    /// The id of a book that belongs to no popup but to a provider account: no popup's name begins
+    /// with `~`.
+    #[must_use]
+    pub fn account_book(provider: &str, account: &str) -> Self {
+        Self(Arc::from(alloc::format!("~{provider}:{account}")))
+    }
+
+    /// The id of a book as the ledger stored it: a popup's, or an account's.
+    pub fn of_book(text: &str) -> Result<Self, IdFault> {
+        match text.strip_prefix('~') {
+            Some(rest) => {
+                reference_rule(rest)?;
+                Ok(Self(Arc::from(text)))
+            }
+            None => Self::new(text),
+        }
+    }
+
+    /// Whether this names a provider account's book and not a popup.
+    #[must_use]
+    pub fn is_account_book(&self) -> bool {
+        self.0.starts_with('~')
+    }
+}
+
 /// One life of a journal: a new number at every start and after any truncation. From 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u32);

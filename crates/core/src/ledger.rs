@@ -13,13 +13,16 @@
 
 pub mod account;
 pub mod breaks;
+mod central;
 pub mod count;
 pub mod entry;
 pub mod fact;
+pub mod group;
 pub mod post;
 pub mod ranges;
 pub mod reconcile;
 pub mod root;
+pub mod rules;
 
 pub use account::{Account, Chart, Commodity};
 pub use breaks::{Break, BreakClass, BreakId, Owner, Severity};

@@ -44,6 +44,8 @@ pub mod region;
 pub mod lane;
 
 pub mod ledger;
+pub mod provider;
+pub mod settlement;
 
 pub mod host;
 

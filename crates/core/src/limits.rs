@@ -278,6 +278,10 @@ pub const STATUS_GAPS_MAX: usize = 64;
 pub const STATUS_LOSSES_MAX: usize = 64;
 /// Commits over which a rig tells how long its disk takes.
 pub const SYNC_SAMPLES_MAX: usize = 128;
+/// Groups one fact can belong to.
+pub const GROUPS_OF_FACT_MAX: usize = 64;
+/// Facts of one group. Beyond, a group is not evaluated and a break says so.
+pub const GROUP_FACTS_MAX: usize = 4_096;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

@@ -3,6 +3,8 @@
 //! The position stands in the extensions `poprig`, `popepoch` and `popseq`. Client events read back
 //! through the door; popwatch's own are for reading only.
 
+mod central;
+
 use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, LossCount, PopupPolicy, Seal, SystemEvent, TotalsRow};
 use popwatch_core::id::Position;
@@ -128,6 +130,16 @@ fn system_data(event: &SystemEvent) -> Json {
             "wall_ms": step.wall_ms,
             "by_ms": step.by_ms,
         }),
+        SystemEvent::ProviderObject(_)
+        | SystemEvent::SettlementFile(_)
+        | SystemEvent::SettlementLine(_)
+        | SystemEvent::BankLine(_)
+        | SystemEvent::MatchAccepted(_)
+        | SystemEvent::BreakAccepted(_)
+        | SystemEvent::ShareReleased(_)
+        | SystemEvent::CreatorPaid(_)
+        | SystemEvent::CloseSigned(_)
+        | SystemEvent::CashCounted(_) => central::data(event).unwrap_or_default(),
     }
 }
 

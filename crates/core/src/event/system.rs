@@ -7,6 +7,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message;
 
+use super::central::{
+    BankLine, BreakAccepted, CashCounted, CloseSigned, CreatorPaid, MatchAccepted, ProviderObject,
+    SettlementFile, SettlementLine, ShareReleased,
+};
+
 /// Running sums of one (popup, currency) over one epoch, after the record that carries them.
 ///
 /// The row with currency `XXX` counts stock moved; the others count money and units sold.
@@ -369,6 +374,16 @@ system_events! {
     111 PolicyImplied(PopupPolicy) "policy.implied",
     120 ClockAnchored(ClockAnchored) "clock.anchored",
     121 ClockStepped(ClockStepped) "clock.stepped",
+    140 ProviderObject(ProviderObject) "provider.object",
+    141 SettlementFile(SettlementFile) "settlement.file",
+    142 SettlementLine(SettlementLine) "settlement.line",
+    143 BankLine(BankLine) "bank.line",
+    144 MatchAccepted(MatchAccepted) "match.accepted",
+    145 BreakAccepted(BreakAccepted) "break.accepted",
+    146 ShareReleased(ShareReleased) "share.released",
+    147 CreatorPaid(CreatorPaid) "creator.paid",
+    148 CloseSigned(CloseSigned) "close.signed",
+    149 CashCounted(CashCounted) "cash.counted",
 }
 
 /// Prefixes of types that clients may not send, beside the types of the ledger.
@@ -385,6 +400,7 @@ pub const RESERVED_TYPES: &[&str] = &[
     "popwatch.share.released",
     "popwatch.creator.paid",
     "popwatch.close.signed",
+    "popwatch.cash.counted",
 ];
 
 /// The one `rig.` type that clients and host probes do send.

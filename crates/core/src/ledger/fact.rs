@@ -1,10 +1,12 @@
 //! Facts: what a record says to the books, with its identities and its place in canonical order.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::FieldHash;
+use super::{FieldHash, central::Central};
 use crate::anchor::event_time;
+use crate::event::system::SystemEvent;
 use crate::event::{Class, Event, Field, FieldSink, Value};
 use crate::id::{EventId, PopupId, Position, Source};
 use crate::record::Record;
@@ -86,6 +88,9 @@ impl Fact {
     /// The fact of a record; `None` for records of other classes and for records without a popup.
     #[must_use]
     pub fn of(record: &Record, position: Position) -> Option<Self> {
+        if let Event::System(event) = &record.event {
+            return Self::of_centre(record, event, position);
+        }
         let popup = record.popup.clone()?;
         if !matches!(record.event.class(), Class::Money | Class::Stock) {
             return None;
@@ -98,6 +103,27 @@ impl Fact {
             popup,
             position,
             occurred_ms: occurred_ms(record),
+            event: record.event.clone(),
+        })
+    }
+
+    /// The fact of what came from the centre; `None` for what popwatch says of itself.
+    fn of_centre(record: &Record, event: &SystemEvent, position: Position) -> Option<Self> {
+        let central = Central::of(event)?;
+        let mut content = FieldHash::new("popwatch.content.v1");
+        content
+            .field(event.name().as_bytes())
+            .field(&central.content);
+        Some(Self {
+            id: FactId::of(
+                event.name(),
+                &central.key.iter().map(String::as_bytes).collect::<Vec<_>>(),
+            ),
+            event_key: EventKey::of(&record.source, &record.id),
+            content: content.finish(),
+            popup: central.book,
+            position,
+            occurred_ms: central.occurred_ms.unwrap_or_else(|| occurred_ms(record)),
             event: record.event.clone(),
         })
     }

@@ -332,7 +332,17 @@ impl Intake<'_> {
             | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
             | SystemEvent::ClockAnchored(_)
-            | SystemEvent::ClockStepped(_) => Ok(()),
+            | SystemEvent::ClockStepped(_)
+            | SystemEvent::ProviderObject(_)
+            | SystemEvent::SettlementFile(_)
+            | SystemEvent::SettlementLine(_)
+            | SystemEvent::BankLine(_)
+            | SystemEvent::MatchAccepted(_)
+            | SystemEvent::BreakAccepted(_)
+            | SystemEvent::ShareReleased(_)
+            | SystemEvent::CreatorPaid(_)
+            | SystemEvent::CloseSigned(_)
+            | SystemEvent::CashCounted(_) => Ok(()),
         }
     }
 
