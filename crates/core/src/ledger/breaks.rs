@@ -81,6 +81,12 @@ macro_rules! classes {
                 match self { $( Self::$name => $text, )* }
             }
 
+            /// What it says.
+            #[must_use]
+            pub const fn doc(self) -> &'static str {
+                match self { $( Self::$name => $doc, )* }
+            }
+
             /// How much it matters.
             #[must_use]
             pub const fn severity(self) -> Severity {
