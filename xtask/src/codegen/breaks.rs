@@ -35,8 +35,14 @@ pub(super) fn page() -> Generated {
         if rows.peek().is_none() {
             continue;
         }
-        let title = owner.text();
-        write!(text, "\n## For the {title}\n\n| code | severity | what it says | what to do |\n|---|---|---|---|\n")
+        let title = match owner {
+            Owner::RigLead => "the rig lead",
+            Owner::Finance => "finance",
+            Owner::Coop => "the co-op",
+            Owner::Stock => "whoever keeps the stock",
+            Owner::Campaign => "the campaign",
+        };
+        write!(text, "\n## For {title}\n\n| code | severity | what it says | what to do |\n|---|---|---|---|\n")
             .expect("writing to a string cannot fail");
         for class in rows {
             let severity = match class.severity() {

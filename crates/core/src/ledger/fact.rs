@@ -69,6 +69,10 @@ pub struct Fact {
     pub id: FactId,
     /// By `source` and `id`.
     pub event_key: EventKey,
+    /// Its CloudEvents `id`, which a till may have stamped into a provider's object.
+    pub event_id: EventId,
+    /// The version of its popup's policy that held on the rig.
+    pub policy_version: u32,
     /// Hash of popup, type and core fields: no times, no durations.
     pub content: [u8; 16],
     /// The book it lies in.
@@ -99,6 +103,8 @@ impl Fact {
         Some(Self {
             id: business_id(record, &popup),
             event_key,
+            event_id: record.id.clone(),
+            policy_version: record.policy_version,
             content: content_of(&record.event, &popup),
             popup,
             position,
@@ -120,6 +126,8 @@ impl Fact {
                 &central.key.iter().map(String::as_bytes).collect::<Vec<_>>(),
             ),
             event_key: EventKey::of(&record.source, &record.id),
+            event_id: record.id.clone(),
+            policy_version: record.policy_version,
             content: content.finish(),
             popup: central.book,
             position,

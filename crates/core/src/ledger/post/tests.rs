@@ -28,6 +28,8 @@ fn fact(event: Event, mark: u8) -> Fact {
     Fact {
         id: FactId([mark; 16]),
         event_key: EventKey::of(&source, &EventId::new("e").unwrap()),
+        event_id: EventId::new("e").unwrap(),
+        policy_version: 0,
         content: [0; 16],
         popup: PopupId::new("fri").unwrap(),
         position: Position {
