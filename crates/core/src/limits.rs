@@ -285,6 +285,16 @@ pub const GROUP_FACTS_MAX: usize = 4_096;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 
+// Providers.
+
+/// A reference of ours stamped into a provider's object, bytes: the shortest field any of them has
+/// takes 40. Beyond: not minted.
+pub const STAMP_BYTES_MAX: usize = 36;
+/// References of one kind from one anchor. Beyond: not minted.
+pub const REFERENCE_USES: u8 = 32;
+/// From a reference's anchor until a provider may have forgotten it as a key, ms.
+pub const REFERENCE_SAFE_MS: i64 = 20 * 3_600_000;
+
 // Host.
 
 /// Between two looks at the host, ms.

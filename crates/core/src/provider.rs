@@ -3,6 +3,8 @@
 //! A provider tells of one object many times, in any order. Each telling is a fact of its own
 //! ([`crate::event::central::ProviderObject`]); what the object *is* follows from all of them.
 
+pub mod reference;
+
 macro_rules! names {
     ($(#[$doc:meta])* $name:ident { $( $variant:ident = $text:literal, $what:literal; )* }) => {
         $(#[$doc])*
