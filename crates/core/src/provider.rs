@@ -3,6 +3,7 @@
 //! A provider tells of one object many times, in any order. Each telling is a fact of its own
 //! ([`crate::event::central::ProviderObject`]); what the object *is* follows from all of them.
 
+pub mod lattice;
 pub mod reference;
 
 macro_rules! names {
