@@ -75,6 +75,13 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    ProviderUnknown = 901, "no such provider or account is configured";
+    SignatureRefused = 902, "the signature of a provider's message does not fit";
+    WebhookUnparsable = 903, "a provider's message could not be parsed";
+    WebhookTooLarge = 904, "a provider's message is too large";
+    WebhookNotDurable = 905, "a provider's message could not be made durable";
+    ModeRefused = 906, "a test object came for a live account, or the reverse";
+    AmountInexact = 916, "an amount does not convert exactly to minor units";
     ProbeFailed = 1051, "a reading of the host cannot be had";
     BatteryLow = 1052, "the battery is low";
     UnderVoltage = 1053, "the power supply is too weak";
