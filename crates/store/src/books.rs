@@ -15,6 +15,7 @@
 //! sent, and the same batch sent again gives the same books. SQLite runs in WAL mode with
 //! `synchronous=FULL`: a commit that returned survives.
 
+mod central;
 mod frame;
 mod gaps;
 mod held;
@@ -33,6 +34,7 @@ use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
+pub use central::{CENTRAL, CentralVerdict};
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
 /// Statements kept prepared.
@@ -176,6 +178,9 @@ impl Books {
     /// that are odd never fail it and are named in the answer. A batch of one item that says
     /// `quarantined` is kept unread where it cannot be taken.
     pub fn accept(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
+        if batch.rig == CENTRAL {
+            return Err(BooksFault::Batch("claims the ledger's own journal"));
+        }
         let work = self
             .db
             .transaction_with_behavior(TransactionBehavior::Immediate)

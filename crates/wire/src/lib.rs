@@ -19,4 +19,5 @@ pub mod provider;
 pub mod routes;
 pub mod sales_file;
 pub mod schema;
+pub mod settlement;
 pub mod verdict;

@@ -120,7 +120,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::ChainBroken
         | Code::EpochRewound
         | Code::CellForked => 409,
-        Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge => 413,
+        Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => 413,
         Code::MediaTypeUnsupported => 415,
         Code::DataInvalid
         | Code::TypeUnknown
@@ -129,6 +129,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::RecordQuarantined
         | Code::ModeRefused
         | Code::AmountInexact
+        | Code::SettlementFileRefused
+        | Code::SettlementRowRefused
+        | Code::CountRowRefused
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,
