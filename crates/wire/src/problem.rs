@@ -120,7 +120,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::ChainBroken
         | Code::EpochRewound
         | Code::CellForked => 409,
-        Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => 413,
+        Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => {
+            413
+        }
         Code::MediaTypeUnsupported => 415,
         Code::DataInvalid
         | Code::TypeUnknown
