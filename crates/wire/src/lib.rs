@@ -15,6 +15,7 @@ pub mod json;
 pub mod lanes;
 pub mod otlp;
 pub mod problem;
+pub mod provider;
 pub mod routes;
 pub mod sales_file;
 pub mod schema;
