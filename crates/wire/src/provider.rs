@@ -203,6 +203,37 @@ pub fn verify(account: &Account, delivery: &Delivery<'_>) -> Result<(), Outcome>
     }
 }
 
+/// The headers under which a body verifies: for samples of our own. Adyen signs in the body, see
+/// [`sample_item`].
+#[must_use]
+pub fn sample(account: &Account, body: &[u8], now_ms: i64) -> Vec<(&'static str, String)> {
+    let base64 = |parts: &[&[u8]]| signature::base64(&account.secrets.sign(parts));
+    match account.kind {
+        ProviderKind::Stripe => {
+            let time = (now_ms / 1_000).to_string();
+            let mac = account.secrets.sign(&[time.as_bytes(), b".", body]);
+            let value = format!("t={time},v1={}", signature::hex(&mac));
+            vec![("stripe-signature", value)]
+        }
+        ProviderKind::Square => {
+            let value = base64(&[account.notification_url.as_bytes(), body]);
+            vec![("x-square-hmacsha256-signature", value)]
+        }
+        ProviderKind::Shopify => vec![("x-shopify-hmac-sha256", base64(&[body]))],
+        ProviderKind::Adyen => Vec::new(),
+    }
+}
+
+/// The `hmacSignature` under which an item of Adyen's verifies; none when its signed fields are no
+/// texts and numbers.
+#[must_use]
+pub fn sample_item(account: &Account, item: &serde_json::Value) -> Option<String> {
+    let signed = adyen::signed(item)?;
+    Some(signature::base64(
+        &account.secrets.sign(&[signed.as_bytes()]),
+    ))
+}
+
 /// The record that carries an object: its source and id are the delivery's, so that an event that
 /// comes again is known by them, at a till and at the ledger alike.
 #[must_use]
