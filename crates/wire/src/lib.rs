@@ -7,6 +7,7 @@
 pub mod answer_v1;
 pub mod client_loss;
 pub mod cloudevents;
+pub mod count_sheet;
 pub mod door;
 pub mod event_v1;
 pub mod exposition;
