@@ -197,9 +197,7 @@ fn peers(messages: &[Message]) -> Result<Value> {
     let script = folder.join("webhooks.py");
     std::fs::write(&script, PEERS)?;
     let mut command = shell::command(&python);
-    command
-        .arg(&script)
-        .stdin(std::fs::File::open(&input)?);
+    command.arg(&script).stdin(std::fs::File::open(&input)?);
     let said = shell::capture(&mut command, LIMIT)?;
     Ok(serde_json::from_str(&said)?)
 }

@@ -209,6 +209,11 @@ fn a_message_that_reaches_a_till_and_the_ledger_is_one_fact() {
         ),
         (1.0, 0.0)
     );
+    // Bad signatures are told to the books once an hour and reason, wherever they came in.
+    for address in [&site.edge, &site.ledger, &site.ledger] {
+        let unsigned = http(address, "POST /v1/webhooks/stripe", &[], b"{}").unwrap();
+        assert_eq!(unsigned.status, 401);
+    }
     let next = captured("evt_2", 700).replace("pi_1", "pi_2");
     assert_eq!(send(&site.ledger, stripe, "stripe", &next, &[]).status, 200);
     assert_eq!(counted(&site.ledger, "taken"), 1.0);
