@@ -20,6 +20,7 @@ mod meter;
 mod peers;
 mod recovery;
 mod scratch;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -58,6 +59,10 @@ const CASES: &[Case] = &[
     Case {
         name: "books",
         lines: books::lines,
+    },
+    Case {
+        name: "webhooks",
+        lines: webhooks::lines,
     },
     Case {
         name: "recovery",
