@@ -20,6 +20,7 @@ mod meter;
 mod peers;
 mod recovery;
 mod scratch;
+mod settlement;
 
 use std::path::PathBuf;
 
@@ -58,6 +59,10 @@ const CASES: &[Case] = &[
     Case {
         name: "books",
         lines: books::lines,
+    },
+    Case {
+        name: "settlement",
+        lines: settlement::lines,
     },
     Case {
         name: "recovery",
