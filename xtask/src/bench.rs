@@ -20,6 +20,7 @@ mod meter;
 mod peers;
 mod recovery;
 mod scratch;
+mod settlement;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -63,6 +64,10 @@ const CASES: &[Case] = &[
     Case {
         name: "webhooks",
         lines: webhooks::lines,
+    },
+    Case {
+        name: "settlement",
+        lines: settlement::lines,
     },
     Case {
         name: "recovery",
