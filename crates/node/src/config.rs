@@ -3,6 +3,10 @@
 //! TOML; unknown keys are refused, units stand in the names. Everything has a default but the
 //! window of a popup.
 
+mod commerce;
+
+pub use commerce::{CommerceConfig, CoopConfig, CoopMemberConfig, ShareConfig};
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +103,8 @@ pub struct PopupConfig {
     /// A checkout that takes longer is late, ms. Default 60 000.
     #[serde(default = "default_limit")]
     pub checkout_limit_ms: u32,
+    /// What it promises creators, co-ops, buyers and suppliers.
+    pub commerce: Option<commerce::CommerceConfig>,
 }
 
 fn default_data() -> PathBuf {
@@ -308,6 +314,9 @@ impl PopupConfig {
                 });
             }
         }
+        let commerce = (self.commerce.as_ref())
+            .map(|commerce| commerce.checked(&id))
+            .transpose()?;
         Ok(PopupPolicy {
             popup: String::from(&id),
             version: 1,
@@ -317,7 +326,7 @@ impl PopupConfig {
             zone: self.zone.clone(),
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
-            commerce: None,
+            commerce,
         })
     }
 }
