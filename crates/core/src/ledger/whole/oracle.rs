@@ -190,7 +190,10 @@ impl Play {
                 named.map(|at| CREATORS[at]),
             ));
         }
-        let (tax, tip) = (self.dice.below(900), self.dice.below(300));
+        let (tax, tip) = match self.dice.chance(50) {
+            true => (0, 0),
+            false => (self.dice.below(900), self.dice.below(300)),
+        };
         let with_token = self.dice.chance(30) && goods > 600;
         let token = if with_token { 500 } else { 0 };
         let cash = self.dice.chance(40);
