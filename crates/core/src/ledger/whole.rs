@@ -245,6 +245,9 @@ impl Surroundings for Day {
     fn stock(&self) -> &dyn StockContext {
         self
     }
+    fn popup_of(&self, _: &str) -> Option<PopupId> {
+        None
+    }
     fn gap_at(&self, _: &str) -> Option<Position> {
         None
     }
