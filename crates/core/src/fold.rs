@@ -365,7 +365,8 @@ impl EpochFold {
             | SystemEvent::ShareReleased(_)
             | SystemEvent::CreatorPaid(_)
             | SystemEvent::CloseSigned(_)
-            | SystemEvent::CashCounted(_) => {}
+            | SystemEvent::CashCounted(_)
+            | SystemEvent::ProviderRefused(_) => {}
         }
     }
 

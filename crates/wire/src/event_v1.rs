@@ -140,7 +140,8 @@ fn system_data(event: &SystemEvent) -> Json {
         | SystemEvent::ShareReleased(_)
         | SystemEvent::CreatorPaid(_)
         | SystemEvent::CloseSigned(_)
-        | SystemEvent::CashCounted(_) => central::data(event).unwrap_or_default(),
+        | SystemEvent::CashCounted(_)
+        | SystemEvent::ProviderRefused(_) => central::data(event).unwrap_or_default(),
     }
 }
 
