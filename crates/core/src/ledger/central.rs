@@ -28,7 +28,10 @@ pub(super) struct Central {
 impl Central {
     /// The identity of an event; `None` for what popwatch says of itself and for a popup's name that
     /// no popup can have.
-    #[expect(clippy::too_many_lines, reason = "one arm per type, each only a list of fields")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm per type, each only a list of fields"
+    )]
     pub(super) fn of(event: &SystemEvent) -> Option<Self> {
         match event {
             SystemEvent::ProviderObject(of) => Some(object(of)),
