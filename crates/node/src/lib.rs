@@ -124,12 +124,12 @@ pub enum StartFault {
     },
 }
 
-/// What takes the messages of the configured providers.
+/// What takes the messages of the configured providers, and its counters.
 fn webhooks(
     config: &Config,
     keeper: http::Keeper,
     ambient: &Ambient,
-) -> Result<http::WebhookState, ConfigFault> {
+) -> Result<(http::WebhookState, Arc<http::WebhookCounts>), ConfigFault> {
     let accounts = match config.providers.is_empty() {
         true => Vec::new(),
         false => {
@@ -137,7 +137,9 @@ fn webhooks(
             config::provider::accounts(&config.providers, &reference)?.1
         }
     };
-    Ok(http::WebhookState::new(accounts, keeper, ambient))
+    let state = http::WebhookState::new(accounts, keeper, ambient);
+    let counts = state.counts();
+    Ok((state, counts))
 }
 
 impl Node {
@@ -242,8 +244,8 @@ impl Node {
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
-        let webhooks = webhooks(whole, http::Keeper::Books(handle.clone()), ambient)?;
-        let told = webhooks.counts();
+        let keeper = http::Keeper::Books(handle.clone());
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
@@ -354,10 +356,8 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
-        let webhooks = webhooks(whole, keeper, ambient)?;
-        let told = webhooks.counts();
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
-        let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
             rig: rig.clone(),
             journal_id,
