@@ -16,6 +16,7 @@
 //! `synchronous=FULL`, PostgreSQL with `synchronous_commit`: a commit that returned survives. The
 //! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
+mod central;
 mod db;
 mod frame;
 mod gaps;
@@ -26,6 +27,7 @@ mod posting;
 mod read;
 mod rows;
 mod schema;
+mod tables;
 
 use std::path::Path;
 
@@ -36,6 +38,7 @@ use popwatch_core::time::Now;
 
 use self::db::Db;
 pub use self::db::DbFault;
+pub use central::{CENTRAL, CentralVerdict};
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
@@ -190,6 +193,9 @@ impl Books {
     /// that are odd never fail it and are named in the answer. A batch of one item that says
     /// `quarantined` is kept unread where it cannot be taken.
     pub fn accept(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
+        if batch.rig == CENTRAL {
+            return Err(BooksFault::Batch("claims the ledger's own journal"));
+        }
         match self.transact(|db| intake::take(db, batch, now)) {
             Err(fault) if batch.quarantined && fault.is_of_the_record() => {
                 self.transact(|db| intake::keep_unread(db, batch, now))

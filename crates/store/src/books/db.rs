@@ -55,6 +55,10 @@ pub enum DbFault {
     /// A question that always has an answer had none.
     #[error("an answer has no row")]
     NoRow,
+    /// The server is older than what is asked of it here.
+    #[cfg(feature = "postgres")]
+    #[error("the server is older than PostgreSQL 13")]
+    ServerOld,
     /// The server went away in the middle of a transaction: nothing of it stands.
     #[error("the server went away")]
     Gone,
@@ -169,16 +173,17 @@ impl Db {
     }
 
     /// Which of these keys a table has. The statement returns the key it is asked for as its only
-    /// column and compares it as `= ?1`.
+    /// column and compares it as `= ?1`; the other values are the same for all.
     pub(super) fn known(
         &self,
         sql: &'static str,
         keys: &BTreeSet<[u8; KEY_BYTES]>,
+        rest: &[Value<'_>],
     ) -> Result<BTreeSet<[u8; KEY_BYTES]>, DbFault> {
         match &self.0 {
-            Engine::Sqlite(db) => db.known(sql, keys),
+            Engine::Sqlite(db) => db.known(sql, keys, rest),
             #[cfg(feature = "postgres")]
-            Engine::Postgres(db) => db.known(sql, keys),
+            Engine::Postgres(db) => db.known(sql, keys, rest),
         }
     }
 
@@ -270,6 +275,8 @@ impl DbFault {
             Self::Sqlite(fault) => sqlite::is_of_the_record(fault),
             #[cfg(feature = "postgres")]
             Self::Postgres(fault) => postgres::is_of_the_record(fault),
+            #[cfg(feature = "postgres")]
+            Self::ServerOld => false,
             Self::Shape(_) | Self::NoRow | Self::Gone => false,
         }
     }
@@ -279,6 +286,8 @@ impl DbFault {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(fault) => postgres::is_passing(fault),
+            #[cfg(feature = "postgres")]
+            Self::ServerOld => false,
             Self::Sqlite(_) | Self::Shape(_) | Self::NoRow | Self::Gone => false,
         }
     }

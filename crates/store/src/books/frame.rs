@@ -59,8 +59,7 @@ pub(super) fn seed(epoch_id: &EpochId) -> HeaderSeed {
     HeaderSeed::new(epoch_id)
 }
 
-/// Makes a frame, for tests.
-#[cfg(test)]
+/// Makes the frame of a record whose payload is within its bound.
 pub(super) fn make(
     class: Class,
     epoch: u32,
@@ -74,7 +73,7 @@ pub(super) fn make(
         kind: FrameKind::Record,
         class,
         flags: 0,
-        len: u32::try_from(payload.len()).expect("a test payload is small"),
+        len: u32::try_from(payload.len()).expect("a payload is within its bound"),
         epoch: Epoch(epoch),
         seq: Seq(seq),
     };

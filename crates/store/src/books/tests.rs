@@ -1,5 +1,6 @@
 //! The books as a whole: examples first, then the laws over generated deliveries.
 
+mod central;
 mod examples;
 mod fixture;
 mod lanes;
