@@ -9,6 +9,7 @@
 mod ack;
 mod blast;
 mod books;
+mod books_postgres;
 mod door;
 mod fold;
 mod footprint;
@@ -58,6 +59,10 @@ const CASES: &[Case] = &[
     Case {
         name: "books",
         lines: books::lines,
+    },
+    Case {
+        name: "books-postgres",
+        lines: books_postgres::lines,
     },
     Case {
         name: "recovery",

@@ -78,6 +78,11 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// A PostgreSQL database for the books, as `postgres://user@host/database`. Default: the file
+    /// `books.sqlite` in the data directory.
+    pub store: Option<String>,
+    /// A file that holds what `store` would say, for one with a password in it.
+    pub store_file: Option<PathBuf>,
 }
 
 /// `[[popups]]`.
@@ -213,6 +218,8 @@ impl Config {
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                store: None,
+                store_file: None,
             }),
             popups: Vec::new(),
         }

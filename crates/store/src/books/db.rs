@@ -55,6 +55,9 @@ pub enum DbFault {
     /// A question that always has an answer had none.
     #[error("an answer has no row")]
     NoRow,
+    /// This program was built without PostgreSQL.
+    #[error("this program was built without PostgreSQL")]
+    NotBuilt,
     /// The server is older than what is asked of it here.
     #[cfg(feature = "postgres")]
     #[error("the server is older than PostgreSQL 13")]
@@ -103,6 +106,12 @@ impl Db {
     pub(super) fn connect(url: &str) -> Result<Self, DbFault> {
         let server = postgres::Server::connect(url)?;
         Ok(Self(Engine::Postgres(Box::new(server))))
+    }
+
+    /// Says that no server can be spoken to here.
+    #[cfg(not(feature = "postgres"))]
+    pub(super) fn connect(_: &str) -> Result<Self, DbFault> {
+        Err(DbFault::NotBuilt)
     }
 
     /// Runs a statement; how many rows it changed.
@@ -180,6 +189,9 @@ impl Db {
         keys: &BTreeSet<[u8; KEY_BYTES]>,
         rest: &[Value<'_>],
     ) -> Result<BTreeSet<[u8; KEY_BYTES]>, DbFault> {
+        if keys.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         match &self.0 {
             Engine::Sqlite(db) => db.known(sql, keys, rest),
             #[cfg(feature = "postgres")]
@@ -277,7 +289,7 @@ impl DbFault {
             Self::Postgres(fault) => postgres::is_of_the_record(fault),
             #[cfg(feature = "postgres")]
             Self::ServerOld => false,
-            Self::Shape(_) | Self::NoRow | Self::Gone => false,
+            Self::Shape(_) | Self::NoRow | Self::NotBuilt | Self::Gone => false,
         }
     }
 
@@ -288,7 +300,7 @@ impl DbFault {
             Self::Postgres(fault) => postgres::is_passing(fault),
             #[cfg(feature = "postgres")]
             Self::ServerOld => false,
-            Self::Sqlite(_) | Self::Shape(_) | Self::NoRow | Self::Gone => false,
+            Self::Sqlite(_) | Self::Shape(_) | Self::NoRow | Self::NotBuilt | Self::Gone => false,
         }
     }
 }

@@ -119,9 +119,6 @@ impl Server {
         keys: &BTreeSet<[u8; KEY_BYTES]>,
         rest: &[Value<'_>],
     ) -> Result<BTreeSet<[u8; KEY_BYTES]>, DbFault> {
-        if keys.is_empty() {
-            return Ok(BTreeSet::new());
-        }
         let mut session = self.0.borrow_mut();
         let mut all = Column::default();
         for key in keys {
