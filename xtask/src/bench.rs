@@ -21,6 +21,8 @@ mod meter;
 mod peers;
 mod recovery;
 mod scratch;
+mod settlement;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -63,6 +65,14 @@ const CASES: &[Case] = &[
     Case {
         name: "books-postgres",
         lines: books_postgres::lines,
+    },
+    Case {
+        name: "webhooks",
+        lines: webhooks::lines,
+    },
+    Case {
+        name: "settlement",
+        lines: settlement::lines,
     },
     Case {
         name: "recovery",

@@ -168,6 +168,7 @@ impl Stage {
             regions: vec![format!("http://{region}")],
             store: None,
             store_file: None,
+            pseudonym_key: None,
         };
         let node = Node::start(
             config(data.path(), "ledger", |c| c.ledger = Some(ledger)),
@@ -402,6 +403,7 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
         region: None,
         ledger: None,
         popups: Vec::new(),
+        providers: std::collections::BTreeMap::new(),
     };
     set(&mut config);
     config
@@ -415,6 +417,7 @@ fn popup_config(plan: &Plan) -> PopupConfig {
         zone: String::from("Europe/London"),
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
+        commerce: None,
     }
 }
 
