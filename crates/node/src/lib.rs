@@ -23,7 +23,7 @@ mod store_thread;
 mod syncs;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -234,11 +234,7 @@ impl Node {
             path: data.clone(),
             source,
         })?;
-        let path = data.join("books.sqlite");
-        let books = Books::open(&path).map_err(|source| StartFault::Books {
-            path: path.clone(),
-            source,
-        })?;
+        let (path, books) = open_books(config, data).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
@@ -532,6 +528,39 @@ impl StartFault {
                 false
             }
         }
+    }
+}
+
+/// Opens the books where the configuration says, and says where that is. A server is waited for on
+/// a thread that may wait.
+async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Books), StartFault> {
+    let url = match (&config.store, &config.store_file) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|source| StartFault::Data {
+                path: file.clone(),
+                source,
+            })?;
+            Some(text.trim().to_string())
+        }
+        (None, None) => None,
+    };
+    let Some(url) = url else {
+        let path = data.join("books.sqlite");
+        return match Books::open(&path) {
+            Ok(books) => Ok((path, books)),
+            Err(source) => Err(StartFault::Books { path, source }),
+        };
+    };
+    // The address may hold a password, so only the kind of store is told.
+    let path = PathBuf::from("PostgreSQL");
+    match tokio::task::spawn_blocking(move || Books::connect(&url)).await {
+        Ok(Ok(books)) => Ok((path, books)),
+        Ok(Err(source)) => Err(StartFault::Books { path, source }),
+        Err(gone) => Err(StartFault::Data {
+            path,
+            source: std::io::Error::other(gone),
+        }),
     }
 }
 

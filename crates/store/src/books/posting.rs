@@ -16,9 +16,11 @@ use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
 use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
-use rusqlite::{Connection, params};
 
+use super::db::{Db, values};
+use super::identity::Known;
 use super::rows::set_breaks;
+use super::tables::{BALANCES, ENTRIES, STOCK_LINES};
 use super::{BooksFault, gaps, identity};
 
 /// Kinds of rows in `stock_lines`.
@@ -31,7 +33,7 @@ mod line {
 
 /// What a batch has touched so far.
 pub(super) struct Poster<'a> {
-    pub(super) db: &'a Connection,
+    pub(super) db: &'a Db,
     pub(super) now_ms: i64,
     facts: BTreeMap<FactId, Option<Rc<Fact>>>,
     dirty: BTreeSet<FactId>,
@@ -42,10 +44,12 @@ pub(super) struct Poster<'a> {
     pub(super) gaps: BTreeSet<(RigId, u32)>,
     parts: BTreeSet<(PopupId, RigId, u32)>,
     sums: BTreeMap<(String, String, String), (i128, i128)>,
+    pub(super) known: Known,
+    next_entry: Option<i64>,
 }
 
 impl<'a> Poster<'a> {
-    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Self {
+    pub(super) fn new(db: &'a Db, now_ms: i64) -> Self {
         Self {
             db,
             now_ms,
@@ -57,6 +61,8 @@ impl<'a> Poster<'a> {
             gaps: BTreeSet::new(),
             parts: BTreeSet::new(),
             sums: BTreeMap::new(),
+            known: Known::default(),
+            next_entry: None,
         }
     }
 
@@ -86,21 +92,30 @@ impl<'a> Poster<'a> {
         }
         self.parts.insert(part);
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![popup.as_str(), rig.as_str(), epoch],
             )
-            .and_then(|mut put| put.execute(params![popup.as_str(), rig.as_str(), epoch]))
             .map(drop)
             .map_err(BooksFault::sql("note who took part"))
     }
 
     /// Posts everything touched, writes the balances and proves the laws.
     pub(super) fn finish(mut self) -> Result<(), BooksFault> {
+        self.foresee_refunds()?;
         for id in std::mem::take(&mut self.dirty) {
             self.index(id)?;
         }
+        // All that posting asks of shelves is asked before anything is put on one.
         let mut known = Shelves::default();
+        for id in self.to_post.clone() {
+            if let Some(fact) = self.fact(id)? {
+                for sku in post::skus(&fact) {
+                    self.learn(&mut known, &fact.popup, &sku)?;
+                }
+            }
+        }
         for id in std::mem::take(&mut self.to_post) {
             self.post(id, &mut known)?;
         }
@@ -110,6 +125,22 @@ impl<'a> Poster<'a> {
         }
         self.write_sums()?;
         self.prove()
+    }
+
+    fn foresee_refunds(&mut self) -> Result<(), BooksFault> {
+        let mut sales: BTreeMap<PopupId, BTreeSet<[u8; 16]>> = BTreeMap::new();
+        let fresh = self
+            .fresh
+            .iter()
+            .filter_map(|id| self.facts.get(id)?.as_ref());
+        for fact in fresh.filter(|fact| matches!(fact.event, Event::PaymentCaptured(_))) {
+            let of_popup = sales.entry(fact.popup.clone()).or_default();
+            of_popup.insert(fact.id.0);
+        }
+        for (popup, sales) in sales {
+            identity::foresee_refunds(self, &popup, &sales)?;
+        }
+        Ok(())
     }
 
     fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
@@ -161,11 +192,11 @@ impl<'a> Poster<'a> {
             for sku in post::skus(&old) {
                 let book = old.popup.as_str();
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM stock_lines
                          WHERE book = ?1 AND sku = ?2 AND kind IN (0, 1, 2, 6) AND fact_id = ?3",
+                        values![book, sku.as_str(), id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![book, sku.as_str(), id.0]))
                     .map_err(BooksFault::sql("forget stock lines"))?;
                 self.skus.insert((old.popup.clone(), sku.clone()));
                 if post::supplied(&old).is_some() || post::grantee(&old).is_some() {
@@ -175,10 +206,10 @@ impl<'a> Poster<'a> {
             if let Event::PaymentRefunded(asked) = &old.event {
                 let sale = FactId::of_capture(&old.popup, asked.payment.as_str());
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM refunds_of WHERE book = ?1 AND sale = ?2 AND fact_id = ?3",
+                        values![old.popup.as_str(), sale.0, id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![old.popup.as_str(), sale.0, id.0]))
                     .map_err(BooksFault::sql("forget a refund"))?;
                 self.post_refunds(&old.popup, sale)?;
             }
@@ -189,25 +220,28 @@ impl<'a> Poster<'a> {
         Ok(())
     }
 
-    fn put_refund(&self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+    fn put_refund(&mut self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+        self.known.unrefunded.remove(&sale);
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO refunds_of (book, sale, fact_id) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![fact.popup.as_str(), sale.0, fact.id.0],
             )
-            .and_then(|mut put| put.execute(params![fact.popup.as_str(), sale.0, fact.id.0]))
             .map(drop)
             .map_err(BooksFault::sql("note a refund"))
     }
 
     fn refunds(&self, popup: &PopupId, sale: FactId) -> Result<Vec<FactId>, BooksFault> {
+        if self.known.unrefunded.contains(&sale) {
+            return Ok(Vec::new());
+        }
         let read = || {
-            self.db
-                .prepare_cached("SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2")?
-                .query_map(params![popup.as_str(), sale.0], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2",
+                values![popup.as_str(), sale.0],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read refunds"))
     }
@@ -221,28 +255,25 @@ impl<'a> Poster<'a> {
     /// Facts with rows of a kind for a SKU.
     fn lines(&self, popup: &PopupId, sku: &Sku, kind: i64) -> Result<Vec<FactId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
-                )?
-                .query_map(params![popup.as_str(), sku.as_str(), kind], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
+                values![popup.as_str(), sku.as_str(), kind],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
 
     fn places(&self, popup: &PopupId, sku: &Sku) -> Result<BTreeSet<String>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| row.get(0))?
-                .collect::<rusqlite::Result<BTreeSet<_>>>()
-        };
-        read().map_err(BooksFault::sql("read stock lines"))
+        let found = self
+            .db
+            .rows(
+                "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read stock lines"))?;
+        Ok(found.into_iter().collect())
     }
 
     fn post_sku(&mut self, popup: &PopupId, sku: &Sku) -> Result<(), BooksFault> {
@@ -261,13 +292,9 @@ impl<'a> Poster<'a> {
         units: i64,
     ) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO stock_lines
-                   (book, sku, kind, fact_id, place, occurred_ms, units)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+            .put(
+                &STOCK_LINES,
+                values![
                     fact.popup.as_str(),
                     sku.as_str(),
                     kind,
@@ -275,9 +302,8 @@ impl<'a> Poster<'a> {
                     place,
                     fact.occurred_ms,
                     units
-                ])
-            })
-            .map(drop)
+                ],
+            )
             .map_err(BooksFault::sql("note a stock line"))
     }
 
@@ -343,11 +369,12 @@ impl<'a> Poster<'a> {
         }
         let stocked = self
             .db
-            .prepare_cached(
+            .one(
                 "SELECT EXISTS (SELECT 1 FROM stock_lines
                                 WHERE book = ?1 AND sku = ?2 AND kind = 1)",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
             )
-            .and_then(|mut ask| ask.query_row([popup.as_str(), sku.as_str()], |row| row.get(0)))
             .map_err(BooksFault::sql("read stock lines"))?;
         let granted = match stocked {
             true => self.places(popup, sku)?,
@@ -409,18 +436,17 @@ impl<'a> Poster<'a> {
 
     fn moves(&self, popup: &PopupId, sku: &Sku) -> Result<Vec<OnHandMove>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT occurred_ms, units FROM stock_lines
+            self.db.rows(
+                "SELECT occurred_ms, units FROM stock_lines
                      WHERE book = ?1 AND sku = ?2 AND kind = 2 AND units <> 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| {
+                values![popup.as_str(), sku.as_str()],
+                |row| {
                     Ok(OnHandMove {
                         at_ms: row.get(0)?,
                         units: row.get(1)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
@@ -428,12 +454,11 @@ impl<'a> Poster<'a> {
     /// All SKUs of a popup that were counted must be looked at again.
     pub(super) fn recount(&mut self, popup: &PopupId) -> Result<(), BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
-                )?
-                .query_map([popup.as_str()], |row| row.get::<_, String>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
+                values![popup.as_str()],
+                |row| row.get::<String>(0),
+            )
         };
         for sku in read().map_err(BooksFault::sql("read counted stock"))? {
             let sku = Sku::new(&sku).map_err(|_| BooksFault::Damaged("SKU"))?;
@@ -479,12 +504,11 @@ impl<'a> Poster<'a> {
 
     fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
+            self.db.rows(
+                "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
                      WHERE fact_id = ?1 AND live = 1",
-                )?
-                .query_map([id.0], |row| {
+                values![id.0],
+                |row| {
                     Ok(Live {
                         n: row.get(0)?,
                         book: row.get(1)?,
@@ -493,30 +517,53 @@ impl<'a> Poster<'a> {
                         occurred_ms: row.get(4)?,
                         legs: row.get(5)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read entries"))
     }
 
+    /// The number of the next entry. Whoever writes is alone, so counting on from the greatest is
+    /// enough, in every store.
+    fn next_entry(&mut self) -> Result<i64, BooksFault> {
+        let next = match self.next_entry {
+            Some(next) => next,
+            None => {
+                let last: i64 = self
+                    .db
+                    .one(
+                        "SELECT COALESCE(MAX(n), 0) FROM entries",
+                        values![],
+                        |row| row.get(0),
+                    )
+                    .map_err(BooksFault::sql("number an entry"))?;
+                last + 1
+            }
+        };
+        self.next_entry = Some(next + 1);
+        Ok(next)
+    }
+
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
+        let nothing: Option<i64> = None;
+        let n = self.next_entry()?;
         self.db
-            .prepare_cached(
-                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
-                   occurred_ms, recorded_ms, legs)
-                 VALUES (?1, ?2, ?3, ?4, NULL, 0, 1, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+            .put(
+                &ENTRIES,
+                values![
+                    n,
                     book,
                     id,
                     entry.fact.0,
                     entry.rule.text(),
+                    nothing,
+                    0_i64,
+                    1_i64,
                     entry.occurred_ms,
                     self.now_ms,
                     encode_legs(&entry.legs)
-                ])
-            })
+                ],
+            )
             .map_err(BooksFault::sql("append an entry"))?;
         self.sum(book, &entry.legs, 1);
         Ok(())
@@ -531,26 +578,26 @@ impl<'a> Poster<'a> {
                 ..leg.clone()
             })
             .collect();
+        let n = self.next_entry()?;
         let write = || {
             self.db
-                .prepare_cached("UPDATE entries SET live = 0 WHERE n = ?1")?
-                .execute([old.n])?;
-            self.db
-                .prepare_cached(
-                    "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
-                       live, occurred_ms, recorded_ms, legs)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8)",
-                )?
-                .execute(params![
+                .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;
+            self.db.put(
+                &ENTRIES,
+                values![
+                    n,
                     old.book,
                     old.entry_id,
                     id.0,
                     old.rule,
                     old.n,
+                    0_i64,
+                    0_i64,
                     old.occurred_ms,
                     self.now_ms,
                     encode_legs(&turned)
-                ])
+                ],
+            )
         };
         write().map_err(BooksFault::sql("reverse an entry"))?;
         self.sum(&old.book, &legs, -1);
@@ -582,13 +629,7 @@ impl<'a> Poster<'a> {
             let fits = |sum: i128| i64::try_from(sum).map_err(|_| BooksFault::Bound("units"));
             let (debit, credit) = (fits(*debit)?, fits(*credit)?);
             self.db
-                .prepare_cached(
-                    "INSERT INTO balances (book, commodity, account, debit, credit)
-                     VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (book, commodity, account) DO UPDATE SET
-                       debit = debit + excluded.debit, credit = credit + excluded.credit",
-                )
-                .and_then(|mut put| put.execute(params![book, commodity, account, debit, credit]))
+                .put(&BALANCES, values![book, commodity, account, debit, credit])
                 .map_err(BooksFault::sql("write balances"))?;
         }
         Ok(())
@@ -617,11 +658,12 @@ impl<'a> Poster<'a> {
                 .sum();
             let open: i64 = self
                 .db
-                .prepare_cached(
-                    "SELECT COALESCE(SUM(suspense), 0) FROM breaks
+                .one(
+                    "SELECT CAST(COALESCE(SUM(suspense), 0) AS BIGINT) FROM breaks
                      WHERE book = ?1 AND commodity = ?2 AND suspense <> 0 AND state = 'open'",
+                    values![book, commodity],
+                    |row| row.get(0),
                 )
-                .and_then(|mut ask| ask.query_row([book, commodity], |row| row.get(0)))
                 .map_err(BooksFault::sql("sum open breaks"))?;
             let one = |amount| BTreeMap::from([(commodity, amount)]);
             invariant::suspense_explained(&one(suspense), &one(open)).map_err(BooksFault::Law)?;
@@ -632,18 +674,16 @@ impl<'a> Poster<'a> {
 
 /// The accounts of one book and commodity: account, debit, credit.
 pub(super) fn balances(
-    db: &Connection,
+    db: &Db,
     book: &str,
     commodity: &str,
 ) -> Result<Vec<(String, i64, i64)>, BooksFault> {
     let read = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT account, debit, credit FROM balances WHERE book = ?1 AND commodity = ?2",
-        )?
-        .query_map([book, commodity], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            values![book, commodity],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
     };
     read().map_err(BooksFault::sql("read balances"))
 }

@@ -5,3 +5,5 @@ mod examples;
 mod fixture;
 mod lanes;
 mod laws;
+#[cfg(feature = "postgres")]
+mod needs_postgresql;
