@@ -6,6 +6,7 @@
 
 mod catalogue;
 pub mod central;
+pub mod commerce;
 pub mod system;
 
 pub use catalogue::*;

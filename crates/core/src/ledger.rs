@@ -12,17 +12,27 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod account;
+pub mod attribution;
 pub mod breaks;
+pub mod cash;
 mod central;
+pub mod coop;
 pub mod count;
 pub mod entry;
 pub mod fact;
 pub mod group;
+mod orders;
 pub mod post;
 pub mod ranges;
 pub mod reconcile;
+pub mod rights;
 pub mod root;
 pub mod rules;
+pub mod sale;
+pub mod shares;
+pub mod split;
+pub mod statement;
+pub mod tokens;
 
 pub use account::{Account, Chart, Commodity};
 pub use breaks::{Break, BreakClass, BreakId, Owner, Severity};

@@ -317,6 +317,7 @@ impl PopupConfig {
             zone: self.zone.clone(),
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
+            commerce: None,
         })
     }
 }

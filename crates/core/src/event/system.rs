@@ -11,6 +11,7 @@ use super::central::{
     BankLine, BreakAccepted, CashCounted, CloseSigned, CreatorPaid, MatchAccepted, ProviderObject,
     SettlementFile, SettlementLine, ShareReleased,
 };
+use super::commerce::Commerce;
 
 /// Running sums of one (popup, currency) over one epoch, after the record that carries them.
 ///
@@ -280,6 +281,9 @@ pub struct PopupPolicy {
     /// A checkout that takes longer is late, ms.
     #[prost(uint32, tag = "8")]
     pub checkout_limit_ms: u32,
+    /// What it promises creators, co-ops, buyers and suppliers; none when the policy says nothing.
+    #[prost(message, optional, tag = "9")]
+    pub commerce: Option<Commerce>,
 }
 
 /// `clock.anchored`: how this rig's clock relates to a peer's.

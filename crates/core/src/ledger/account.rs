@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use crate::id::{RigId, Sku};
+use crate::id::{CreatorId, RigId, Sku};
 use crate::money::Currency;
 
 macro_rules! chart {
@@ -174,23 +174,25 @@ pub enum Commodity {
     Money(Currency),
     /// Items of a SKU.
     Units(Sku),
+    /// Tokens of a campaign: those of one creator, or of the `house`.
+    Tokens(CreatorId),
 }
 
 impl Commodity {
-    /// The currency, `None` for stock.
+    /// The currency, `None` for stock and tokens.
     #[must_use]
     pub fn currency(&self) -> Option<Currency> {
         match self {
             Self::Money(currency) => Some(*currency),
-            Self::Units(_) => None,
+            Self::Units(_) | Self::Tokens(_) => None,
         }
     }
 
-    /// The SKU, `None` for money.
+    /// The SKU, `None` for money and tokens.
     #[must_use]
     pub fn sku(&self) -> Option<&Sku> {
         match self {
-            Self::Money(_) => None,
+            Self::Money(_) | Self::Tokens(_) => None,
             Self::Units(sku) => Some(sku),
         }
     }
@@ -198,19 +200,23 @@ impl Commodity {
     /// Reads what Display wrote; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix("u:") {
-            Some(sku) => Sku::new(sku).ok().map(Self::Units),
+        if let Some(sku) = text.strip_prefix("u:") {
+            return Sku::new(sku).ok().map(Self::Units);
+        }
+        match text.strip_prefix("t:") {
+            Some(campaign) => CreatorId::new(campaign).ok().map(Self::Tokens),
             None => Currency::new(text).map(Self::Money),
         }
     }
 }
 
-/// `GBP`, or `u:` and the SKU.
+/// `GBP`, `u:` and the SKU, or `t:` and the campaign.
 impl fmt::Display for Commodity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Money(currency) => f.write_str(currency.code()),
             Self::Units(sku) => write!(f, "u:{sku}"),
+            Self::Tokens(campaign) => write!(f, "t:{campaign}"),
         }
     }
 }
@@ -229,6 +235,7 @@ mod tests {
         for commodity in [
             Commodity::Money(Currency::new("GBP").unwrap()),
             Commodity::Units(Sku::new("GBP").unwrap()),
+            Commodity::Tokens(CreatorId::new("GBP").unwrap()),
         ] {
             assert_eq!(Commodity::parse(&commodity.to_string()), Some(commodity));
         }

@@ -13,13 +13,20 @@
 //! [`evaluate`] is a pure function of the members, doing it all again from nothing gives the same.
 
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::post::{Posted, StockContext};
+use super::breaks::{Break, BreakClass};
+use super::entry::{Balanced, EntryFault, Rule};
+use super::post::{Posted, StockContext, position_text};
 use super::rules::Rules;
-use super::{Fact, FactId, FieldHash};
-use crate::id::PopupId;
+use super::{Account, Chart, Commodity, Fact, FactId, FieldHash};
+use super::{cash, coop, orders, rights, sale, shares, tokens};
+use crate::event::Event;
+use crate::event::commerce::Commerce;
+use crate::event::system::SystemEvent;
+use crate::id::{PopupId, RigId, Sku};
+use crate::money::Currency;
 
 /// What ties the facts of a group. Kinds are evaluated in this order: words go forward only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,24 +40,30 @@ pub enum GroupKind {
     Rights,
     /// A payout, its lines' sums and its bank line.
     Payout,
-    /// Held and available shares of one creator in one currency of one popup.
-    Share,
-    /// A co-op's pool in one currency of one popup.
-    Coop,
     /// A till's drawer in one currency of one popup.
     Cash,
+    /// The captures of one order and how far it is on its way.
+    Order,
+    /// One payment with its refunds and disputes: what its creators get of it.
+    Sale,
+    /// Held and available shares of one creator in one currency of one popup.
+    Share,
+    /// The co-op pools of one popup.
+    Coop,
 }
 
 impl GroupKind {
     /// All kinds, in the order of evaluation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Pairing,
         Self::Token,
         Self::Rights,
         Self::Payout,
+        Self::Cash,
+        Self::Order,
+        Self::Sale,
         Self::Share,
         Self::Coop,
-        Self::Cash,
     ];
 
     /// Its number in the store.
@@ -64,6 +77,8 @@ impl GroupKind {
             Self::Share => 5,
             Self::Coop => 6,
             Self::Cash => 7,
+            Self::Order => 8,
+            Self::Sale => 9,
         }
     }
 
@@ -135,6 +150,26 @@ pub trait Surroundings {
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)>;
     /// When the records lane of a rig had last caught up, ms since 1970.
     fn caught_up_ms(&self, rig: &crate::id::RigId) -> Option<i64>;
+    /// What stands on the accounts of one row of the chart in one book, all commodities or the given
+    /// one, debit positive, ascending; without what the group `without` itself made stand there.
+    /// What facts and earlier groups of this evaluation make is in it.
+    fn balances(
+        &self,
+        without: GroupKey,
+        book: &PopupId,
+        of: Chart,
+        commodity: Option<&Commodity>,
+    ) -> Vec<(Account, Commodity, i128)>;
+    /// What shelf counts of a SKU have put on the pool (R42 of K-COUNT), items of either sign.
+    fn skew(&self, book: &PopupId, sku: &Sku) -> i128;
+    /// What stands on a till's drawer, by facts that happened until then, debit positive.
+    fn drawer(&self, book: &PopupId, rig: &RigId, currency: Currency, until_ms: i64) -> i128;
+    /// When a till's drawer was counted last, ms since 1970.
+    fn counted_ms(&self, book: &PopupId, rig: &RigId, currency: Currency) -> Option<i64>;
+    /// The flash drops of a SKU, opened and closed, in canonical order.
+    fn drops(&self, book: &PopupId, sku: &Sku) -> Vec<Rc<Fact>>;
+    /// What the popup promises by its newest policy: greatest version, then canonical order.
+    fn commerce(&self, book: &PopupId) -> Option<Rc<Commerce>>;
 }
 
 /// One group, ready to be evaluated.
@@ -177,18 +212,177 @@ pub struct Outcome {
     pub due_ms: Option<i64>,
     /// Claims that are matched with no money break on them.
     pub reconciled: Vec<FactId>,
+    /// Groups of later kinds that must be evaluated again because the sums they ask for may have
+    /// changed. A group without members needs nothing.
+    pub pokes: Vec<GroupKey>,
 }
 
 /// The keys of a fact, at most [`crate::limits::GROUPS_OF_FACT_MAX`].
 #[must_use]
 pub fn keys_of(fact: &Fact, rules: &Rules) -> Vec<GroupKey> {
-    let _ = (fact, rules);
-    Vec::new()
+    let _ = rules;
+    let mut keys = Vec::new();
+    tokens::keys(fact, &mut keys);
+    rights::keys(fact, &mut keys);
+    cash::keys(fact, &mut keys);
+    orders::keys(fact, &mut keys);
+    sale::keys(fact, &mut keys);
+    shares::keys(fact, &mut keys);
+    coop::keys(fact, &mut keys);
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Whether evaluating a group of this kind reads the fact. Other facts with its key only make the
+/// group be looked at again; of those at most one needs to be among the members, and only where no
+/// other is. So a till's drawer or a SKU costs what was counted or delivered, not what was sold.
+#[must_use]
+pub fn reads(kind: GroupKind, fact: &Fact) -> bool {
+    match kind {
+        GroupKind::Rights => rights::reads(fact),
+        GroupKind::Cash => cash::reads(fact),
+        GroupKind::Pairing
+        | GroupKind::Token
+        | GroupKind::Payout
+        | GroupKind::Order
+        | GroupKind::Sale
+        | GroupKind::Share
+        | GroupKind::Coop => true,
+    }
+}
+
+/// Kinds of which every group in the fact's book is evaluated again when the fact comes, changes or
+/// goes. These facts are rare. A policy record of a popup wakes [`GroupKind::Sale`] too.
+#[must_use]
+pub fn wakes(fact: &Fact) -> &'static [GroupKind] {
+    match &fact.event {
+        Event::DropOpened(_)
+        | Event::DropClosed(_)
+        | Event::System(SystemEvent::CashCounted(_)) => &[GroupKind::Sale],
+        Event::System(_)
+        | Event::CheckoutStarted(_)
+        | Event::CheckoutCompleted(_)
+        | Event::CheckoutAbandoned(_)
+        | Event::PaymentAuthorized(_)
+        | Event::PaymentCaptured(_)
+        | Event::PaymentFailed(_)
+        | Event::PaymentRefunded(_)
+        | Event::PaymentDisputed(_)
+        | Event::InventoryReceived(_)
+        | Event::InventoryAllocated(_)
+        | Event::InventoryMoved(_)
+        | Event::InventoryAdjusted(_)
+        | Event::InventoryCounted(_)
+        | Event::OrderFulfilled(_)
+        | Event::TokenIssued(_)
+        | Event::TokenRedeemed(_)
+        | Event::TokenVoided(_)
+        | Event::BooksAdjusted(_)
+        | Event::ChatMessage(_)
+        | Event::AudienceSampled(_)
+        | Event::ProductViewed(_)
+        | Event::CartAdded(_)
+        | Event::RigSampled(_) => &[],
+    }
 }
 
 /// Evaluates one group. Pure; an amount beyond 64 bits becomes a break, never a wrong sum.
 #[must_use]
 pub fn evaluate(group: &Group<'_>) -> Outcome {
-    let _ = group;
-    Outcome::default()
+    let outcome = match group.kind {
+        GroupKind::Pairing | GroupKind::Payout => Ok(Outcome::default()),
+        GroupKind::Token => tokens::evaluate(group),
+        GroupKind::Rights => rights::evaluate(group),
+        GroupKind::Cash => cash::evaluate(group),
+        GroupKind::Order => orders::evaluate(group),
+        GroupKind::Sale => sale::evaluate(group),
+        GroupKind::Share => shares::evaluate(group),
+        GroupKind::Coop => coop::evaluate(group),
+    };
+    outcome.unwrap_or_else(|_| beyond_bounds(group))
 }
+
+/// A group whose sums leave 64 bits makes nothing but this break.
+fn beyond_bounds(group: &Group<'_>) -> Outcome {
+    let Some(first) = group.members.first() else {
+        return Outcome::default();
+    };
+    let keys = [first.popup.to_string(), super::hex(&group.key.hash)];
+    let sentence = String::from(
+        "Amounts that belong together are larger than books can hold; nothing was posted for them.",
+    );
+    let evidence = group.members.iter().map(|fact| position_text(fact));
+    let named = Break::new(BreakClass::Poison, keys.into(), sentence).evident(evidence.collect());
+    Outcome {
+        made: [Made {
+            cause: group.key.cause(),
+            book: first.popup.clone(),
+            posted: Posted {
+                entries: Vec::new(),
+                breaks: [named].into(),
+            },
+        }]
+        .into(),
+        ..Outcome::default()
+    }
+}
+
+/// Collects what a group makes.
+#[derive(Debug, Default)]
+pub(super) struct Making(pub(super) Outcome);
+
+impl Making {
+    /// Where a cause posts in a book.
+    pub(super) fn at(&mut self, cause: FactId, book: &PopupId) -> &mut Posted {
+        let made = &mut self.0.made;
+        let found = (made.iter()).position(|one| one.cause == cause && one.book == *book);
+        let at = found.unwrap_or_else(|| {
+            made.push(Made {
+                cause,
+                book: book.clone(),
+                posted: Posted::default(),
+            });
+            made.len() - 1
+        });
+        &mut made[at].posted
+    }
+
+    /// Posts legs for a cause; nothing where they cancel out.
+    pub(super) fn post(
+        &mut self,
+        cause: FactId,
+        book: &PopupId,
+        rule: Rule,
+        occurred_ms: i64,
+        legs: Vec<(Account, Commodity, i128)>,
+    ) -> Result<(), EntryFault> {
+        let entry = Balanced::new(cause, rule, occurred_ms, legs)?;
+        if let Some(entry) = entry {
+            self.at(cause, book).entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Names a difference.
+    pub(super) fn name(&mut self, cause: FactId, book: &PopupId, found: Break) {
+        self.at(cause, book).breaks.push(found);
+    }
+
+    /// The outcome changes by itself at this moment, if it lies ahead.
+    pub(super) fn due(&mut self, at_ms: i64, as_of_ms: i64) {
+        if at_ms > as_of_ms {
+            self.0.due_ms = Some(self.0.due_ms.map_or(at_ms, |due| due.min(at_ms)));
+        }
+    }
+
+    /// A group of a later kind asks for sums that this one may have changed.
+    pub(super) fn poke(&mut self, key: GroupKey) {
+        if !self.0.pokes.contains(&key) {
+            self.0.pokes.push(key);
+        }
+    }
+}
+
+/// The account, the commodity, the amount: debit positive.
+pub(super) type Legs = Vec<(Account, Commodity, i128)>;

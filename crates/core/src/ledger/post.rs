@@ -4,12 +4,14 @@
 //! fact changes the context, the caller posts again and reverses what is no longer made.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::breaks::{Break, BreakClass};
 use super::entry::EntryFault;
 use super::{Account, Balanced, Chart, Commodity, Entry, Fact, FieldHash, Rule};
+use crate::event::commerce::Commerce;
 use crate::event::{self, Event, Line};
 use crate::id::{PopupId, RigId, Sku, StockPlace};
 use crate::money::{Currency, Money};
@@ -20,6 +22,33 @@ pub trait StockContext {
     fn stocked(&self, popup: &PopupId, sku: &Sku) -> bool;
     /// Whether items of this SKU were ever set aside for this rig.
     fn granted(&self, popup: &PopupId, sku: &Sku, rig: &RigId) -> bool;
+    /// What the popup promised when this fact was taken: the content of the policy version on its
+    /// record, as `policy.applied` of its epoch gave it.
+    fn card(&self, fact: &Fact) -> Card;
+}
+
+/// The promises a fact was taken under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Card {
+    /// As its policy version says.
+    Known(Rc<Commerce>),
+    /// The record of that version is lost; this is the version the popup opened with.
+    Opening(Rc<Commerce>),
+    /// The record of that version is lost, and so is the opening one.
+    Lost,
+    /// The popup promised nothing: version 0, or a policy without this part.
+    None,
+}
+
+impl Card {
+    /// What can be posted by.
+    #[must_use]
+    pub fn commerce(&self) -> Option<&Commerce> {
+        match self {
+            Self::Known(commerce) | Self::Opening(commerce) => Some(commerce),
+            Self::Lost | Self::None => None,
+        }
+    }
 }
 
 /// What one fact makes.
@@ -199,7 +228,7 @@ fn tender(fact: &Fact, sale: &event::PaymentCaptured) -> (Rule, Account) {
     }
 }
 
-fn is_cash(sale: &event::PaymentCaptured) -> bool {
+pub(super) fn is_cash(sale: &event::PaymentCaptured) -> bool {
     sale.method.as_str().eq_ignore_ascii_case("cash")
 }
 

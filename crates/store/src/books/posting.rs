@@ -14,7 +14,7 @@ use popwatch_core::id::{PopupId, RigId, Sku};
 use popwatch_core::invariant;
 use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
-use popwatch_core::ledger::post::{self, Posted, RefundContext, StockContext};
+use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
 use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
 use rusqlite::{Connection, params};
 
@@ -680,6 +680,10 @@ impl StockContext for Shelves {
     fn granted(&self, popup: &PopupId, sku: &Sku, rig: &RigId) -> bool {
         self.shelf(popup, sku)
             .is_some_and(|shelf| shelf.granted.contains(rig.as_str()))
+    }
+
+    fn card(&self, _: &Fact) -> Card {
+        Card::None
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use popwatch_core::event::Event;
 use popwatch_core::fold::{EpochFold, Step};
-use popwatch_core::id::{Epoch, EpochId, PopupId, RigId, Seq, Sku};
+use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
@@ -103,6 +103,8 @@ pub struct BooksView {
     pub currencies: BTreeMap<Currency, CurrencyBooks>,
     /// Stock, by SKU.
     pub stock: BTreeMap<Sku, StockBooks>,
+    /// Tokens, by campaign.
+    pub tokens: BTreeMap<CreatorId, StockBooks>,
     /// Captured and refunded, by currency.
     pub totals: BTreeMap<Currency, CurrencyTotals>,
     /// Root over the effective entries.
@@ -135,6 +137,7 @@ impl Books {
             popup: popup.clone(),
             currencies: BTreeMap::new(),
             stock: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             totals: self.totals(popup)?,
             books_root: [0; 32],
             entries: 0,
@@ -330,6 +333,11 @@ impl Books {
                     let books = view.currencies.entry(currency).or_default();
                     books.trial_balance = books.trial_balance.saturating_add(balance);
                     books.suspense = books.suspense.saturating_add(suspense);
+                    books.accounts.push(line);
+                }
+                Commodity::Tokens(campaign) => {
+                    let books = view.tokens.entry(campaign).or_default();
+                    books.trial_balance = books.trial_balance.saturating_add(balance);
                     books.accounts.push(line);
                 }
                 Commodity::Units(sku) => {

@@ -1,0 +1,1 @@
+//! Attribution: whose audience bought a line.

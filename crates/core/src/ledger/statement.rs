@@ -1,0 +1,1 @@
+//! Statements: what a creator earned, as a fold over entries.
