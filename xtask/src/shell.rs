@@ -101,6 +101,9 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<()> {
     Ok(())
 }
 
+/// How much of a failed command's output is repeated, bytes.
+const TAIL_BYTES: usize = 4_096;
+
 /// Runs a command to its end and answers its standard output; its error stream is shown.
 pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<String> {
     let shown = show(command);
@@ -116,10 +119,17 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> Result<String> 
     if alarm.fired() {
         bail!("{shown} was stopped after {} s", limit.as_secs());
     }
+    let printed = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
-        bail!("{shown} ended with {}", output.status);
+        // What it found stands in what it printed: a failing seed must not be lost with it.
+        let from = printed.len().saturating_sub(TAIL_BYTES);
+        let tail = printed
+            .char_indices()
+            .find(|(at, _)| *at >= from)
+            .map_or("", |(at, _)| printed.get(at..).unwrap_or_default());
+        bail!("{shown} ended with {}: {tail}", output.status);
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{shown} did not print UTF-8"))
+    Ok(printed.into_owned())
 }
 
 /// Whether a program of this name is on the path.

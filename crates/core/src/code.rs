@@ -75,6 +75,10 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    SettlementFileRefused = 911, "a settlement file is not in a layout that is read";
+    SettlementRowRefused = 912, "a row of a settlement file could not be read";
+    FileTooLarge = 913, "a file passes a bound";
+    CountRowRefused = 931, "a row of a count sheet could not be taken";
     ProbeFailed = 1051, "a reading of the host cannot be had";
     BatteryLow = 1052, "the battery is low";
     UnderVoltage = 1053, "the power supply is too weak";

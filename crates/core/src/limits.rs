@@ -295,6 +295,24 @@ pub const REFERENCE_USES: u8 = 32;
 /// From a reference's anchor until a provider may have forgotten it as a key, ms.
 pub const REFERENCE_SAFE_MS: i64 = 20 * 3_600_000;
 
+// Files of providers, banks and people who count.
+
+/// One settlement file, bytes. Beyond: 413 PW0913.
+pub const SETTLEMENT_FILE_BYTES_MAX: u64 = 512 << 20;
+/// Rows of a settlement file. Beyond: 413 PW0913.
+pub const SETTLEMENT_ROWS_MAX: u64 = 10_000_000;
+/// One row of a settlement file, bytes: what is buffered of it. Beyond: 413 PW0913.
+pub const SETTLEMENT_ROW_BYTES_MAX: usize = 64 << 10;
+/// Columns of a settlement file. Beyond: 413 PW0913.
+pub const SETTLEMENT_COLUMNS_MAX: usize = 1_024;
+/// Rows without an id of their own in one file: 8 bytes each are remembered to tell equal ones
+/// apart. Beyond: 413 PW0913.
+pub const SETTLEMENT_KEYLESS_ROWS_MAX: usize = 3_500_000;
+/// One count sheet, bytes. Beyond: 413 PW0913.
+pub const COUNT_SHEET_BYTES_MAX: usize = 4 << 20;
+/// Rows of a count sheet. Beyond: 413 PW0913.
+pub const COUNT_SHEET_ROWS_MAX: u64 = 20_000;
+
 // Host.
 
 /// Between two looks at the host, ms.

@@ -18,4 +18,5 @@ pub mod problem;
 pub mod routes;
 pub mod sales_file;
 pub mod schema;
+pub mod settlement;
 pub mod verdict;

@@ -118,13 +118,16 @@ pub const fn status(code: Code) -> u16 {
         | Code::ChainBroken
         | Code::EpochRewound
         | Code::CellForked => 409,
-        Code::BodyTooLarge | Code::EventTooLarge => 413,
+        Code::BodyTooLarge | Code::EventTooLarge | Code::FileTooLarge => 413,
         Code::MediaTypeUnsupported => 415,
         Code::DataInvalid
         | Code::TypeUnknown
         | Code::CardInIdentity
         | Code::TypeReserved
         | Code::RecordQuarantined
+        | Code::SettlementFileRefused
+        | Code::SettlementRowRefused
+        | Code::CountRowRefused
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,

@@ -1,0 +1,1 @@
+//! Layouts, goldens and hostile bytes.
