@@ -278,6 +278,14 @@ pub const STATUS_GAPS_MAX: usize = 64;
 pub const STATUS_LOSSES_MAX: usize = 64;
 /// Commits over which a rig tells how long its disk takes.
 pub const SYNC_SAMPLES_MAX: usize = 128;
+/// Rate cards of one popup's policy. Beyond: PW1101.
+pub const COMMERCE_SHARES_MAX: usize = 256;
+/// Co-ops of one popup's policy. Beyond: PW1101.
+pub const COMMERCE_COOPS_MAX: usize = 16;
+/// Members of one co-op. Beyond: PW1101.
+pub const COOP_MEMBERS_MAX: usize = 64;
+/// Longest hold of a share after its popup's end, days. Beyond: PW1101.
+pub const HOLD_DAYS_MAX: u32 = 3_650;
 /// Groups one fact can belong to.
 pub const GROUPS_OF_FACT_MAX: usize = 64;
 /// Facts of one group. Beyond, a group is not evaluated and a break says so.
@@ -294,6 +302,28 @@ pub const STAMP_BYTES_MAX: usize = 36;
 pub const REFERENCE_USES: u8 = 32;
 /// From a reference's anchor until a provider may have forgotten it as a key, ms.
 pub const REFERENCE_SAFE_MS: i64 = 20 * 3_600_000;
+
+/// One message of a provider, bytes. Beyond: 413 PW0904.
+pub const WEBHOOK_BYTES_MAX: usize = 1 << 20;
+/// Secrets of one account at a time: the old and the new one while they are changed, twice. Beyond:
+/// the configuration is refused.
+pub const WEBHOOK_SECRETS_MAX: usize = 4;
+/// Signatures in one header. Beyond: 401 PW0902.
+pub const WEBHOOK_SIGNATURES_MAX: usize = 16;
+/// How far a signature's time may lie from now, either side, ms. Beyond: 401 PW0902.
+pub const WEBHOOK_WINDOW_MS: i64 = 300_000;
+/// How uncertain a clock may be that judges the window, ms. Beyond: the window is skipped, marked.
+pub const WEBHOOK_CLOCK_U_MS: u64 = 150_000;
+/// Items of one message. Beyond: 400 PW0903.
+pub const WEBHOOK_ITEMS_MAX: usize = 256;
+/// References of ours in one object. Beyond: left out.
+pub const WEBHOOK_STAMPS_MAX: usize = 16;
+/// Name of a message, bytes. Beyond: `other`.
+pub const WEBHOOK_NAME_BYTES_MAX: usize = 64;
+/// Names of messages that are counted apart. Beyond: `other`.
+pub const WEBHOOK_NAMES_MAX: usize = 64;
+/// Provider accounts of one process. Beyond: the configuration is refused.
+pub const PROVIDER_ACCOUNTS_MAX: usize = 64;
 
 // Files of providers, banks and people who count.
 
@@ -357,6 +387,7 @@ const _: () = assert!(DISK_BUDGET_BYTES_MIN <= DISK_BUDGET_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
+const _: () = assert!(WEBHOOK_ITEMS_MAX <= REQUEST_EVENTS_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
 const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
 const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

@@ -3,6 +3,12 @@
 //! TOML; unknown keys are refused, units stand in the names. Everything has a default but the
 //! window of a popup.
 
+mod commerce;
+pub mod provider;
+
+pub use commerce::{CommerceConfig, CoopConfig, CoopMemberConfig, ShareConfig};
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +16,8 @@ use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{PopupId, RigId};
 use popwatch_core::limits::REGIONS_MAX;
 use serde::Deserialize;
+
+use provider::ProviderConfig;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +35,9 @@ pub struct Config {
     /// Popups known before their first event.
     #[serde(default)]
     pub popups: Vec<PopupConfig>,
+    /// Accounts at payment providers, by name.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 /// `[edge]`.
@@ -78,6 +89,8 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
+    pub pseudonym_key: Option<String>,
 }
 
 /// `[[popups]]`.
@@ -99,6 +112,8 @@ pub struct PopupConfig {
     /// A checkout that takes longer is late, ms. Default 60 000.
     #[serde(default = "default_limit")]
     pub checkout_limit_ms: u32,
+    /// What it promises creators, co-ops, buyers and suppliers.
+    pub commerce: Option<commerce::CommerceConfig>,
 }
 
 fn default_data() -> PathBuf {
@@ -213,8 +228,10 @@ impl Config {
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                pseudonym_key: None,
             }),
             popups: Vec::new(),
+            providers: BTreeMap::new(),
         }
     }
 
@@ -308,6 +325,9 @@ impl PopupConfig {
                 });
             }
         }
+        let commerce = (self.commerce.as_ref())
+            .map(|commerce| commerce.checked(&id))
+            .transpose()?;
         Ok(PopupPolicy {
             popup: String::from(&id),
             version: 1,
@@ -317,7 +337,7 @@ impl PopupConfig {
             zone: self.zone.clone(),
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
-            commerce: None,
+            commerce,
         })
     }
 }

@@ -7,6 +7,7 @@
 pub mod answer_v1;
 pub mod client_loss;
 pub mod cloudevents;
+pub mod count_sheet;
 pub mod door;
 pub mod event_v1;
 pub mod exposition;
@@ -15,6 +16,7 @@ pub mod json;
 pub mod lanes;
 pub mod otlp;
 pub mod problem;
+pub mod provider;
 pub mod routes;
 pub mod sales_file;
 pub mod schema;

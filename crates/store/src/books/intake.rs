@@ -341,7 +341,8 @@ impl Intake<'_> {
             | SystemEvent::ShareReleased(_)
             | SystemEvent::CreatorPaid(_)
             | SystemEvent::CloseSigned(_)
-            | SystemEvent::CashCounted(_) => Ok(()),
+            | SystemEvent::CashCounted(_)
+            | SystemEvent::ProviderRefused(_) => Ok(()),
         }
     }
 

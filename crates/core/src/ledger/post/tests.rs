@@ -151,22 +151,6 @@ proptest! {
 }
 
 #[test]
-fn parts_are_split_by_largest_remainder() {
-    let sold = fact(Event::PaymentRefunded(asked("r", 1)), 1);
-    assert_eq!(
-        split_largest_remainder(&sold, 51, [57, 33, 10]),
-        [29, 17, 5]
-    );
-    assert_eq!(
-        split_largest_remainder(&sold, 100, [57, 33, 10]),
-        [57, 33, 10]
-    );
-    let thirds = split_largest_remainder(&sold, 100, [1, 1, 1]);
-    assert_eq!(thirds.iter().sum::<i128>(), 100);
-    assert!(thirds.iter().all(|part| (33..=34).contains(part)));
-}
-
-#[test]
 fn a_refund_beyond_its_sale_falls_on_returns() {
     let sale = Event::PaymentCaptured(PaymentCaptured {
         tax: Some(Minor(20)),
@@ -204,4 +188,29 @@ fn any_card_sale(amount: i64) -> PaymentCaptured {
         token: None,
         lines: Some(vec![]),
     }
+}
+
+#[test]
+fn bad_signatures_of_one_hour_and_reason_are_one_break() {
+    let of = ProviderRefused {
+        provider: "stripe".into(),
+        account: "main".into(),
+        reason: "future".into(),
+        hour_ms: 3_600_000,
+    };
+    let first = refused(&of);
+    let [found] = first.breaks.as_slice() else {
+        panic!("{first:?}");
+    };
+    assert_eq!((found.class.text(), found.suspense), ("P-SIG", 0));
+    assert!(
+        found
+            .sentence
+            .contains("stripe account main came with a signature from the future")
+    );
+    let next = refused(&ProviderRefused {
+        hour_ms: 7_200_000,
+        ..of
+    });
+    assert_ne!(next.breaks[0].id, found.id);
 }
