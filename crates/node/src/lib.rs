@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
@@ -122,6 +123,16 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
+}
+
+/// What the books are evaluated by.
+fn rules(config: &Config, ambient: &Ambient) -> Result<Rules, ConfigFault> {
+    let mut rules = Rules::default();
+    if !config.providers.is_empty() {
+        let reference = keys::reference(config, ambient)?;
+        rules.accounts = config::provider::accounts(&config.providers, &reference)?.0;
+    }
+    Ok(rules)
 }
 
 /// What takes the messages of the configured providers.
@@ -233,7 +244,13 @@ impl Node {
             source,
         })?;
         let path = data.join("books.sqlite");
-        let books = Books::open(&path).map_err(|source| StartFault::Books {
+        let rules = rules(whole, ambient)?;
+        let open = || {
+            let mut books = Books::open(&path)?;
+            books.set_rules(rules, ambient.now())?;
+            Ok(books)
+        };
+        let books = open().map_err(|source| StartFault::Books {
             path: path.clone(),
             source,
         })?;

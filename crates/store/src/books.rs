@@ -17,6 +17,7 @@
 //! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
 mod central;
+mod closed;
 mod db;
 mod decided;
 mod frame;
@@ -40,6 +41,7 @@ use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
 
 pub use self::central::{CENTRAL, CentralVerdict};
+pub use self::closed::ClosedBooks;
 use self::db::Db;
 pub use self::db::DbFault;
 use self::rules::Terms;

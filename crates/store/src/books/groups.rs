@@ -18,12 +18,13 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::group::{
     self, Group, GroupKey, GroupKind, Made, Outcome, keys_of, reads, wakes,
 };
 use popwatch_core::ledger::post::Posted;
-use popwatch_core::ledger::{Fact, FactId, hex};
+use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
 use popwatch_core::limits::GROUP_FACTS_MAX;
 
 use super::db::values;
@@ -34,6 +35,15 @@ use around::Around;
 
 type Hash = [u8; 16];
 
+/// Marks the group that reads this account's sum, for it has changed.
+pub(super) fn stir(marks: &mut Marks, book: &str, account: &Account, commodity: &Commodity) {
+    if let Ok(book) = PopupId::of_book(book)
+        && let Some(key) = group::stirs(&book, account, commodity)
+    {
+        marks.mark(key);
+    }
+}
+
 /// What of the groups a batch has touched.
 #[derive(Default)]
 pub(super) struct Marks {
@@ -41,6 +51,8 @@ pub(super) struct Marks {
     dirty: BTreeMap<usize, BTreeSet<Hash>>,
     /// New members that are not stored yet.
     joined: BTreeMap<(u8, Hash), BTreeSet<(bool, FactId)>>,
+    /// Groups that a fact left in this batch: something may stand for them.
+    left: BTreeSet<(u8, Hash)>,
     /// Whether anybody ever said a word to a group of this kind.
     spoken: BTreeMap<u8, bool>,
 }
@@ -75,8 +87,9 @@ impl Marks {
             .insert(key.hash);
     }
 
-    pub(super) fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.joined.is_empty()
+    /// Forgets what is marked.
+    pub(super) fn clear(&mut self) {
+        self.dirty.clear();
     }
 }
 
@@ -99,6 +112,7 @@ pub(super) fn leave(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFau
         if let Some(members) = poster.marks.joined.get_mut(&at) {
             members.retain(|(_, id)| *id != fact.id);
         }
+        poster.marks.left.insert(at);
         poster
             .db
             .run(
@@ -212,9 +226,6 @@ fn evaluate_kind(
         told::say(poster, kind, outcome, &before)?;
         store(poster, gathered, outcome)?;
         claims::note(poster, gathered, outcome)?;
-        for key in &outcome.pokes {
-            poster.marks.mark(*key);
-        }
     }
     for gone in before.difference(&now) {
         poster.settle_in(*gone, &[], false)?;
@@ -237,7 +248,7 @@ fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), Bo
     let mut ask = vec![key.hash];
     while let Some(hash) = ask.pop() {
         let (ids, held) = members(poster, key.kind, hash)?;
-        virgin &= !held;
+        virgin &= !held && !poster.marks.left.contains(&(key.kind.number(), hash));
         for id in ids {
             if !known.insert(id) {
                 continue;

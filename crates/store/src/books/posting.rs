@@ -660,6 +660,7 @@ impl<'a> Poster<'a> {
                 leg.account.to_string(),
             );
             let sums = self.sums.entry(key).or_default();
+            groups::stir(&mut self.marks, book, &leg.account, &leg.commodity);
             let amount = i128::from(leg.amount.unsigned_abs()) * sign;
             match leg.amount > 0 {
                 true => sums.0 += amount,

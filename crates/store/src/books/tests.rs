@@ -3,5 +3,6 @@
 mod central;
 mod examples;
 mod fixture;
+mod groups;
 mod lanes;
 mod laws;
