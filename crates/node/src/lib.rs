@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
@@ -122,6 +123,16 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
+}
+
+/// What the books are evaluated by.
+fn rules(config: &Config, ambient: &Ambient) -> Result<Rules, ConfigFault> {
+    let mut rules = Rules::default();
+    if !config.providers.is_empty() {
+        let reference = keys::reference(config, ambient)?;
+        rules.accounts = config::provider::accounts(&config.providers, &reference)?.0;
+    }
+    Ok(rules)
 }
 
 /// What takes the messages of the configured providers, and its counters.
@@ -234,7 +245,8 @@ impl Node {
             path: data.clone(),
             source,
         })?;
-        let (path, books) = open_books(config, data).await?;
+        let rules = rules(whole, ambient)?;
+        let (path, books) = open_books(config, data, rules, ambient.now()).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
@@ -533,7 +545,12 @@ impl StartFault {
 
 /// Opens the books where the configuration says, and says where that is. A server is waited for on
 /// a thread that may wait.
-async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Books), StartFault> {
+async fn open_books(
+    config: &LedgerConfig,
+    data: &Path,
+    rules: Rules,
+    now: popwatch_core::time::Now,
+) -> Result<(PathBuf, Books), StartFault> {
     let url = match (&config.store, &config.store_file) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(file)) => {
@@ -545,16 +562,21 @@ async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Book
         }
         (None, None) => None,
     };
-    let Some(url) = url else {
-        let path = data.join("books.sqlite");
-        return match Books::open(&path) {
-            Ok(books) => Ok((path, books)),
-            Err(source) => Err(StartFault::Books { path, source }),
-        };
-    };
     // The address may hold a password, so only the kind of store is told.
-    let path = PathBuf::from("PostgreSQL");
-    match tokio::task::spawn_blocking(move || Books::connect(&url)).await {
+    let path = match &url {
+        None => data.join("books.sqlite"),
+        Some(_) => PathBuf::from("PostgreSQL"),
+    };
+    let file = path.clone();
+    let open = move || {
+        let mut books = match &url {
+            None => Books::open(&file)?,
+            Some(url) => Books::connect(url)?,
+        };
+        books.set_rules(rules, now)?;
+        Ok(books)
+    };
+    match tokio::task::spawn_blocking(open).await {
         Ok(Ok(books)) => Ok((path, books)),
         Ok(Err(source)) => Err(StartFault::Books { path, source }),
         Err(gone) => Err(StartFault::Data {

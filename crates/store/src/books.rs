@@ -17,15 +17,20 @@
 //! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
 mod central;
+mod closed;
 mod db;
+mod decided;
 mod frame;
 mod gaps;
+mod groups;
 mod held;
 mod identity;
 mod intake;
+mod policies;
 mod posting;
 mod read;
 mod rows;
+mod rules;
 mod schema;
 mod tables;
 
@@ -36,9 +41,11 @@ use popwatch_core::lane::{RecordAck, RecordBatch};
 use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
 
+pub use self::central::{CENTRAL, CentralVerdict};
+pub use self::closed::ClosedBooks;
 use self::db::Db;
 pub use self::db::DbFault;
-pub use central::{CENTRAL, CentralVerdict};
+use self::rules::Terms;
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
@@ -47,6 +54,7 @@ const TRIES: u32 = 5;
 /// The books of all popups, in one database.
 pub struct Books {
     db: Db,
+    terms: Terms,
 }
 
 /// Why the books did not do what was asked. Nothing of the operation is kept, but for a fork: its
@@ -182,7 +190,8 @@ impl Books {
 
     fn set_up(db: Db) -> Result<Self, BooksFault> {
         schema::migrate(&db)?;
-        Ok(Self { db })
+        let terms = Terms::read(&db)?;
+        Ok(Self { db, terms })
     }
 
     /// Takes one batch of the records lane: verifies, stores, posts, checks, commits, answers. A
@@ -196,9 +205,10 @@ impl Books {
         if batch.rig == CENTRAL {
             return Err(BooksFault::Batch("claims the ledger's own journal"));
         }
-        match self.transact(|db| intake::take(db, batch, now)) {
+        let terms = &self.terms;
+        match self.transact(|db| intake::take(db, terms, batch, now)) {
             Err(fault) if batch.quarantined && fault.is_of_the_record() => {
-                self.transact(|db| intake::keep_unread(db, batch, now))
+                self.transact(|db| intake::keep_unread(db, terms, batch, now))
             }
             outcome => outcome,
         }

@@ -142,6 +142,8 @@ classes! {
     PopupImplied = "X-POPUP", Info,
         "Sales named a popup that nobody had announced, or came outside its time.",
         "Announce the popup, or correct its name at the till.";
+    Late = "X-LATE", Info, "A record arrived after its books were closed.",
+        "Close again to sign the correction it belongs to.";
     Manual = "X-MANUAL", Info, "A manual entry was booked; it is never revenue.",
         "Clear it against what it stands for.";
     Signature = "P-SIG", Warn, "Messages of a provider came with a bad signature.",

@@ -26,7 +26,7 @@ use popwatch_core::time::Now;
 use super::db::{Db, values};
 use super::held::Held;
 use super::rows::{column, position};
-use super::{Books, BooksFault, frame, intake};
+use super::{Books, BooksFault, Terms, frame, intake};
 
 /// The rig under which the ledger itself writes.
 pub const CENTRAL: &str = "central";
@@ -66,7 +66,8 @@ impl Books {
         records: Vec<Record>,
         now: Now,
     ) -> Result<Vec<CentralVerdict>, BooksFault> {
-        self.transact(|db| append(db, &records, now))
+        let terms = &self.terms;
+        self.transact(|db| append(db, terms, &records, now))
     }
 }
 
@@ -90,8 +91,9 @@ struct Telling {
     conflict: bool,
 }
 
-pub(super) fn append(
+fn append(
     db: &Db,
+    terms: &Terms,
     records: &[Record],
     now: Now,
 ) -> Result<Vec<CentralVerdict>, BooksFault> {
@@ -131,12 +133,12 @@ pub(super) fn append(
             true => CentralVerdict::Exists(at),
         });
         if waiting.len() == BATCH_ITEMS_MAX {
-            flush(db, tail, &mut waiting, &mut verdicts, now)?;
+            flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
             told = Told::default();
         }
     }
     if let Some(tail) = &mut tail {
-        flush(db, tail, &mut waiting, &mut verdicts, now)?;
+        flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
     }
     Ok(verdicts)
 }
@@ -144,6 +146,7 @@ pub(super) fn append(
 /// Stores and posts what waits, and says which of it is a repeat or in conflict.
 fn flush(
     db: &Db,
+    terms: &Terms,
     tail: &mut Tail,
     waiting: &mut Vec<(usize, Vec<u8>)>,
     verdicts: &mut [CentralVerdict],
@@ -179,7 +182,7 @@ fn flush(
         chain_after: tail.chain.to_vec(),
         ..RecordBatch::default()
     };
-    let ack = intake::take(db, &batch, now)?;
+    let ack = intake::take(db, terms, &batch, now)?;
     for odd in ack.not_ok {
         let Some((at, _)) = odd
             .seq
@@ -264,25 +267,24 @@ impl Told {
 }
 
 fn stored(db: &Db, fact: &Fact) -> Result<Vec<Telling>, BooksFault> {
-    let read = || {
-        db.rows(
+    let rows: Vec<([u8; 16], i64, i64, String, i64, i64)> = db
+        .rows(
             "SELECT content, occurred_ms, state, rig, epoch, seq FROM facts WHERE event = ?1
              UNION ALL
              SELECT content, occurred_ms, state, rig, epoch, seq FROM facts WHERE fact_id = ?2",
             values![fact.event_key.0, fact.id.0],
             |row| {
                 Ok((
-                    row.get::<[u8; 16]>(0)?,
-                    row.get::<i64>(1)?,
-                    row.get::<i64>(2)?,
-                    row.get::<String>(3)?,
-                    row.get::<i64>(4)?,
-                    row.get::<i64>(5)?,
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
                 ))
             },
         )
-    };
-    let rows = read().map_err(BooksFault::sql("look up a fact"))?;
+        .map_err(BooksFault::sql("look up a fact"))?;
     rows.into_iter()
         .map(|(content, occurred_ms, state, rig, epoch, seq)| {
             Ok(Telling {

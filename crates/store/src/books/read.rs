@@ -7,6 +7,7 @@ use popwatch_core::event::system::SystemEvent;
 use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
+use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
     CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck,
@@ -152,6 +153,7 @@ impl Books {
         for found in breaks_of(&self.db, popup)? {
             if let Some(currency) = found.commodity.as_ref().and_then(Commodity::currency)
                 && found.suspense != 0
+                && found.state == BreakState::Open
             {
                 view.currencies.entry(currency).or_default().open_breaks += found.suspense;
             }
@@ -471,15 +473,15 @@ impl Books {
     /// of it was durable. What a rig tells of such a run (that its seqs are void) may come by one
     /// cursor and, once its file is gone, never by the other.
     fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
-        let read = || {
-            self.db.rows::<Vec<u8>>(
+        let starts: Vec<Vec<u8>> = self
+            .db
+            .rows(
                 "SELECT bytes FROM records
-                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                 WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
                 values![rig, epoch],
                 |row| row.get(0),
             )
-        };
-        let starts = read().map_err(BooksFault::sql("read starts"))?;
+            .map_err(BooksFault::sql("read starts"))?;
         let epoch = epoch_number(epoch);
         let says = |bytes: &Vec<u8>| {
             let payload = bytes.get(frame::HEADER_BYTES..)?;

@@ -3,6 +3,7 @@
 mod central;
 mod examples;
 mod fixture;
+mod groups;
 mod lanes;
 mod laws;
 #[cfg(feature = "postgres")]

@@ -1,7 +1,7 @@
 //! The centre's own journal.
 
 use popwatch_core::event::Event;
-use popwatch_core::event::central::{BankLine, ProviderObject};
+use popwatch_core::event::central::{BankLine, MatchAccepted};
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::{EventId, Source};
 use popwatch_core::record::{self, Record, Stamp};
@@ -40,18 +40,14 @@ pub(super) fn bank(line: &str, amount: i64) -> SystemEvent {
     })
 }
 
-fn object(amount: i64, occurred_s: i64, delivery: &str) -> SystemEvent {
-    SystemEvent::ProviderObject(ProviderObject {
+fn matched() -> SystemEvent {
+    SystemEvent::MatchAccepted(MatchAccepted {
+        popup: "fri".into(),
+        claim: "p1".into(),
         provider: "stripe".into(),
         account: "main".into(),
-        kind: "payment".into(),
         object: "pi_1".into(),
-        currency: "GBP".into(),
-        amount,
-        state: "captured".into(),
-        occurred_ms: T0 + occurred_s * 1_000,
-        delivery: delivery.into(),
-        ..ProviderObject::default()
+        ..MatchAccepted::default()
     })
 }
 
@@ -95,9 +91,9 @@ pub(super) fn what_is_known_is_not_appended_again() {
 #[test]
 pub(super) fn an_earlier_telling_of_the_same_is_kept_and_posts() {
     let mut books = fresh_books();
-    let late = central("a", 1, object(500, 9, "evt_9"));
-    let early = central("b", 1, object(500, 3, "evt_3"));
-    let later = central("c", 1, object(500, 11, "evt_11"));
+    let late = central("a", 9, matched());
+    let early = central("b", 3, matched());
+    let later = central("c", 11, matched());
     let told = |record: &Record, books: &mut Books| {
         seqs(&books.append_central(vec![record.clone()], now()).unwrap())
     };

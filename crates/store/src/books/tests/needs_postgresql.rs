@@ -209,7 +209,7 @@ fn a_server_that_dies_takes_nothing_with_it() {
     for batch in &batches {
         let before = state(&books);
         let open = books.db.begin().unwrap();
-        intake::take(&books.db, batch, now()).unwrap();
+        intake::take(&books.db, &books.terms, batch, now()).unwrap();
         server.down();
         let fault = open.commit().unwrap_err();
         assert!(!fault.is_of_the_record(), "{fault}");
