@@ -25,6 +25,7 @@ mod posting;
 mod read;
 mod rows;
 mod schema;
+mod shown;
 
 use std::path::Path;
 
@@ -36,6 +37,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 pub use central::{CENTRAL, CentralVerdict};
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
+pub use shown::{EntryLine, EntryQuestion, FactsView};
 
 /// Statements kept prepared.
 const STATEMENTS: usize = 64;

@@ -6,6 +6,7 @@
 
 pub mod answer_v1;
 pub mod client_loss;
+pub mod close;
 pub mod cloudevents;
 pub mod door;
 pub mod event_v1;
