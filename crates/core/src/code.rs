@@ -80,9 +80,16 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    ProviderUnknown = 901, "no such provider or account is configured";
+    SignatureRefused = 902, "the signature of a provider's message does not fit";
+    WebhookUnparsable = 903, "a provider's message could not be parsed";
+    WebhookTooLarge = 904, "a provider's message is too large";
+    WebhookNotDurable = 905, "a provider's message could not be made durable";
+    ModeRefused = 906, "a test object came for a live account, or the reverse";
     SettlementFileRefused = 911, "a settlement file is not in a layout that is read";
     SettlementRowRefused = 912, "a row of a settlement file could not be read";
     FileTooLarge = 913, "a file passes a bound";
+    AmountInexact = 916, "an amount does not convert exactly to minor units";
     CountRowRefused = 931, "a row of a count sheet could not be taken";
     ProbeFailed = 1051, "a reading of the host cannot be had";
     BatteryLow = 1052, "the battery is low";

@@ -295,6 +295,28 @@ pub const REFERENCE_USES: u8 = 32;
 /// From a reference's anchor until a provider may have forgotten it as a key, ms.
 pub const REFERENCE_SAFE_MS: i64 = 20 * 3_600_000;
 
+/// One message of a provider, bytes. Beyond: 413 PW0904.
+pub const WEBHOOK_BYTES_MAX: usize = 1 << 20;
+/// Secrets of one account at a time: the old and the new one while they are changed, twice. Beyond:
+/// the configuration is refused.
+pub const WEBHOOK_SECRETS_MAX: usize = 4;
+/// Signatures in one header. Beyond: 401 PW0902.
+pub const WEBHOOK_SIGNATURES_MAX: usize = 16;
+/// How far a signature's time may lie from now, either side, ms. Beyond: 401 PW0902.
+pub const WEBHOOK_WINDOW_MS: i64 = 300_000;
+/// How uncertain a clock may be that judges the window, ms. Beyond: the window is skipped, marked.
+pub const WEBHOOK_CLOCK_U_MS: u64 = 150_000;
+/// Items of one message. Beyond: 400 PW0903.
+pub const WEBHOOK_ITEMS_MAX: usize = 256;
+/// References of ours in one object. Beyond: left out.
+pub const WEBHOOK_STAMPS_MAX: usize = 16;
+/// Name of a message, bytes. Beyond: `other`.
+pub const WEBHOOK_NAME_BYTES_MAX: usize = 64;
+/// Names of messages that are counted apart. Beyond: `other`.
+pub const WEBHOOK_NAMES_MAX: usize = 64;
+/// Provider accounts of one process. Beyond: the configuration is refused.
+pub const PROVIDER_ACCOUNTS_MAX: usize = 64;
+
 // Files of providers, banks and people who count.
 
 /// One settlement file, bytes. Beyond: 413 PW0913.
@@ -371,6 +393,7 @@ const _: () = assert!(DISK_BUDGET_BYTES_MIN <= DISK_BUDGET_BYTES_MAX);
 const _: () = assert!(PAYLOAD_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
+const _: () = assert!(WEBHOOK_ITEMS_MAX <= REQUEST_EVENTS_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
 const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
 const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

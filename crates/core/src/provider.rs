@@ -3,8 +3,32 @@
 //! A provider tells of one object many times, in any order. Each telling is a fact of its own
 //! ([`crate::event::central::ProviderObject`]); what the object *is* follows from all of them.
 
+pub mod border;
 pub mod lattice;
 pub mod reference;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use prost::Message as _;
+
+use crate::event::central::ProviderObject;
+
+/// What must be equal for two tellings of one delivery to be one: all but how and when it was told.
+/// Times and version are left out because a provider may not sign them.
+#[must_use]
+pub fn told(object: &ProviderObject) -> Vec<u8> {
+    ProviderObject {
+        delivery: String::new(),
+        message: String::new(),
+        unwindowed: false,
+        from_file: false,
+        occurred_ms: 0,
+        created_ms: 0,
+        version: 0,
+        ..object.clone()
+    }
+    .encode_to_vec()
+}
 
 macro_rules! names {
     ($(#[$doc:meta])* $name:ident { $( $variant:ident = $text:literal, $what:literal; )* }) => {

@@ -3,6 +3,9 @@
 //! TOML; unknown keys are refused, units stand in the names. Everything has a default but the
 //! window of a popup.
 
+pub mod provider;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +13,8 @@ use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{PopupId, RigId};
 use popwatch_core::limits::REGIONS_MAX;
 use serde::Deserialize;
+
+use provider::ProviderConfig;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,6 +32,9 @@ pub struct Config {
     /// Popups known before their first event.
     #[serde(default)]
     pub popups: Vec<PopupConfig>,
+    /// Accounts at payment providers, by name.
+    #[serde(default)]
+    pub providers: BTreeMap<String, ProviderConfig>,
 }
 
 /// `[edge]`.
@@ -78,6 +86,8 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
+    pub pseudonym_key: Option<String>,
 }
 
 /// `[[popups]]`.
@@ -213,8 +223,10 @@ impl Config {
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                pseudonym_key: None,
             }),
             popups: Vec::new(),
+            providers: BTreeMap::new(),
         }
     }
 

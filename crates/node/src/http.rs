@@ -9,6 +9,7 @@ mod ledger;
 mod live;
 mod otlp;
 mod shared;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,9 +37,12 @@ pub(crate) use ledger::LedgerState;
 pub(crate) use live::{LiveState, Readers};
 pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
+pub(crate) use webhooks::{Keeper, WebhookState};
 
 use crate::page;
 
+/// Where providers send their messages.
+const WEBHOOKS: &str = "/v1/webhooks/";
 /// Wait after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -48,6 +52,7 @@ pub(crate) fn edge_router(
     edge: EdgeState,
     page: RegionLane,
     live: LiveState,
+    webhooks: WebhookState,
 ) -> Router {
     let own = Router::new()
         .route("/v1/events", post(ingest::events))
@@ -58,6 +63,7 @@ pub(crate) fn edge_router(
         .with_state(edge);
     own.merge(cells_route(page))
         .merge(live_routes(live))
+        .merge(webhook_route(webhooks))
         .merge(common_routes(common))
 }
 
@@ -72,7 +78,7 @@ pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -
 }
 
 /// The routes of a ledger.
-pub(crate) fn ledger_router(common: Common, ledger: LedgerState) -> Router {
+pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: WebhookState) -> Router {
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -83,7 +89,14 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState) -> Router {
             get(ledger::reconciliation),
         )
         .with_state(ledger);
-    own.merge(common_routes(common))
+    own.merge(webhook_route(webhooks))
+        .merge(common_routes(common))
+}
+
+fn webhook_route(webhooks: WebhookState) -> Router {
+    Router::new()
+        .route(&format!("{WEBHOOKS}{{provider}}"), post(webhooks::webhook))
+        .with_state(webhooks)
 }
 
 fn cells_route(lane: RegionLane) -> Router {
@@ -263,7 +276,10 @@ impl AllowedHosts {
 
 /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages).
 async fn known_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
-    let Some(name) = allowed.foreign(request.headers()) else {
+    // A provider comes by a public name, and each of its messages is signed.
+    let is_signed = request.uri().path().starts_with(WEBHOOKS);
+    let foreign = allowed.foreign(request.headers());
+    let Some(name) = foreign.filter(|_| !is_signed) else {
         return next.run(request).await;
     };
     shared::problem(

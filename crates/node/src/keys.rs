@@ -7,7 +7,7 @@ use std::path::Path;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
 
 use crate::ambient::Ambient;
-use crate::config::{ConfigFault, EdgeConfig};
+use crate::config::{Config, ConfigFault, EdgeConfig};
 
 /// All keys of redaction, from the one root secret.
 pub(crate) fn keys(
@@ -15,15 +15,25 @@ pub(crate) fn keys(
     data: &Path,
     ambient: &Ambient,
 ) -> Result<Keys, ConfigFault> {
-    let root = root(config, data, ambient)?;
+    let root = root(config.pseudonym_key.as_deref(), data, ambient)?;
     Ok(Keys::new(ReferenceKey::new(root)).with_root(root))
 }
 
+/// The key under which card-like references are mapped, for a process that may have no edge: the
+/// ledger's must be the rigs' or their references do not meet.
+pub(crate) fn reference(config: &Config, ambient: &Ambient) -> Result<ReferenceKey, ConfigFault> {
+    let edge = config.edge.as_ref();
+    let told = edge.and_then(|edge| edge.pseudonym_key.as_deref());
+    let ledger = config.ledger.as_ref();
+    let told = told.or_else(|| ledger?.pseudonym_key.as_deref());
+    root(told, &config.data, ambient).map(ReferenceKey::new)
+}
+
 /// The configured secret, the stored one, or a new one that is then stored with mode 0600.
-fn root(config: &EdgeConfig, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
-    if let Some(text) = &config.pseudonym_key {
+fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
+    if let Some(text) = told {
         return parse_hex(text).ok_or_else(|| ConfigFault::Value {
-            field: String::from("edge.pseudonym_key"),
+            field: String::from("pseudonym_key"),
             problem: String::from("must be 64 hexadecimal digits"),
         });
     }

@@ -124,6 +124,22 @@ pub enum StartFault {
     },
 }
 
+/// What takes the messages of the configured providers.
+fn webhooks(
+    config: &Config,
+    keeper: http::Keeper,
+    ambient: &Ambient,
+) -> Result<http::WebhookState, ConfigFault> {
+    let accounts = match config.providers.is_empty() {
+        true => Vec::new(),
+        false => {
+            let reference = keys::reference(config, ambient)?;
+            config::provider::accounts(&config.providers, &reference)?.1
+        }
+    };
+    Ok(http::WebhookState::new(accounts, keeper, ambient))
+}
+
 impl Node {
     /// Starts the roles of `config`. Port 0 takes any free port; the node knows which.
     pub async fn start(config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
@@ -226,10 +242,12 @@ impl Node {
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
+        let webhooks = webhooks(whole, http::Keeper::Books(handle.clone()), ambient)?;
+        let told = webhooks.counts();
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
-            move || shown.render(),
+            move || shown.render() + &told.render(),
             Health::Answers,
         );
         let state = LedgerState {
@@ -238,7 +256,7 @@ impl Node {
             ambient: ambient.clone(),
             metrics: counters,
         };
-        let router = http::ledger_router(common, state);
+        let router = http::ledger_router(common, state, webhooks);
         self.serve(listener, fixed(router, address), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
@@ -335,6 +353,9 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
+        let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
+        let webhooks = webhooks(whole, keeper, ambient)?;
+        let told = webhooks.counts();
         let gauges = Arc::clone(handle.gauges());
         let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
@@ -350,7 +371,7 @@ impl Node {
         let counted = Arc::clone(&readers);
         let metrics = move || {
             let host = looked.borrow().sample;
-            counters.render(&shown.borrow(), &gauges, &host, counted.open())
+            counters.render(&shown.borrow(), &gauges, &host, counted.open()) + &told.render()
         };
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
@@ -360,6 +381,7 @@ impl Node {
             state,
             http::RegionLane::new(asks),
             live,
+            webhooks,
         ))
     }
 

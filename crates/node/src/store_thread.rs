@@ -320,7 +320,9 @@ struct Gathered {
 impl Gathered {
     fn add(&mut self, drafts: Vec<Redacted<Draft>>, place: Place, answer: Answer, now_ns: u64) {
         let classes = drafts.iter().map(|draft| draft.get().record.event.class());
-        let wait = classes.map(wait_ns).min().unwrap_or(0);
+        // What a provider tells is the system's class; the provider waits for its answer.
+        let waits = classes.filter(|class| *class != Class::System);
+        let wait = waits.map(wait_ns).min().unwrap_or(0);
         self.urgent += usize::from(wait == 0);
         self.due(now_ns + wait);
         self.waiting.push((drafts.len(), place, answer));

@@ -203,12 +203,8 @@ impl Door {
         Ok(proven.draft)
     }
 
-    /// The journal's id twice.
     fn hash_key(&self) -> [u8; 32] {
-        let mut key = [0; 32];
-        key[..16].copy_from_slice(&self.journal_id.0);
-        key[16..].copy_from_slice(&self.journal_id.0);
-        key
+        journal_key(&self.journal_id)
     }
 
     /// A source may be an address (`mailto:`) and is mapped then: the sender's other events stay
@@ -401,6 +397,15 @@ fn field_problem(fault: &FieldFault) -> EventProblem {
 
 #[cfg(not(test))]
 const fn tests_may_panic(_envelope: &Envelope) {}
+
+/// The key of a journal's event keys: its id twice.
+#[must_use]
+pub fn journal_key(id: &JournalId) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(&id.0);
+    key[16..].copy_from_slice(&id.0);
+    key
+}
 
 #[cfg(test)]
 fn tests_may_panic(envelope: &Envelope) {

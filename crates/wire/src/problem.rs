@@ -109,9 +109,11 @@ pub const fn status(code: Code) -> u16 {
         | Code::InputUnreadable
         | Code::CellInvalid
         | Code::CellOutOfRange
+        | Code::WebhookUnparsable
         | Code::QueryInvalid => 400,
+        Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
-        Code::PopupUnknown | Code::PathUnknown | Code::NeverClosed => 404,
+        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown | Code::NeverClosed => 404,
         Code::EventConflict
         | Code::EpochForked
         | Code::PositionOtherBytes
@@ -121,13 +123,17 @@ pub const fn status(code: Code) -> u16 {
         | Code::CloseEarly
         | Code::CloseOpen
         | Code::CellForked => 409,
-        Code::BodyTooLarge | Code::EventTooLarge | Code::FileTooLarge => 413,
+        Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => {
+            413
+        }
         Code::MediaTypeUnsupported => 415,
         Code::DataInvalid
         | Code::TypeUnknown
         | Code::CardInIdentity
         | Code::TypeReserved
         | Code::RecordQuarantined
+        | Code::ModeRefused
+        | Code::AmountInexact
         | Code::SettlementFileRefused
         | Code::SettlementRowRefused
         | Code::CountRowRefused
@@ -154,7 +160,11 @@ pub const fn status(code: Code) -> u16 {
         | Code::HostHot
         | Code::Defect => 500,
         Code::PeerNonsense => 502,
-        Code::NotDurable | Code::SyncFailed | Code::LedgerUnavailable | Code::FeedFull => 503,
+        Code::NotDurable
+        | Code::SyncFailed
+        | Code::LedgerUnavailable
+        | Code::WebhookNotDurable
+        | Code::FeedFull => 503,
         Code::BoundPassed | Code::RegionFull => 507,
     }
 }

@@ -117,6 +117,19 @@ const POPUP: Parameter = Parameter {
     values: &[],
 };
 
+const PROVIDER: Parameter = Parameter {
+    name: "provider",
+    in_path: true,
+    doc: "Who sends.",
+    values: &["stripe", "square", "shopify", "adyen"],
+};
+const ACCOUNT: Parameter = Parameter {
+    name: "account",
+    in_path: false,
+    doc: "The account, where the provider has several here.",
+    values: &[],
+};
+
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -309,6 +322,27 @@ pub const ROUTES: &[Route] = &[
         "Refuse OTLP metrics, each data point counted.",
         &OTLP_REFUSED,
     ),
+    Route {
+        roles: &[Role::Edge, Role::Ledger],
+        method: Method::Post,
+        path: "/v1/webhooks/{provider}",
+        summary: "Take a payment provider's message in; answers when what it tells is durable.",
+        parameters: &[PROVIDER, ACCOUNT],
+        takes: &[body(JSON, None)],
+        answers: &[
+            done(
+                "Taken, or held already, or of no interest.",
+                "text/plain",
+                None,
+            ),
+            refused(400, "It verifies and is not what this provider sends."),
+            refused(401, "It does not verify; nothing of it was kept."),
+            refused(404, "No such account is configured here."),
+            refused(408, "The body did not come in time."),
+            refused(413, "The body is too large."),
+            refused(503, "It could not be made durable; send it again."),
+        ],
+    },
     get(
         &[Role::Edge],
         "/v1/status",

@@ -20,7 +20,7 @@
 
 mod adyen;
 mod bank;
-mod figures;
+pub(crate) mod figures;
 mod intake;
 mod json;
 mod keep;

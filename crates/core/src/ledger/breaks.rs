@@ -139,10 +139,41 @@ classes! {
         "Keep the rig on the network until its records have arrived.";
     Count = "K-COUNT", Warn, "A shelf count differs from what should be there.",
         "Count again; look for unrecorded gifts, breakage or deliveries.";
-    PopupImplied = "X-POPUP", Info, "Sales named a popup that nobody had announced.",
+    PopupImplied = "X-POPUP", Info,
+        "Sales named a popup that nobody had announced, or came outside its time.",
         "Announce the popup, or correct its name at the till.";
     Manual = "X-MANUAL", Info, "A manual entry was booked; it is never revenue.",
         "Clear it against what it stands for.";
+    RateCard = "C-CARD", Warn, "The rate card of a sale is lost, or its creator has none.",
+        "Give the creator a rate card, or accept that the share stays with the house.";
+    Weights = "C-WEIGHT", Warn, "The weights of a co-op's members are not a whole.",
+        "Correct the co-op's weights; until then its shares stay with the house.";
+    Split = "C-SPLIT", Money, "A co-op's pool could not be divided at the close.",
+        "Correct the co-op's members and weights, then close again.";
+    Clawback = "C-CLAWBACK", Money, "A refund took back a share that was already paid out.",
+        "Settle it with the creator, or take it off the next payment.";
+    Overpaid = "C-OVERPAID", Money, "A creator was paid more than was available.",
+        "Settle it with the creator, or take it off the next payment.";
+    Oversell = "K-OVERSELL", Warn, "More was sold than was there or set aside.",
+        "Look for deliveries that nobody recorded; move rights before the next sale.";
+    MovedByOther = "K-RIGHTS", Warn, "Somebody else moved what was set aside for a rig.",
+        "Let the rig itself give its goods away, or confirm the move with its seller.";
+    Phantom = "K-PHANTOM", Warn, "Something was sold or moved that never arrived.",
+        "Record its delivery, or correct the SKU at the till.";
+    ReturnNoRefund = "K-RETURN-NO-REFUND", Warn, "Goods came back, and nobody was refunded.",
+        "Find out whose goods they were, and refund them.";
+    RefundNoReturn = "K-REFUND-NO-RETURN", Info, "A refund names goods that did not come back.",
+        "Nothing to do where the buyer kept them.";
+    TokenDouble = "T-DOUBLE", Money, "A token was used twice.",
+        "See which till took it second; give offline tills their own tokens.";
+    TokenUnissued = "T-UNISSUED", Money, "A token was used that nobody handed out.",
+        "Find out where it came from; its issue may still be on a rig.";
+    TokenLate = "T-EXPIRED-USED", Warn, "A token was used after its end.",
+        "Nothing to do where the till meant to honour it.";
+    CashOver = "D-OVER", Warn, "A drawer held more than the books say.",
+        "Count again; look for sales that nobody rang up and for the float.";
+    CashShort = "D-SHORT", Warn, "A drawer held less than the books say.",
+        "Count again; look for cash taken out, wrong change and refunds.";
 }
 
 impl BreakClass {

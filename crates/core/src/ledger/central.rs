@@ -1,7 +1,8 @@
 //! What makes a fact of the centre one fact: its business key, its content and its book.
 //!
-//! Content leaves out by which delivery, file or row the same thing was told: a webhook that comes
-//! twice, or through a till and the ledger, and overlapping settlement files are repeats.
+//! Content leaves out by which way, file or row the same thing was told: a webhook that comes twice,
+//! or through a till and the ledger, and overlapping settlement files are repeats. Two deliveries
+//! about one object are two facts, and what the object is follows from both.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -10,6 +11,7 @@ use prost::Message as _;
 use crate::event::central::{BankLine, ProviderObject, SettlementLine};
 use crate::event::system::SystemEvent;
 use crate::id::PopupId;
+use crate::provider;
 
 /// The identity of a fact of the centre.
 pub(super) struct Central {
@@ -114,14 +116,6 @@ fn said(ms: i64) -> Option<i64> {
 }
 
 fn object(of: &ProviderObject) -> Central {
-    let told = ProviderObject {
-        delivery: String::new(),
-        message: String::new(),
-        unwindowed: false,
-        from_file: false,
-        occurred_ms: 0,
-        ..of.clone()
-    };
     Central {
         key: [
             of.provider.clone(),
@@ -130,9 +124,10 @@ fn object(of: &ProviderObject) -> Central {
             of.object.clone(),
             of.state.clone(),
             of.version.to_string(),
+            of.delivery.clone(),
         ]
         .into(),
-        content: told.encode_to_vec(),
+        content: provider::told(of),
         book: PopupId::account_book(&of.provider, &of.account),
         occurred_ms: said(of.occurred_ms).or_else(|| said(of.created_ms)),
     }
@@ -186,14 +181,19 @@ mod tests {
     }
 
     #[test]
-    fn the_same_telling_by_another_delivery_is_a_repeat() {
+    fn one_delivery_by_another_way_is_a_repeat_and_another_delivery_is_not() {
         let one = object(&captured());
         let other = object(&ProviderObject {
-            delivery: "evt_2".into(),
             unwindowed: true,
             ..captured()
         });
-        assert_eq!((one.key, one.content), (other.key, other.content));
+        assert_eq!((&one.key, one.content), (&other.key, other.content));
+        // A provider tells of one state in one second with more or fewer names: both are kept.
+        let next = object(&ProviderObject {
+            delivery: "evt_2".into(),
+            ..captured()
+        });
+        assert_ne!(one.key, next.key);
     }
 
     #[test]

@@ -89,7 +89,8 @@ pub fn evaluate(moves: &[OnHandMove], counts: &[Counted], band: Band) -> Vec<Cou
                 .iter()
                 .filter(|step| step.at_ms <= count.at_ms)
                 .fold(0i64, |sum, step| sum.saturating_add(step.units));
-            let expected = moved.saturating_add(believed);
+            // A shelf holds no fewer than none: what was sold beyond it is an oversell (R43).
+            let expected = moved.max(0).saturating_add(believed);
             let certain = count
                 .units
                 .saturating_sub(band.clamp(expected, count.units));

@@ -44,13 +44,22 @@ rules! {
     Captured = "R10", "A capture by card or wallet.";
     CapturedCash = "R11", "A capture in cash.";
     CapturedOffline = "R12", "A capture while the provider could not be asked.";
+    Shares = "R13", "Shares of creators in a sale.";
     SaleStock = "R14", "Stock that left with a sale.";
     Refund = "R23", "A refund asked.";
+    ShareBack = "R24", "Shares that a refund or a lost payment takes back.";
+    ShareDispute = "R28", "Shares that a dispute takes, or gives back when it is won.";
+    TokenIssued = "R30", "A token handed out.";
+    TokenRedeemed = "R31", "A token used.";
+    TokenLost = "R32", "A token used again, too late, or never handed out.";
+    TokenEnded = "R33", "A token that ended unused, or paid a sale without lines.";
     StockIn = "R40", "Stock received, allocated or moved.";
-    StockBack = "R41", "Stock that came back with a refund.";
+    StockBack = "R41", "Stock handed over, or that came back with a refund.";
     StockAdjust = "R42", "Stock adjusted, or the certain skew of a count.";
+    Oversold = "R43", "Stock used beyond what was there.";
     GapValue = "R50", "The value of a lost range.";
-    Manual = "R61", "A manual entry.";
+    SharePaid = "R60", "A pool divided, a share released, or a creator paid.";
+    Manual = "R61", "A cash count, or a manual entry.";
 }
 
 /// One leg: so much of one commodity on one account; debit positive, credit negative.

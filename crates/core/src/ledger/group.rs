@@ -46,10 +46,10 @@ pub enum GroupKind {
     Order,
     /// One payment with its refunds and disputes: what its creators get of it.
     Sale,
-    /// Held and available shares of one creator in one currency of one popup.
-    Share,
     /// The co-op pools of one popup.
     Coop,
+    /// Held and available shares of one creator in one currency of one popup.
+    Share,
 }
 
 impl GroupKind {
@@ -62,8 +62,8 @@ impl GroupKind {
         Self::Cash,
         Self::Order,
         Self::Sale,
-        Self::Share,
         Self::Coop,
+        Self::Share,
     ];
 
     /// Its number in the store.
@@ -190,6 +190,19 @@ pub struct Group<'a> {
     pub around: &'a dyn Surroundings,
 }
 
+impl Group<'_> {
+    /// When something that waits for its sale is an orphan: once its popup is over, or as long after
+    /// it as settlement may take where nobody announced the popup.
+    pub(super) fn orphan_ms(&self, fact: &Fact) -> i64 {
+        let timers = &self.rules.timers;
+        let window = self.around.window(&fact.popup);
+        window.map_or(
+            fact.occurred_ms.saturating_add(timers.settle_ms),
+            |(_, ends_ms)| ends_ms.saturating_add(timers.after_ms),
+        )
+    }
+}
+
 /// What one cause makes in one book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
@@ -212,9 +225,6 @@ pub struct Outcome {
     pub due_ms: Option<i64>,
     /// Claims that are matched with no money break on them.
     pub reconciled: Vec<FactId>,
-    /// Groups of later kinds that must be evaluated again because the sums they ask for may have
-    /// changed. A group without members needs nothing.
-    pub pokes: Vec<GroupKey>,
 }
 
 /// The keys of a fact, at most [`crate::limits::GROUPS_OF_FACT_MAX`].
@@ -285,6 +295,33 @@ pub fn wakes(fact: &Fact) -> &'static [GroupKind] {
         | Event::CartAdded(_)
         | Event::RigSampled(_) => &[],
     }
+}
+
+/// The group that asks for the sum of the account a leg stands on. When an entry is made or reversed
+/// by a fact or by a group of an earlier kind, that group is evaluated again; one without members
+/// needs nothing.
+#[must_use]
+pub fn stirs(book: &PopupId, account: &Account, commodity: &Commodity) -> Option<GroupKey> {
+    let part = account.part.as_str();
+    match (account.of, commodity) {
+        (Chart::CashTill, Commodity::Money(currency)) => {
+            Some(cash::key(book, part, currency.code()))
+        }
+        (
+            Chart::CreatorHeld | Chart::CreatorAvailable | Chart::CreatorReceivable,
+            Commodity::Money(currency),
+        ) => Some(shares::key(book, part, currency.code())),
+        (Chart::CoopPool, Commodity::Money(_)) => Some(coop::key(book)),
+        (Chart::StockPool | Chart::StockRights, Commodity::Units(sku)) => {
+            Some(rights::key(book, sku))
+        }
+        _ => None,
+    }
+}
+
+/// An amount as a leg or a break holds it.
+pub(super) fn fit(amount: i128) -> Result<i64, EntryFault> {
+    i64::try_from(amount).map_err(|_| EntryFault::Overflow)
 }
 
 /// Evaluates one group. Pure; an amount beyond 64 bits becomes a break, never a wrong sum.
@@ -376,11 +413,14 @@ impl Making {
         }
     }
 
-    /// A group of a later kind asks for sums that this one may have changed.
-    pub(super) fn poke(&mut self, key: GroupKey) {
-        if !self.0.pokes.contains(&key) {
-            self.0.pokes.push(key);
-        }
+    /// Tells a group of a later kind.
+    pub(super) fn tell(&mut self, cause: FactId, part: &str, to: GroupKey, bytes: Vec<u8>) {
+        self.0.words.push(Word {
+            cause,
+            part: String::from(part),
+            to,
+            bytes,
+        });
     }
 }
 

@@ -10,11 +10,16 @@ use alloc::vec::Vec;
 
 use super::breaks::{Break, BreakClass};
 use super::entry::EntryFault;
-use super::{Account, Balanced, Chart, Commodity, Entry, Fact, FieldHash, Rule};
-use crate::event::commerce::Commerce;
+use super::{Account, Balanced, Chart, Commodity, Entry, Fact, Rule};
+use crate::event::commerce::{Commerce, WHOLE_PPM};
 use crate::event::{self, Event, Line};
 use crate::id::{PopupId, RigId, Sku, StockPlace};
-use crate::money::{Currency, Money};
+use crate::money::{Currency, Money, div_half_even};
+
+mod refund;
+
+pub(super) use refund::by_moves;
+pub use refund::{RefundContext, Returned, orphan, refund};
 
 /// What the books know about stock beyond one fact.
 pub trait StockContext {
@@ -91,12 +96,22 @@ impl SaleParts {
     /// Takes a capture apart. Where lines do not add up, the money tendered is the truth.
     #[must_use]
     pub fn of(sale: &event::PaymentCaptured) -> Self {
+        Self::under(sale, None)
+    }
+
+    /// Takes a capture apart by what its popup promised: lines may hold tax.
+    #[must_use]
+    pub fn under(sale: &event::PaymentCaptured, commerce: Option<&Commerce>) -> Self {
         let amount = |value: Option<event::Minor>| value.map_or(0, |minor| i128::from(minor.0));
         let paid = i128::from(sale.amount.0);
         let (tax, tip) = (amount(sale.tax), amount(sale.tip));
         let rest = paid - tax - tip;
         let lines = sale.lines.as_deref().unwrap_or_default();
-        let claimed = sum_lines(lines);
+        let held = match commerce {
+            Some(commerce) if commerce.lines_gross => tax,
+            Some(_) | None => 0,
+        };
+        let claimed = sum_lines(lines) - held;
         let (goods, token, off) = match (lines.is_empty(), sale.token.is_some()) {
             (true, _) => (rest, 0, 0),
             (false, true) if claimed >= rest => (claimed, claimed - rest, 0),
@@ -115,15 +130,6 @@ impl SaleParts {
 
 fn sum_lines(lines: &[Line]) -> i128 {
     lines.iter().map(|line| i128::from(line.amount)).sum()
-}
-
-/// What a refund is posted against.
-#[derive(Debug, Clone)]
-pub struct RefundContext<'a> {
-    /// The sale it refunds, when the ledger knows it.
-    pub sale: Option<&'a Fact>,
-    /// Refunded of that sale by refunds before this one in canonical order, minor units.
-    pub before: i128,
 }
 
 /// Posts a fact. Refunds need their own context and come through [`refund`]; counts come through
@@ -176,24 +182,27 @@ fn capture(
     stock: &dyn StockContext,
 ) -> Result<Posted, EntryFault> {
     let mut posted = Posted::default();
-    let parts = SaleParts::of(sale);
+    let card = stock.card(fact);
+    let parts = SaleParts::under(sale, card.commerce());
     let money = || Commodity::Money(sale.currency);
-    let payee = sale.creator.as_ref().map_or("house", |who| who.as_str());
     let (rule, tendered) = tender(fact, sale);
     let legs = [
         (tendered, money(), parts.paid),
         (Account::plain(Chart::TokenClearing), money(), parts.token),
         (Account::plain(Chart::Sales), money(), -parts.goods),
         (Account::plain(Chart::Tax), money(), -parts.tax),
-        (Account::of(Chart::Tips, payee), money(), -parts.tip),
     ];
-    posted.add(fact, rule, legs.into())?;
+    let tips = tips(sale, parts.tip, card.commerce());
+    let tips = tips
+        .into_iter()
+        .map(|(account, tip)| (account, money(), -tip));
+    posted.add(fact, rule, legs.into_iter().chain(tips).collect())?;
     posted.breaks.extend(basket(fact, sale, &parts));
 
     let rig = &fact.position.rig;
     let mut legs = Legs::new();
     for line in sale.lines.as_deref().unwrap_or_default() {
-        if !stock.stocked(&fact.popup, &line.sku) {
+        if !keeps_stock(stock, &card, &fact.popup, &line.sku) {
             continue;
         }
         let from = match stock.granted(&fact.popup, &line.sku, rig) {
@@ -210,6 +219,39 @@ fn capture(
     }
     posted.add(fact, Rule::SaleStock, legs)?;
     Ok(posted)
+}
+
+/// Whether the popup keeps stock of a SKU, by deliveries or by promise.
+pub(super) fn keeps_stock(
+    stock: &dyn StockContext,
+    card: &Card,
+    popup: &PopupId,
+    sku: &Sku,
+) -> bool {
+    card.commerce().is_some_and(|commerce| commerce.stock_all) || stock.stocked(popup, sku)
+}
+
+/// To whom a tip is passed on: the payment's creator, by their rate card, and the house.
+pub(super) fn tips(
+    sale: &event::PaymentCaptured,
+    tip: i128,
+    commerce: Option<&Commerce>,
+) -> Vec<(Account, i128)> {
+    let house = Account::of(Chart::Tips, "house");
+    let Some(creator) = &sale.creator else {
+        return [(house, tip)].into();
+    };
+    let theirs = Account::of(Chart::Tips, creator.as_str());
+    let rate = commerce
+        .and_then(|commerce| commerce.card(creator.as_str()))
+        .and_then(|card| card.tips_ppm);
+    match rate {
+        None => [(theirs, tip)].into(),
+        Some(ppm) => {
+            let part = div_half_even(tip * i128::from(ppm), i128::from(WHOLE_PPM));
+            [(theirs, part), (house, tip - part)].into()
+        }
+    }
 }
 
 /// Where the money of a sale stands until somebody confirms it.
@@ -263,106 +305,6 @@ fn basket(fact: &Fact, sale: &event::PaymentCaptured, parts: &SaleParts) -> Opti
             .amounting(Commodity::Money(sale.currency), off, Some(stands))
             .evident([position_text(fact)].into()),
     )
-}
-
-/// Posts a refund against its sale, or all to returns while the sale is unknown.
-pub fn refund(
-    fact: &Fact,
-    asked: &event::PaymentRefunded,
-    context: &RefundContext<'_>,
-    stock: &dyn StockContext,
-) -> Result<Posted, EntryFault> {
-    let mut posted = Posted::default();
-    let amount = i128::from(asked.amount.0);
-    let money = || Commodity::Money(asked.currency);
-    let sale = context.sale.and_then(|sale| {
-        let Event::PaymentCaptured(data) = &sale.event else {
-            return None;
-        };
-        (data.currency == asked.currency).then_some((sale, data))
-    });
-    let (goods, tax, tip) = match sale {
-        Some((sale, data)) => refund_parts(sale, data, context.before, amount),
-        None => (amount, 0, 0),
-    };
-    let (payee, cash) = match sale {
-        Some((_, data)) => (data.creator.as_ref().map(|who| who.as_str()), is_cash(data)),
-        None => (None, false),
-    };
-    let owed = match cash {
-        true => Account::of(Chart::CashTill, fact.position.rig.as_str()),
-        false => Account::plain(Chart::RefundPayable),
-    };
-    let legs = [
-        (Account::plain(Chart::Returns), money(), goods),
-        (Account::plain(Chart::Tax), money(), tax),
-        (
-            Account::of(Chart::Tips, payee.unwrap_or("house")),
-            money(),
-            tip,
-        ),
-        (owed, money(), -amount),
-    ];
-    posted.add(fact, Rule::Refund, legs.into())?;
-
-    // Goods that came back are on the shelf again; they come from "sold" when the sale is known.
-    let mut legs = Legs::new();
-    for line in asked.lines.as_deref().unwrap_or_default() {
-        if stock.stocked(&fact.popup, &line.sku) {
-            let from = match context.sale {
-                Some(_) => Account::plain(Chart::StockSold),
-                None => world(),
-            };
-            let pool = Account::plain(Chart::StockPool);
-            push_move(&mut legs, &line.sku, line.qty, pool, from);
-        }
-    }
-    posted.add(fact, Rule::StockBack, legs)?;
-    Ok(posted)
-}
-
-/// How much of a refund falls on goods, tax and tip. Cumulative: the parts of all refunds so far
-/// are split, and what earlier ones took is taken off, so that the last refund meets the sale
-/// exactly. What goes beyond the sale falls on goods.
-fn refund_parts(
-    sale: &Fact,
-    data: &event::PaymentCaptured,
-    before: i128,
-    amount: i128,
-) -> (i128, i128, i128) {
-    let parts = SaleParts::of(data);
-    let wholes = [parts.goods - parts.token, parts.tax, parts.tip];
-    let split = |refunded: i128| split_largest_remainder(sale, refunded.min(parts.paid), wholes);
-    if parts.paid <= 0 || wholes.iter().any(|whole| *whole < 0) {
-        return (amount, 0, 0);
-    }
-    let (now, then) = (split(before + amount), split(before));
-    let (tax, tip) = (now[1] - then[1], now[2] - then[2]);
-    (amount - tax - tip, tax, tip)
-}
-
-/// `refunded` over the wholes in their proportion; Σ parts = `refunded`. Left-over units go to the
-/// largest remainders, ties by a hash of fact and part so that no part is favoured over a day.
-fn split_largest_remainder(sale: &Fact, refunded: i128, wholes: [i128; 3]) -> [i128; 3] {
-    let total: i128 = wholes.iter().sum();
-    let mut parts = wholes.map(|whole| refunded * whole / total);
-    let left = refunded - parts.iter().sum::<i128>();
-    let mut order: Vec<(i128, [u8; 8], usize)> = wholes
-        .iter()
-        .enumerate()
-        .map(|(at, whole)| {
-            let tie = FieldHash::new("popwatch.part.v1")
-                .field(&sale.id.0)
-                .field(&at.to_le_bytes())
-                .finish();
-            (-(refunded * whole % total), tie, at)
-        })
-        .collect();
-    order.sort_unstable();
-    for (_, _, at) in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
-        parts[at] += 1;
-    }
-    parts
 }
 
 fn manual_entry(fact: &Fact, manual: &event::BooksAdjusted) -> Result<Posted, EntryFault> {
@@ -506,28 +448,6 @@ pub fn gap_value(
     })
 }
 
-/// A refund of a sale nobody knows (E-ORPHAN).
-#[must_use]
-pub fn orphan(fact: &Fact, asked: &event::PaymentRefunded) -> Break {
-    let amount = asked.amount.0;
-    let sentence = format!(
-        "Refund {} of {} names a sale that is not in these books.",
-        asked.refund,
-        Money::new(amount, asked.currency)
-    );
-    Break::new(
-        BreakClass::Orphan,
-        keys(fact, asked.refund.as_str()),
-        sentence,
-    )
-    .amounting(
-        Commodity::Money(asked.currency),
-        amount,
-        Some(Account::plain(Chart::Returns)),
-    )
-    .evident([position_text(fact)].into())
-}
-
 /// What a fact is worth to whoever compares two of them: captured or refunded money, `None` for
 /// facts without.
 #[must_use]
@@ -543,7 +463,7 @@ pub fn worth(event: &Event) -> Option<Money> {
     }
 }
 
-fn keys(fact: &Fact, id: &str) -> Vec<String> {
+pub(super) fn keys(fact: &Fact, id: &str) -> Vec<String> {
     [fact.popup.to_string(), id.to_string()].into()
 }
 
@@ -554,11 +474,11 @@ pub fn position_text(fact: &Fact) -> String {
     format!("{}/{}/{}", at.rig, at.epoch, at.seq)
 }
 
-fn world() -> Account {
+pub(super) fn world() -> Account {
     Account::plain(Chart::StockWorld)
 }
 
-fn place(named: Option<&StockPlace>) -> Account {
+pub(super) fn place(named: Option<&StockPlace>) -> Account {
     place_named(named.map_or("pool", StockPlace::as_str))
 }
 
@@ -658,7 +578,7 @@ fn stock_move(
     Ok(posted)
 }
 
-fn push_move(legs: &mut Legs, sku: &Sku, qty: i64, to: Account, from: Account) {
+pub(super) fn push_move(legs: &mut Legs, sku: &Sku, qty: i64, to: Account, from: Account) {
     let units = || Commodity::Units(sku.clone());
     legs.push((to, units(), i128::from(qty)));
     legs.push((from, units(), -i128::from(qty)));

@@ -415,6 +415,13 @@ impl Edge {
         }
     }
 
+    /// Whether an epoch is being folded again: until that is done its cells stay as they were before
+    /// the anchor.
+    #[must_use]
+    pub fn is_refolding(&self, epoch: Epoch) -> bool {
+        self.rereads.holds(epoch)
+    }
+
     /// What the ledger holds of the current epoch: (trunk, bulk).
     #[must_use]
     pub fn replicated(&self) -> (Seq, Seq) {

@@ -166,6 +166,7 @@ impl Stage {
         let ledger = LedgerConfig {
             listen: port(8730),
             regions: vec![format!("http://{region}")],
+            pseudonym_key: None,
         };
         let node = Node::start(
             config(data.path(), "ledger", |c| c.ledger = Some(ledger)),
@@ -400,6 +401,7 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
         region: None,
         ledger: None,
         popups: Vec::new(),
+        providers: std::collections::BTreeMap::new(),
     };
     set(&mut config);
     config

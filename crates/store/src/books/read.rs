@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use popwatch_core::event::Event;
+use popwatch_core::event::system::SystemEvent;
 use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
@@ -460,8 +461,41 @@ impl Books {
                 })?
                 .collect::<rusqlite::Result<Vec<_>>>()
         };
-        let found = read().map_err(BooksFault::sql("read coverage"))?;
+        let mut found = read().map_err(BooksFault::sql("read coverage"))?;
+        for at in (0..found.len()).rev() {
+            let row = &found[at];
+            if row.held_last == 0 && self.was_void(&row.rig, row.epoch)? {
+                found.remove(at);
+            }
+        }
         found.into_iter().map(|row| self.covered(&row)).collect()
+    }
+
+    /// Whether a later run of the rig said that this one never began: its start failed before anything
+    /// of it was durable. What a rig tells of such a run (that its seqs are void) may come by one
+    /// cursor and, once its file is gone, never by the other.
+    fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT bytes FROM records
+                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                )?
+                .query_map(params![rig, epoch], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<Vec<u8>>>>()
+        };
+        let starts = read().map_err(BooksFault::sql("read starts"))?;
+        let epoch = epoch_number(epoch);
+        let says = |bytes: &Vec<u8>| {
+            let payload = bytes.get(frame::HEADER_BYTES..)?;
+            let Event::System(SystemEvent::RigStarted(started)) =
+                record::decode(payload).ok()?.event
+            else {
+                return None;
+            };
+            Some(started.void_epochs.contains(&epoch))
+        };
+        Ok(starts.iter().any(|bytes| says(bytes) == Some(true)))
     }
 
     fn covered(&self, row: &CoverageRow) -> Result<EpochCoverage, BooksFault> {

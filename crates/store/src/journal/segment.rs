@@ -379,12 +379,15 @@ pub fn is_told(event: &Event) -> bool {
     )
 }
 
-/// Whether a record can be repeated by a client and so has a key. Of popwatch's own, only conflicts
-/// are looked up.
+/// Whether a record can be repeated from outside and so has a key: a client's, a provider's. Of
+/// popwatch's own, only conflicts are looked up.
 #[must_use]
 pub fn indexed(record: &Record) -> bool {
     if let Event::System(event) = &record.event {
-        matches!(event, SystemEvent::RigConflict(_))
+        matches!(
+            event,
+            SystemEvent::RigConflict(_) | SystemEvent::ProviderObject(_)
+        )
     } else {
         true
     }

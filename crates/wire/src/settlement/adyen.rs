@@ -79,10 +79,11 @@ impl Columns {
         line.raw_kind = desk.keep.id("Type", &row.get(self.kind))?;
         let kind = kind(&line.raw_kind, line.net);
         line.kind.push_str(kind.text());
-        line.object = desk.keep.id("Psp Reference", &row.get(self.psp))?;
         line.movement = desk
             .keep
             .id("Modification Reference", &row.get(self.modification))?;
+        let psp = desk.keep.id("Psp Reference", &row.get(self.psp))?;
+        place(kind, psp, &mut line);
         line.order = desk
             .keep
             .id("Merchant Reference", &row.get(self.merchant))?;
@@ -139,6 +140,20 @@ impl Columns {
     }
 }
 
+/// Says what moved: of a refund or dispute that is its own reference, beside it the payment's.
+fn place(kind: LineKind, psp: String, line: &mut SettlementLine) {
+    let is_of_payment = matches!(
+        kind,
+        LineKind::Refund | LineKind::RefundReversal | LineKind::Dispute | LineKind::DisputeReversal
+    );
+    if is_of_payment && !line.movement.is_empty() {
+        line.object.clone_from(&line.movement);
+        line.parent = psp;
+    } else {
+        line.object = psp;
+    }
+}
+
 /// The id of a row: its batch, type, references and amounts, and which equal row it is.
 fn id(line: &SettlementLine, desk: &mut Desk<'_>) -> Result<String, Fault> {
     let mut amounts = String::with_capacity(64);
@@ -159,6 +174,7 @@ fn id(line: &SettlementLine, desk: &mut Desk<'_>) -> Result<String, Fault> {
         line.payout.as_str(),
         &line.raw_kind,
         &line.object,
+        &line.parent,
         &line.movement,
         &amounts,
     ];

@@ -15,14 +15,14 @@ const DIGITS_MAX: usize = 18;
 
 /// A decimal number as it was written: `mantissa` ÷ 10^`decimals`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     pub(super) mantissa: i128,
     pub(super) decimals: u32,
 }
 
 impl Decimal {
     /// Reads a number; `None` for anything but digits with one sign and one point.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = text.trim_ascii().as_bytes();
         let (negative, digits) = match bytes.split_first() {
             Some((b'-', rest)) => (true, rest),
@@ -56,7 +56,7 @@ impl Decimal {
 
     /// Minor units of a currency with this exponent; `None` where a digit beyond it is not zero or
     /// the amount passes the bound.
-    pub(super) fn minor(self, exponent: u32) -> Option<i64> {
+    pub(crate) fn minor(self, exponent: u32) -> Option<i64> {
         let minor = if self.decimals <= exponent {
             self.mantissa * 10_i128.pow(exponent - self.decimals)
         } else {
@@ -147,7 +147,7 @@ impl Converted {
 }
 
 /// Reads times; those without a zone are an account's.
-pub(super) struct Clock {
+pub(crate) struct Clock {
     tz: TimeZone,
     /// The last quarter of an hour that was looked up, and how far it lies from UTC, seconds.
     /// Zones change only between two of them.
@@ -155,7 +155,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(tz: &TimeZone) -> Self {
+    pub(crate) fn new(tz: &TimeZone) -> Self {
         let last = None;
         Self {
             tz: tz.clone(),
@@ -166,7 +166,7 @@ impl Clock {
     /// Milliseconds since 1970 of a text such as `2021-12-14 23:31:49`, `2021-12-14T23:31:49.5Z`,
     /// `2021-12-14T18:31:49-05:00` or `2021-12-14`; `None` for any other form and for years outside
     /// 2000 to 2100. `offset_s` is the zone that stands beside a time without one.
-    pub(super) fn ms(&mut self, text: &str, offset_s: Option<i64>) -> Option<i64> {
+    pub(crate) fn ms(&mut self, text: &str, offset_s: Option<i64>) -> Option<i64> {
         let bytes = text.trim_ascii().as_bytes();
         let civil = Civil::parse(bytes)?;
         let offset_s = match civil.offset_s.or(offset_s) {

@@ -151,22 +151,6 @@ proptest! {
 }
 
 #[test]
-fn parts_are_split_by_largest_remainder() {
-    let sold = fact(Event::PaymentRefunded(asked("r", 1)), 1);
-    assert_eq!(
-        split_largest_remainder(&sold, 51, [57, 33, 10]),
-        [29, 17, 5]
-    );
-    assert_eq!(
-        split_largest_remainder(&sold, 100, [57, 33, 10]),
-        [57, 33, 10]
-    );
-    let thirds = split_largest_remainder(&sold, 100, [1, 1, 1]);
-    assert_eq!(thirds.iter().sum::<i128>(), 100);
-    assert!(thirds.iter().all(|part| (33..=34).contains(part)));
-}
-
-#[test]
 fn a_refund_beyond_its_sale_falls_on_returns() {
     let sale = Event::PaymentCaptured(PaymentCaptured {
         tax: Some(Minor(20)),

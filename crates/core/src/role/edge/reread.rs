@@ -43,6 +43,11 @@ impl Rereads {
         self.0.is_empty()
     }
 
+    /// Whether this epoch is on its way.
+    pub(super) fn holds(&self, epoch: Epoch) -> bool {
+        self.0.contains_key(&epoch)
+    }
+
     /// The fold at `seq` asks for its records again.
     pub(super) fn begin(&mut self, epoch: Epoch, fold: &EpochFold, seq: Seq, anchored: &Record) {
         let reading = Reading {
