@@ -12,9 +12,9 @@ use popwatch_core::ledger::fact::EventKey;
 use popwatch_core::ledger::post;
 use popwatch_core::ledger::{Commodity, Fact, FactId, hex};
 use popwatch_core::money::{Currency, Money};
-use rusqlite::params;
 
 use super::BooksFault;
+use super::db::values;
 use super::posting::Poster;
 use super::rows::{column, set_breaks};
 
@@ -51,11 +51,12 @@ impl Verdict {
 pub(super) fn identify(poster: &mut Poster<'_>, fact: Fact) -> Result<Verdict, BooksFault> {
     let known: bool = poster
         .db
-        .prepare_cached(
+        .one(
             "SELECT EXISTS (SELECT 1 FROM facts WHERE event = ?1)
                  OR EXISTS (SELECT 1 FROM facts WHERE fact_id = ?2)",
+            values![fact.event_key.0, fact.id.0],
+            |row| row.get(0),
         )
-        .and_then(|mut ask| ask.query_row(params![fact.event_key.0, fact.id.0], |row| row.get(0)))
         .map_err(BooksFault::sql("look up a fact"))?;
     let state = if known {
         Verdict::Repeat
@@ -76,13 +77,11 @@ fn insert(poster: &Poster<'_>, fact: &Fact, state: Verdict) -> Result<(), BooksF
     let kind = fact.event.type_number();
     poster
         .db
-        .prepare_cached(
+        .run(
             "INSERT INTO facts (fact_id, rig, epoch, seq, book, kind, event, content, state,
                occurred_ms, recorded_ms, currency, amount)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        )
-        .and_then(|mut put| {
-            put.execute(params![
+            values![
                 fact.id.0,
                 at.rig.as_str(),
                 at.epoch.0,
@@ -96,8 +95,8 @@ fn insert(poster: &Poster<'_>, fact: &Fact, state: Verdict) -> Result<(), BooksF
                 poster.now_ms,
                 worth.as_ref().map(|worth| worth.currency.code()),
                 worth.as_ref().map(|worth| worth.minor),
-            ])
-        })
+            ],
+        )
         .map(drop)
         .map_err(BooksFault::sql("note a fact"))
 }
@@ -228,25 +227,21 @@ fn candidates(
         (None, None) => return Ok(Vec::new()),
     };
     let read = || {
-        poster
-            .db
-            .prepare_cached(sql)?
-            .query_map([key], |row| {
-                Ok(Candidate {
-                    occurred_ms: row.get(0)?,
-                    rig: row.get(1)?,
-                    epoch: row.get(2)?,
-                    seq: row.get(3)?,
-                    fact: FactId(row.get(4)?),
-                    event: EventKey(row.get(5)?),
-                    content: row.get(6)?,
-                    state: row.get(7)?,
-                    book: row.get(8)?,
-                    currency: row.get(9)?,
-                    amount: row.get(10)?,
-                })
-            })?
-            .collect::<rusqlite::Result<Vec<_>>>()
+        poster.db.rows(sql, values![key], |row| {
+            Ok(Candidate {
+                occurred_ms: row.get(0)?,
+                rig: row.get(1)?,
+                epoch: row.get(2)?,
+                seq: row.get(3)?,
+                fact: FactId(row.get(4)?),
+                event: EventKey(row.get(5)?),
+                content: row.get(6)?,
+                state: row.get(7)?,
+                book: row.get(8)?,
+                currency: row.get(9)?,
+                amount: row.get(10)?,
+            })
+        })
     };
     read().map_err(BooksFault::sql("read the records of a fact"))
 }
@@ -257,19 +252,11 @@ fn set_state(poster: &Poster<'_>, one: &Candidate, verdict: Verdict) -> Result<(
     }
     poster
         .db
-        .prepare_cached(
+        .run(
             "UPDATE facts SET state = ?5
              WHERE fact_id = ?1 AND rig = ?2 AND epoch = ?3 AND seq = ?4",
+            values![one.fact.0, one.rig, one.epoch, one.seq, verdict.column()],
         )
-        .and_then(|mut put| {
-            put.execute(params![
-                one.fact.0,
-                one.rig,
-                one.epoch,
-                one.seq,
-                verdict.column()
-            ])
-        })
         .map(drop)
         .map_err(BooksFault::sql("decide a fact"))
 }

@@ -26,8 +26,8 @@ use popwatch_core::ledger::{self, Commodity, Fact, FactId};
 use popwatch_core::money::{Currency, Money};
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::Now;
-use rusqlite::{Connection, OptionalExtension, params};
 
+use super::db::{Db, values};
 use super::frame::Frame;
 use super::held::{Held, Stretch};
 use super::identity::Verdict;
@@ -38,11 +38,7 @@ use ack::ack;
 use head::{Head, Place};
 
 /// Takes a batch inside the open transaction.
-pub(super) fn take(
-    db: &Connection,
-    batch: &RecordBatch,
-    now: Now,
-) -> Result<RecordAck, BooksFault> {
+pub(super) fn take(db: &Db, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
     let places = head.places(batch)?;
     let mut intake = Intake {
@@ -62,11 +58,7 @@ pub(super) fn take(
 }
 
 /// Keeps the one item of a batch that [`take`] could not, unread.
-pub(super) fn keep_unread(
-    db: &Connection,
-    batch: &RecordBatch,
-    now: Now,
-) -> Result<RecordAck, BooksFault> {
+pub(super) fn keep_unread(db: &Db, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
     let mut intake = Intake {
         db,
@@ -82,7 +74,7 @@ pub(super) fn keep_unread(
 }
 
 struct Intake<'a> {
-    db: &'a Connection,
+    db: &'a Db,
     now_ms: i64,
     head: &'a Head,
     poster: Poster<'a>,
@@ -129,17 +121,15 @@ impl Intake<'_> {
 
     fn keep_held(&self, trunk: &Held, bulk: &Held) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "UPDATE rig_epochs SET trunk = ?3, bulk = ?4 WHERE rig = ?1 AND epoch = ?2",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     trunk.encode(),
                     bulk.encode()
-                ])
-            })
+                ],
+            )
             .map(drop)
             .map_err(BooksFault::sql("write what is held"))
     }
@@ -149,26 +139,25 @@ impl Intake<'_> {
         let (rig, epoch) = (self.head.rig.as_str(), self.head.epoch);
         let found: Option<(Vec<u8>, Vec<u8>, Vec<u8>)> = self
             .db
-            .prepare_cached(
+            .row(
                 "SELECT epoch_id, trunk, bulk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2",
+                values![rig, epoch],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
-            .and_then(|mut ask| {
-                ask.query_row(params![rig, epoch], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()
-            })
             .map_err(BooksFault::sql("read what is held"))?;
         let Some((epoch_id, trunk, bulk)) = found else {
             self.db
-                .prepare_cached(
+                .run(
                     "INSERT INTO rig_epochs (rig, epoch, epoch_id, journal_id, trunk, bulk)
-                     VALUES (?1, ?2, ?3, ?4, x'', x'')",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                    values![
+                        rig,
+                        epoch,
+                        self.head.epoch_id.0,
+                        self.head.journal_id.0,
+                        [0_u8; 0]
+                    ],
                 )
-                .and_then(|mut put| {
-                    let head = self.head;
-                    put.execute(params![rig, epoch, head.epoch_id.0, head.journal_id.0])
-                })
                 .map_err(BooksFault::sql("open an epoch"))?;
             return Ok((Held::default(), Held::default()));
         };
@@ -242,12 +231,10 @@ impl Intake<'_> {
     ) -> Result<bool, BooksFault> {
         let book = record.and_then(|record| record.popup.as_ref());
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO records (rig, epoch, seq, hash, class, book, fact_id, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     column(frame.seq),
@@ -256,22 +243,19 @@ impl Intake<'_> {
                     book.map(PopupId::as_str),
                     fact.map(|fact| fact.id.0),
                     frame.bytes
-                ])
-            })
+                ],
+            )
             .map(|rows| rows == 1)
             .map_err(BooksFault::sql("store a record"))
     }
 
     fn held_hash(&self, seq: u64) -> Result<Option<[u8; 16]>, BooksFault> {
         self.db
-            .prepare_cached("SELECT hash FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3")
-            .and_then(|mut ask| {
-                ask.query_row(
-                    params![self.head.rig.as_str(), self.head.epoch, column(seq)],
-                    |row| row.get(0),
-                )
-                .optional()
-            })
+            .row(
+                "SELECT hash FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
+                values![self.head.rig.as_str(), self.head.epoch, column(seq)],
+                |row| row.get(0),
+            )
             .map_err(BooksFault::sql("look up a record"))
     }
 

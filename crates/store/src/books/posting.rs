@@ -16,8 +16,8 @@ use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
 use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
-use rusqlite::{Connection, params};
 
+use super::db::{Db, values};
 use super::rows::set_breaks;
 use super::{BooksFault, gaps, identity};
 
@@ -31,7 +31,7 @@ mod line {
 
 /// What a batch has touched so far.
 pub(super) struct Poster<'a> {
-    pub(super) db: &'a Connection,
+    pub(super) db: &'a Db,
     pub(super) now_ms: i64,
     facts: BTreeMap<FactId, Option<Rc<Fact>>>,
     dirty: BTreeSet<FactId>,
@@ -45,7 +45,7 @@ pub(super) struct Poster<'a> {
 }
 
 impl<'a> Poster<'a> {
-    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Self {
+    pub(super) fn new(db: &'a Db, now_ms: i64) -> Self {
         Self {
             db,
             now_ms,
@@ -86,11 +86,11 @@ impl<'a> Poster<'a> {
         }
         self.parts.insert(part);
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![popup.as_str(), rig.as_str(), epoch],
             )
-            .and_then(|mut put| put.execute(params![popup.as_str(), rig.as_str(), epoch]))
             .map(drop)
             .map_err(BooksFault::sql("note who took part"))
     }
@@ -161,11 +161,11 @@ impl<'a> Poster<'a> {
             for sku in post::skus(&old) {
                 let book = old.popup.as_str();
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM stock_lines
                          WHERE book = ?1 AND sku = ?2 AND kind IN (0, 1, 2, 6) AND fact_id = ?3",
+                        values![book, sku.as_str(), id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![book, sku.as_str(), id.0]))
                     .map_err(BooksFault::sql("forget stock lines"))?;
                 self.skus.insert((old.popup.clone(), sku.clone()));
                 if post::supplied(&old).is_some() || post::grantee(&old).is_some() {
@@ -175,10 +175,10 @@ impl<'a> Poster<'a> {
             if let Event::PaymentRefunded(asked) = &old.event {
                 let sale = FactId::of_capture(&old.popup, asked.payment.as_str());
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM refunds_of WHERE book = ?1 AND sale = ?2 AND fact_id = ?3",
+                        values![old.popup.as_str(), sale.0, id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![old.popup.as_str(), sale.0, id.0]))
                     .map_err(BooksFault::sql("forget a refund"))?;
                 self.post_refunds(&old.popup, sale)?;
             }
@@ -191,23 +191,22 @@ impl<'a> Poster<'a> {
 
     fn put_refund(&self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO refunds_of (book, sale, fact_id) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![fact.popup.as_str(), sale.0, fact.id.0],
             )
-            .and_then(|mut put| put.execute(params![fact.popup.as_str(), sale.0, fact.id.0]))
             .map(drop)
             .map_err(BooksFault::sql("note a refund"))
     }
 
     fn refunds(&self, popup: &PopupId, sale: FactId) -> Result<Vec<FactId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached("SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2")?
-                .query_map(params![popup.as_str(), sale.0], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2",
+                values![popup.as_str(), sale.0],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read refunds"))
     }
@@ -221,28 +220,25 @@ impl<'a> Poster<'a> {
     /// Facts with rows of a kind for a SKU.
     fn lines(&self, popup: &PopupId, sku: &Sku, kind: i64) -> Result<Vec<FactId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
-                )?
-                .query_map(params![popup.as_str(), sku.as_str(), kind], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
+                values![popup.as_str(), sku.as_str(), kind],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
 
     fn places(&self, popup: &PopupId, sku: &Sku) -> Result<BTreeSet<String>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| row.get(0))?
-                .collect::<rusqlite::Result<BTreeSet<_>>>()
-        };
-        read().map_err(BooksFault::sql("read stock lines"))
+        let found = self
+            .db
+            .rows(
+                "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read stock lines"))?;
+        Ok(found.into_iter().collect())
     }
 
     fn post_sku(&mut self, popup: &PopupId, sku: &Sku) -> Result<(), BooksFault> {
@@ -261,13 +257,13 @@ impl<'a> Poster<'a> {
         units: i64,
     ) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO stock_lines
+            .run(
+                "INSERT INTO stock_lines
                    (book, sku, kind, fact_id, place, occurred_ms, units)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (book, sku, kind, fact_id) DO UPDATE SET place = excluded.place,
+                   occurred_ms = excluded.occurred_ms, units = excluded.units",
+                values![
                     fact.popup.as_str(),
                     sku.as_str(),
                     kind,
@@ -275,8 +271,8 @@ impl<'a> Poster<'a> {
                     place,
                     fact.occurred_ms,
                     units
-                ])
-            })
+                ],
+            )
             .map(drop)
             .map_err(BooksFault::sql("note a stock line"))
     }
@@ -343,11 +339,12 @@ impl<'a> Poster<'a> {
         }
         let stocked = self
             .db
-            .prepare_cached(
+            .one(
                 "SELECT EXISTS (SELECT 1 FROM stock_lines
                                 WHERE book = ?1 AND sku = ?2 AND kind = 1)",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
             )
-            .and_then(|mut ask| ask.query_row([popup.as_str(), sku.as_str()], |row| row.get(0)))
             .map_err(BooksFault::sql("read stock lines"))?;
         let granted = match stocked {
             true => self.places(popup, sku)?,
@@ -409,18 +406,17 @@ impl<'a> Poster<'a> {
 
     fn moves(&self, popup: &PopupId, sku: &Sku) -> Result<Vec<OnHandMove>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT occurred_ms, units FROM stock_lines
+            self.db.rows(
+                "SELECT occurred_ms, units FROM stock_lines
                      WHERE book = ?1 AND sku = ?2 AND kind = 2 AND units <> 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| {
+                values![popup.as_str(), sku.as_str()],
+                |row| {
                     Ok(OnHandMove {
                         at_ms: row.get(0)?,
                         units: row.get(1)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
@@ -428,12 +424,11 @@ impl<'a> Poster<'a> {
     /// All SKUs of a popup that were counted must be looked at again.
     pub(super) fn recount(&mut self, popup: &PopupId) -> Result<(), BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
-                )?
-                .query_map([popup.as_str()], |row| row.get::<_, String>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
+                values![popup.as_str()],
+                |row| row.get::<String>(0),
+            )
         };
         for sku in read().map_err(BooksFault::sql("read counted stock"))? {
             let sku = Sku::new(&sku).map_err(|_| BooksFault::Damaged("SKU"))?;
@@ -479,12 +474,11 @@ impl<'a> Poster<'a> {
 
     fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
+            self.db.rows(
+                "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
                      WHERE fact_id = ?1 AND live = 1",
-                )?
-                .query_map([id.0], |row| {
+                values![id.0],
+                |row| {
                     Ok(Live {
                         n: row.get(0)?,
                         book: row.get(1)?,
@@ -493,21 +487,19 @@ impl<'a> Poster<'a> {
                         occurred_ms: row.get(4)?,
                         legs: row.get(5)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read entries"))
     }
 
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
                    occurred_ms, recorded_ms, legs)
                  VALUES (?1, ?2, ?3, ?4, NULL, 0, 1, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                values![
                     book,
                     id,
                     entry.fact.0,
@@ -515,8 +507,8 @@ impl<'a> Poster<'a> {
                     entry.occurred_ms,
                     self.now_ms,
                     encode_legs(&entry.legs)
-                ])
-            })
+                ],
+            )
             .map_err(BooksFault::sql("append an entry"))?;
         self.sum(book, &entry.legs, 1);
         Ok(())
@@ -533,15 +525,12 @@ impl<'a> Poster<'a> {
             .collect();
         let write = || {
             self.db
-                .prepare_cached("UPDATE entries SET live = 0 WHERE n = ?1")?
-                .execute([old.n])?;
-            self.db
-                .prepare_cached(
-                    "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
+                .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;
+            self.db.run(
+                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
                        live, occurred_ms, recorded_ms, legs)
                      VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8)",
-                )?
-                .execute(params![
+                values![
                     old.book,
                     old.entry_id,
                     id.0,
@@ -550,7 +539,8 @@ impl<'a> Poster<'a> {
                     old.occurred_ms,
                     self.now_ms,
                     encode_legs(&turned)
-                ])
+                ],
+            )
         };
         write().map_err(BooksFault::sql("reverse an entry"))?;
         self.sum(&old.book, &legs, -1);
@@ -582,13 +572,14 @@ impl<'a> Poster<'a> {
             let fits = |sum: i128| i64::try_from(sum).map_err(|_| BooksFault::Bound("units"));
             let (debit, credit) = (fits(*debit)?, fits(*credit)?);
             self.db
-                .prepare_cached(
+                .run(
                     "INSERT INTO balances (book, commodity, account, debit, credit)
                      VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT (book, commodity, account) DO UPDATE SET
-                       debit = debit + excluded.debit, credit = credit + excluded.credit",
+                       debit = balances.debit + excluded.debit,
+                       credit = balances.credit + excluded.credit",
+                    values![book, commodity, account, debit, credit],
                 )
-                .and_then(|mut put| put.execute(params![book, commodity, account, debit, credit]))
                 .map_err(BooksFault::sql("write balances"))?;
         }
         Ok(())
@@ -617,11 +608,12 @@ impl<'a> Poster<'a> {
                 .sum();
             let open: i64 = self
                 .db
-                .prepare_cached(
-                    "SELECT COALESCE(SUM(suspense), 0) FROM breaks
+                .one(
+                    "SELECT CAST(COALESCE(SUM(suspense), 0) AS BIGINT) FROM breaks
                      WHERE book = ?1 AND commodity = ?2 AND suspense <> 0 AND state = 'open'",
+                    values![book, commodity],
+                    |row| row.get(0),
                 )
-                .and_then(|mut ask| ask.query_row([book, commodity], |row| row.get(0)))
                 .map_err(BooksFault::sql("sum open breaks"))?;
             let one = |amount| BTreeMap::from([(commodity, amount)]);
             invariant::suspense_explained(&one(suspense), &one(open)).map_err(BooksFault::Law)?;
@@ -632,18 +624,16 @@ impl<'a> Poster<'a> {
 
 /// The accounts of one book and commodity: account, debit, credit.
 pub(super) fn balances(
-    db: &Connection,
+    db: &Db,
     book: &str,
     commodity: &str,
 ) -> Result<Vec<(String, i64, i64)>, BooksFault> {
     let read = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT account, debit, credit FROM balances WHERE book = ?1 AND commodity = ?2",
-        )?
-        .query_map([book, commodity], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            values![book, commodity],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
     };
     read().map_err(BooksFault::sql("read balances"))
 }

@@ -6,15 +6,15 @@ use popwatch_core::id::RigId;
 use popwatch_core::lane::{EpochHeld, NotOk, Range, RecordAck, RecordBatch};
 use popwatch_core::limits::ACK_RANGES_MAX;
 use popwatch_core::time::Now;
-use rusqlite::Connection;
 
 use super::super::BooksFault;
+use super::super::db::{Db, values};
 use super::super::held::Held;
 use super::super::rows::epoch_number;
 use super::head::Head;
 
 pub(super) fn ack(
-    db: &Connection,
+    db: &Db,
     batch: &RecordBatch,
     head: &Head,
     now: Now,
@@ -39,15 +39,13 @@ pub(super) fn ack(
 }
 
 /// How far each epoch is held, and the holes below that, oldest first.
-fn epochs_held(db: &Connection, rig: &RigId) -> Result<(Vec<EpochHeld>, Vec<Range>), BooksFault> {
+fn epochs_held(db: &Db, rig: &RigId) -> Result<(Vec<EpochHeld>, Vec<Range>), BooksFault> {
     let read = || {
-        db.prepare_cached(
+        db.rows::<(i64, Vec<u8>, Vec<u8>, Vec<u8>)>(
             "SELECT epoch, epoch_id, trunk, bulk FROM rig_epochs WHERE rig = ?1 ORDER BY epoch",
-        )?
-        .query_map([rig.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })?
-        .collect::<rusqlite::Result<Vec<(i64, Vec<u8>, Vec<u8>, Vec<u8>)>>>()
+            values![rig.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
     };
     let rows = read().map_err(BooksFault::sql("read what is held"))?;
     let (mut epochs, mut want) = (Vec::with_capacity(rows.len()), Vec::new());

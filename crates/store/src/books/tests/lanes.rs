@@ -70,7 +70,7 @@ fn an_undecodable_frame_is_kept_and_holds_nothing_up() {
     assert!(classes(&books).contains(&"E-POISON"));
     let held: Vec<u8> = books
         .db
-        .query_row("SELECT bytes FROM quarantine WHERE seq = 5", [], |row| {
+        .one("SELECT bytes FROM quarantine WHERE seq = 5", &[], |row| {
             row.get(0)
         })
         .unwrap();

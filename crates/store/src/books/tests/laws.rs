@@ -195,8 +195,8 @@ fn a_crash_inside_a_batch_leaves_nothing_and_the_batch_can_come_again() {
     let mut books = Books::open_memory().unwrap();
     for batch in &batches {
         let before = state(&books);
-        let open = books.db.transaction().unwrap();
-        crate::books::intake::take(&open, batch, now()).unwrap();
+        let open = books.db.begin().unwrap();
+        crate::books::intake::take(&books.db, batch, now()).unwrap();
         drop(open);
         assert_eq!(state(&books), before);
         books.accept(batch, now()).unwrap();
