@@ -44,8 +44,8 @@ pub use central::{CENTRAL, CentralVerdict};
 use self::db::Db;
 pub use self::db::DbFault;
 >>>>>>> 95e848a
-pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 pub use shown::{EntryLine, EntryQuestion, FactsView};
+pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
 const TRIES: u32 = 5;

@@ -11,10 +11,10 @@ use popwatch_core::ledger::entry::{EntryId, decode_legs};
 use popwatch_core::ledger::root::{Root, books_root};
 use popwatch_core::ledger::{Account, Break, FactId, Leg, Rule};
 use popwatch_core::limits::BOOKS_PAGE_ROWS_MAX;
-use rusqlite::{OptionalExtension, params};
 
+use super::db::{Row, values};
 use super::rows::{self, breaks_of, column, epoch_number, number, position};
-use super::{Books, BooksFault};
+use super::{Books, BooksFault, DbFault};
 
 /// Types of the facts that are read here, as the records number them.
 const SETTLEMENT_FILE: u32 = 141;
@@ -86,60 +86,67 @@ impl Books {
         asked: &EntryQuestion,
     ) -> Result<Vec<EntryLine>, BooksFault> {
         let upto = asked.correction.unwrap_or(u32::MAX);
-        let reversed = self.reversed(book, upto)?;
-        let what = "read entries";
-        let mut ask = self
+        let reversed: BTreeSet<u64> = self
             .db
-            .prepare_cached(
-                "SELECT n, entry_id, fact_id, rule, occurred_ms, recorded_ms, correction, legs
-                 FROM entries
-                 WHERE book = ?1 AND n > ?2 AND correction <= ?3 AND reverses IS NULL ORDER BY n",
+            .rows(
+                "SELECT reverses FROM entries
+                 WHERE book = ?1 AND correction <= ?2 AND reverses IS NOT NULL",
+                values![book.as_str(), upto],
+                |row| row.get::<i64>(0).map(number),
             )
-            .map_err(BooksFault::sql(what))?;
-        let mut rows = ask
-            .query(params![book.as_str(), column(asked.after), upto])
-            .map_err(BooksFault::sql(what))?;
+            .map_err(BooksFault::sql("read reversals"))?
+            .into_iter()
+            .collect();
         let mut out = Vec::new();
-        while let Some(row) = rows.next().map_err(BooksFault::sql(what))? {
-            let line = entry_line(row).map_err(BooksFault::sql(what))?;
-            let line = line.ok_or(BooksFault::Damaged("entry"))?;
-            if !reversed.contains(&line.n) && asked.wants(&line.legs) {
-                out.push(line);
-            }
-            if out.len() == BOOKS_PAGE_ROWS_MAX {
+        let mut after = asked.after;
+        while out.len() < BOOKS_PAGE_ROWS_MAX {
+            let page = self.entries_after(book, upto, after)?;
+            let Some(last) = page.last() else {
                 break;
-            }
+            };
+            after = last.n;
+            let wanted = |line: &EntryLine| !reversed.contains(&line.n) && asked.wants(&line.legs);
+            out.extend(page.into_iter().filter(wanted));
         }
+        out.truncate(BOOKS_PAGE_ROWS_MAX);
         for line in &mut out {
             line.position = self.stated_at(line.fact)?;
         }
         Ok(out)
     }
 
-    /// Which entries were reversed up to a correction.
-    fn reversed(&self, book: &PopupId, upto: u32) -> Result<BTreeSet<u64>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT reverses FROM entries
-                     WHERE book = ?1 AND correction <= ?2 AND reverses IS NOT NULL",
-                )?
-                .query_map(params![book.as_str(), upto], |row| row.get(0).map(number))?
-                .collect::<rusqlite::Result<BTreeSet<_>>>()
-        };
-        read().map_err(BooksFault::sql("read reversals"))
+    /// The next entries of a book that reverse nothing.
+    fn entries_after(
+        &self,
+        book: &PopupId,
+        upto: u32,
+        after: u64,
+    ) -> Result<Vec<EntryLine>, BooksFault> {
+        let limit = BOOKS_PAGE_ROWS_MAX as u64;
+        self.db
+            .rows(
+                "SELECT n, entry_id, fact_id, rule, occurred_ms, recorded_ms, correction, legs
+                 FROM entries
+                 WHERE book = ?1 AND n > ?2 AND correction <= ?3 AND reverses IS NULL
+                 ORDER BY n LIMIT ?4",
+                values![book.as_str(), column(after), upto, column(limit)],
+                entry_line,
+            )
+            .map_err(BooksFault::sql("read entries"))?
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or(BooksFault::Damaged("entry"))
     }
 
     fn stated_at(&self, fact: FactId) -> Result<Option<Position>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT rig, epoch, seq FROM facts WHERE fact_id = ?1 AND state = 1",
-                )?
-                .query_row([fact.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .optional()
-        };
-        let found: Option<(String, i64, i64)> = read().map_err(BooksFault::sql("find a fact"))?;
+        let found = self
+            .db
+            .row::<(String, i64, i64)>(
+                "SELECT rig, epoch, seq FROM facts WHERE fact_id = ?1 AND state = 1",
+                values![&fact.0[..]],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .map_err(BooksFault::sql("find a fact"))?;
         found
             .map(|(rig, epoch, seq)| position(&rig, epoch, seq))
             .transpose()
@@ -147,20 +154,17 @@ impl Books {
 
     /// The facts of a book as one root.
     pub fn facts(&self, book: &PopupId) -> Result<FactsView, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT fact_id, occurred_ms FROM facts
-                     WHERE book = ?1 AND state = 1 AND kind <> ?2",
-                )?
-                .query_map(params![book.as_str(), CLOSE_SIGNED], |row| {
-                    Ok((row.get(0).map(EntryId)?, row.get(1)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(EntryId, i64)>>>()
-        };
-        let found = read().map_err(BooksFault::sql("read facts"))?;
+        let found = self
+            .db
+            .rows::<([u8; 16], i64)>(
+                "SELECT fact_id, occurred_ms FROM facts
+                 WHERE book = ?1 AND state = 1 AND kind <> ?2",
+                values![book.as_str(), CLOSE_SIGNED],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .map_err(BooksFault::sql("read facts"))?;
         let newest_ms = found.iter().map(|(_, at)| *at).max();
-        let ids: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<_> = found.into_iter().map(|(id, _)| EntryId(id)).collect();
         Ok(FactsView {
             count: ids.len() as u64,
             root: books_root(ids),
@@ -170,9 +174,8 @@ impl Books {
 
     /// The certificates of a popup by n.
     pub fn closes(&self, popup: &PopupId) -> Result<BTreeMap<u32, CloseSigned>, BooksFault> {
-        let signed = self.centre(Some(popup), CLOSE_SIGNED)?;
         let mut out = BTreeMap::new();
-        for event in signed {
+        for event in self.centre(popup.as_str(), CLOSE_SIGNED)? {
             if let SystemEvent::CloseSigned(of) = event {
                 out.insert(of.n, of);
             }
@@ -182,9 +185,8 @@ impl Books {
 
     /// The files that were read, of all accounts, in the order they came.
     pub fn files(&self) -> Result<Vec<SettlementFile>, BooksFault> {
-        let read = self.centre(None, SETTLEMENT_FILE)?;
         let mut out = Vec::new();
-        for event in read {
+        for event in self.centre("", SETTLEMENT_FILE)? {
             if let SystemEvent::SettlementFile(of) = event {
                 out.push(of);
             }
@@ -192,42 +194,40 @@ impl Books {
         Ok(out)
     }
 
-    /// Breaks of the provider accounts' own books.
-    pub fn account_breaks(&self) -> Result<Vec<Break>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT DISTINCT book FROM breaks WHERE book LIKE '~%' ORDER BY book",
-                )?
-                .query_map([], |row| row.get::<_, String>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
-        };
+    /// Breaks of the provider accounts' own books, each with its book.
+    pub fn account_breaks(&self) -> Result<Vec<(PopupId, Break)>, BooksFault> {
+        let books = self
+            .db
+            .rows::<String>(
+                "SELECT DISTINCT book FROM breaks WHERE book LIKE '~%' ORDER BY book",
+                values![],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("list account books"))?;
         let mut out = Vec::new();
-        for book in read().map_err(BooksFault::sql("list account books"))? {
+        for book in books {
             let book = PopupId::of_book(&book).map_err(|_| BooksFault::Damaged("book name"))?;
-            out.extend(breaks_of(&self.db, &book)?);
+            let found = breaks_of(&self.db, &book)?;
+            out.extend(found.into_iter().map(|found| (book.clone(), found)));
         }
         Ok(out)
     }
 
-    /// What the centre said, of one type.
-    fn centre(&self, book: Option<&PopupId>, kind: u32) -> Result<Vec<SystemEvent>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT rig, epoch, seq FROM facts
-                     WHERE (book = ?1 OR ?1 IS NULL) AND kind = ?2 AND state = 1
-                     ORDER BY rig, epoch, seq",
-                )?
-                .query_map(params![book.map(PopupId::as_str), kind], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()
-        };
+    /// What the centre said, of one type, in one book or all.
+    fn centre(&self, book: &str, kind: u32) -> Result<Vec<SystemEvent>, BooksFault> {
+        let found = self
+            .db
+            .rows::<(String, i64, i64)>(
+                "SELECT rig, epoch, seq FROM facts
+                 WHERE (book = ?1 OR ?1 = '') AND kind = ?2 AND state = 1
+                 ORDER BY rig, epoch, seq",
+                values![book, kind],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .map_err(BooksFault::sql("read the centre's facts"))?;
         let mut out = Vec::new();
-        for (rig, epoch, seq) in read().map_err(BooksFault::sql("read the centre's facts"))? {
-            let at = position(&rig, i64::from(epoch_number(epoch)), seq)?;
-            if let Some(record) = rows::record_at(&self.db, &at)?
+        for (rig, epoch, seq) in found {
+            if let Some(record) = rows::record_at(&self.db, &position(&rig, epoch, seq)?)?
                 && let Event::System(event) = record.event
             {
                 out.push(event);
@@ -238,11 +238,10 @@ impl Books {
 }
 
 /// An entry of a row; `None` for damage.
-fn entry_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<EntryLine>> {
+fn entry_line(row: &Row<'_>) -> Result<Option<EntryLine>, DbFault> {
     let rule: String = row.get(3)?;
     let legs: Vec<u8> = row.get(7)?;
-    let read = (Rule::from_text(&rule), decode_legs(&legs));
-    let (Some(rule), Some(legs)) = read else {
+    let (Some(rule), Some(legs)) = (Rule::from_text(&rule), decode_legs(&legs)) else {
         return Ok(None);
     };
     Ok(Some(EntryLine {
@@ -252,7 +251,7 @@ fn entry_line(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<EntryLine>> {
         rule,
         occurred_ms: row.get(4)?,
         recorded_ms: row.get(5)?,
-        correction: row.get(6)?,
+        correction: epoch_number(row.get(6)?),
         legs,
         position: None,
     }))
