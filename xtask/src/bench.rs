@@ -20,6 +20,8 @@ mod meter;
 mod peers;
 mod recovery;
 mod scratch;
+mod settlement;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -58,6 +60,14 @@ const CASES: &[Case] = &[
     Case {
         name: "books",
         lines: books::lines,
+    },
+    Case {
+        name: "webhooks",
+        lines: webhooks::lines,
+    },
+    Case {
+        name: "settlement",
+        lines: settlement::lines,
     },
     Case {
         name: "recovery",

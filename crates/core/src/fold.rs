@@ -365,7 +365,8 @@ impl EpochFold {
             | SystemEvent::ShareReleased(_)
             | SystemEvent::CreatorPaid(_)
             | SystemEvent::CloseSigned(_)
-            | SystemEvent::CashCounted(_) => {}
+            | SystemEvent::CashCounted(_)
+            | SystemEvent::ProviderRefused(_) => {}
         }
     }
 
@@ -374,7 +375,13 @@ impl EpochFold {
             return;
         };
         if self.policies.len() < limits::FOLD_POPUPS_MAX || self.policies.contains_key(&popup) {
-            self.policies.insert(popup, policy.clone());
+            // What a shop promises its creators is the ledger's matter and no region's.
+            let commerce = None;
+            let policy = PopupPolicy {
+                commerce,
+                ..policy.clone()
+            };
+            self.policies.insert(popup, policy);
         }
     }
 

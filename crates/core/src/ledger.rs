@@ -139,6 +139,9 @@ pub fn hex(bytes: &[u8]) -> alloc::string::String {
 }
 
 #[cfg(test)]
+mod whole;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -278,6 +278,14 @@ pub const STATUS_GAPS_MAX: usize = 64;
 pub const STATUS_LOSSES_MAX: usize = 64;
 /// Commits over which a rig tells how long its disk takes.
 pub const SYNC_SAMPLES_MAX: usize = 128;
+/// Rate cards of one popup's policy. Beyond: PW1101.
+pub const COMMERCE_SHARES_MAX: usize = 256;
+/// Co-ops of one popup's policy. Beyond: PW1101.
+pub const COMMERCE_COOPS_MAX: usize = 16;
+/// Members of one co-op. Beyond: PW1101.
+pub const COOP_MEMBERS_MAX: usize = 64;
+/// Longest hold of a share after its popup's end, days. Beyond: PW1101.
+pub const HOLD_DAYS_MAX: u32 = 3_650;
 /// Groups one fact can belong to.
 pub const GROUPS_OF_FACT_MAX: usize = 64;
 /// Facts of one group. Beyond, a group is not evaluated and a break says so.

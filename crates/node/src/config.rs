@@ -3,7 +3,10 @@
 //! TOML; unknown keys are refused, units stand in the names. Everything has a default but the
 //! window of a popup.
 
+mod commerce;
 pub mod provider;
+
+pub use commerce::{CommerceConfig, CoopConfig, CoopMemberConfig, ShareConfig};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -109,6 +112,8 @@ pub struct PopupConfig {
     /// A checkout that takes longer is late, ms. Default 60 000.
     #[serde(default = "default_limit")]
     pub checkout_limit_ms: u32,
+    /// What it promises creators, co-ops, buyers and suppliers.
+    pub commerce: Option<commerce::CommerceConfig>,
 }
 
 fn default_data() -> PathBuf {
@@ -320,6 +325,9 @@ impl PopupConfig {
                 });
             }
         }
+        let commerce = (self.commerce.as_ref())
+            .map(|commerce| commerce.checked(&id))
+            .transpose()?;
         Ok(PopupPolicy {
             popup: String::from(&id),
             version: 1,
@@ -329,7 +337,7 @@ impl PopupConfig {
             zone: self.zone.clone(),
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
-            commerce: None,
+            commerce,
         })
     }
 }

@@ -16,18 +16,20 @@
 //! `synchronous=FULL`, PostgreSQL with `synchronous_commit`: a commit that returned survives. The
 //! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
-        if batch.rig == CENTRAL {
-            return Err(BooksFault::Batch("claims the ledger's own journal"));
-        }
-        match self.transact(|db| intake::take(db, batch, now)) {
+mod central;
+mod db;
+mod decided;
 mod frame;
 mod gaps;
+mod groups;
 mod held;
 mod identity;
 mod intake;
+mod policies;
 mod posting;
 mod read;
 mod rows;
+mod rules;
 mod schema;
 mod shown;
 
@@ -38,13 +40,10 @@ use popwatch_core::lane::{RecordAck, RecordBatch};
 use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
 
-<<<<<<< HEAD
-pub use central::{CENTRAL, CentralVerdict};
-=======
+pub use self::central::{CENTRAL, CentralVerdict};
 use self::db::Db;
 pub use self::db::DbFault;
->>>>>>> 95e848a
-pub use shown::{EntryLine, EntryQuestion, FactsView};
+use self::rules::Terms;
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
@@ -53,6 +52,7 @@ const TRIES: u32 = 5;
 /// The books of all popups, in one database.
 pub struct Books {
     db: Db,
+    terms: Terms,
 }
 
 /// Why the books did not do what was asked. Nothing of the operation is kept, but for a fork: its
@@ -188,7 +188,8 @@ impl Books {
 
     fn set_up(db: Db) -> Result<Self, BooksFault> {
         schema::migrate(&db)?;
-        Ok(Self { db })
+        let terms = Terms::read(&db)?;
+        Ok(Self { db, terms })
     }
 
     /// Takes one batch of the records lane: verifies, stores, posts, checks, commits, answers. A
@@ -199,28 +200,13 @@ impl Books {
     /// that are odd never fail it and are named in the answer. A batch of one item that says
     /// `quarantined` is kept unread where it cannot be taken.
     pub fn accept(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
-<<<<<<< HEAD
         if batch.rig == CENTRAL {
             return Err(BooksFault::Batch("claims the ledger's own journal"));
         }
-        let work = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(BooksFault::sql("begin"))?;
-        let outcome = intake::take(&work, batch, now);
-        match outcome {
-            Ok(_) | Err(BooksFault::Fork { .. }) => {
-                work.commit().map_err(BooksFault::sql("commit"))?;
-            }
-            // Dropping the transaction rolls it back.
-            Err(_) => drop(work),
-        }
-        match outcome {
-=======
-        match self.transact(|db| intake::take(db, batch, now)) {
->>>>>>> 95e848a
+        let terms = &self.terms;
+        match self.transact(|db| intake::take(db, terms, batch, now)) {
             Err(fault) if batch.quarantined && fault.is_of_the_record() => {
-                self.transact(|db| intake::keep_unread(db, batch, now))
+                self.transact(|db| intake::keep_unread(db, terms, batch, now))
             }
             outcome => outcome,
         }

@@ -6,6 +6,7 @@
 mod central;
 
 use popwatch_core::event::Event;
+use popwatch_core::event::commerce::{Commerce, Coop, CoopMember, ShareCard};
 use popwatch_core::event::system::{Acked, LossCount, PopupPolicy, Seal, SystemEvent, TotalsRow};
 use popwatch_core::id::Position;
 use popwatch_core::record::Record;
@@ -139,7 +140,8 @@ fn system_data(event: &SystemEvent) -> Json {
         | SystemEvent::ShareReleased(_)
         | SystemEvent::CreatorPaid(_)
         | SystemEvent::CloseSigned(_)
-        | SystemEvent::CashCounted(_) => central::data(event).unwrap_or_default(),
+        | SystemEvent::CashCounted(_)
+        | SystemEvent::ProviderRefused(_) => central::data(event).unwrap_or_default(),
     }
 }
 
@@ -164,6 +166,41 @@ fn policy_json(policy: &PopupPolicy) -> Json {
         "zone": policy.zone,
         "currencies": policy.currencies,
         "checkout_limit_ms": policy.checkout_limit_ms,
+        "commerce": policy.commerce.as_ref().map(commerce_json),
+    })
+}
+
+fn commerce_json(of: &Commerce) -> Json {
+    let card = |card: &ShareCard| {
+        json!({
+            "creator": card.creator,
+            "rate_ppm": card.rate_ppm,
+            "tips_ppm": card.tips_ppm,
+            "hold_days": card.hold_days,
+            "cap": card.cap,
+            "coop": card.coop,
+        })
+    };
+    let coop = |coop: &Coop| {
+        let member = |of: &CoopMember| json!({"name": of.name, "weight_ppm": of.weight_ppm});
+        json!({
+            "name": coop.name,
+            "members": coop.members.iter().map(member).collect::<Json>(),
+        })
+    };
+    let either = |yes: bool, one: &'static str, other: &'static str| match yes {
+        true => one,
+        false => other,
+    };
+    json!({
+        "shares": of.shares.iter().map(card).collect::<Json>(),
+        "coops": of.coops.iter().map(coop).collect::<Json>(),
+        "stock": either(of.stock_all, "all", "received"),
+        "returns": either(of.returns_by_moves, "by_moves", "by_lines"),
+        "lines": either(of.lines_gross, "gross", "net"),
+        "offline_loss": either(of.offline_owed, "customer", "shop"),
+        "offline_reverses_share": of.offline_reverses_share,
+        "dispute_keeps_share": of.dispute_keeps_share,
     })
 }
 

@@ -18,7 +18,7 @@ mod square;
 mod stripe;
 
 use popwatch_core::event::Event;
-use popwatch_core::event::central::ProviderObject;
+use popwatch_core::event::central::{ProviderObject, ProviderRefused};
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::{EventId, Source};
 use popwatch_core::money::Currency;
@@ -27,6 +27,8 @@ use popwatch_core::record::{Content, Flags, Record, Stamp};
 use popwatch_redact::pseudonym::ReferenceKey;
 
 pub use signature::{SecretFault, Secrets};
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// A provider account as its messages are read.
 #[derive(Debug, Clone)]
@@ -203,6 +205,37 @@ pub fn verify(account: &Account, delivery: &Delivery<'_>) -> Result<(), Outcome>
     }
 }
 
+/// The headers under which a body verifies: for samples of our own. Adyen signs in the body, see
+/// [`sample_item`].
+#[must_use]
+pub fn sample(account: &Account, body: &[u8], now_ms: i64) -> Vec<(&'static str, String)> {
+    let base64 = |parts: &[&[u8]]| signature::base64(&account.secrets.sign(parts));
+    match account.kind {
+        ProviderKind::Stripe => {
+            let time = (now_ms / 1_000).to_string();
+            let mac = account.secrets.sign(&[time.as_bytes(), b".", body]);
+            let value = format!("t={time},v1={}", signature::hex(&mac));
+            vec![("stripe-signature", value)]
+        }
+        ProviderKind::Square => {
+            let value = base64(&[account.notification_url.as_bytes(), body]);
+            vec![("x-square-hmacsha256-signature", value)]
+        }
+        ProviderKind::Shopify => vec![("x-shopify-hmac-sha256", base64(&[body]))],
+        ProviderKind::Adyen => Vec::new(),
+    }
+}
+
+/// The `hmacSignature` under which an item of Adyen's verifies; none when its signed fields are no
+/// texts and numbers.
+#[must_use]
+pub fn sample_item(account: &Account, item: &serde_json::Value) -> Option<String> {
+    let signed = adyen::signed(item)?;
+    Some(signature::base64(
+        &account.secrets.sign(&[signed.as_bytes()]),
+    ))
+}
+
 /// The record that carries an object: its source and id are the delivery's, so that an event that
 /// comes again is known by them, at a till and at the ledger alike.
 #[must_use]
@@ -210,22 +243,52 @@ pub fn record(object: ProviderObject, stamp: Stamp) -> Record {
     let hash = blake3::derive_key("popwatch.provider.told.v1", &provider::told(&object));
     let mut content = Content::default();
     content.0.copy_from_slice(&hash[..8]);
-    let source = format!("popwatch:provider/{}/{}", object.provider, object.account);
+    let stamp = Stamp {
+        time_ms: (object.occurred_ms != 0).then_some(object.occurred_ms),
+        age_ms: None,
+        ..stamp
+    };
+    let id = object.delivery.clone();
+    let source = (object.provider.clone(), object.account.clone());
+    let event = SystemEvent::ProviderObject(object);
+    Record {
+        content,
+        ..of_account(&source.0, &source.1, &id, event, stamp)
+    }
+}
+
+/// The record that says that messages with a bad signature came to an account in the hour of `now_ms`:
+/// once an hour and reason, whoever sends how many. None for outcomes that are no such reason.
+#[must_use]
+pub fn refused(account: &Account, outcome: Outcome, now_ms: i64, stamp: Stamp) -> Option<Record> {
+    if !outcome.is_signature() {
+        return None;
+    }
+    let event = ProviderRefused {
+        provider: account.kind.text().to_owned(),
+        account: account.name.clone(),
+        reason: outcome.text().to_owned(),
+        hour_ms: now_ms - now_ms.rem_euclid(HOUR_MS),
+    };
+    let id = format!("refused/{}/{}", event.reason, event.hour_ms);
+    let (provider, name) = (account.kind.text(), &account.name);
+    let event = SystemEvent::ProviderRefused(event);
+    Some(of_account(provider, name, &id, event, stamp))
+}
+
+fn of_account(provider: &str, account: &str, id: &str, event: SystemEvent, stamp: Stamp) -> Record {
+    let source = format!("popwatch:provider/{provider}/{account}");
     Record {
         source: Source::new(&source).expect("names of accounts are short and printable"),
-        id: EventId::new(&object.delivery).expect("a delivery is a short reference"),
-        stamp: Stamp {
-            time_ms: (object.occurred_ms != 0).then_some(object.occurred_ms),
-            age_ms: None,
-            ..stamp
-        },
+        id: EventId::new(id).expect("a delivery is a short reference"),
+        stamp,
         popup: None,
-        content,
+        content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),
         totals: Vec::new(),
         origin: None,
-        event: Event::System(SystemEvent::ProviderObject(object)),
+        event: Event::System(event),
     }
 }
 

@@ -41,7 +41,7 @@ use popwatch_core::limits;
 use popwatch_core::provider::ProviderKind;
 use popwatch_redact::pseudonym::ReferenceKey;
 
-use figures::Clock;
+use figures::{Clock, Units};
 use intake::Intake;
 use keep::Keep;
 use keyless::Keyless;
@@ -430,6 +430,7 @@ struct Desk<'a> {
     of: &'a FileContext<'a>,
     keep: Keep<'a>,
     clock: Clock,
+    units: Units,
     keyless: Keyless,
 }
 
@@ -439,6 +440,7 @@ impl<'a> Desk<'a> {
             of,
             keep: Keep::new(of.references),
             clock: Clock::new(&of.tz),
+            units: Units::default(),
             keyless: Keyless::new(),
         }
     }

@@ -33,9 +33,13 @@ fn tried(tries: u64) -> Result<Vec<Row>> {
         let mut dice = Dice(seed);
         let count = 1 + dice.below(4);
         let what: Vec<_> = (0..count).map(|_| copy.harm(&mut dice, &names)).collect();
+        let wrong = found.wrong;
         if let Err(fault) = found.one(&copy, &before) {
             found.refused += 1;
             crate::shell::complain(&format!("seed {seed}: {}: {fault:#}", what.join("; ")));
+        }
+        if found.wrong > wrong {
+            crate::shell::complain(&format!("seed {seed}: {}", what.join("; ")));
         }
     }
     Ok(vec![
@@ -140,7 +144,12 @@ impl Found {
                 }
             }
             self.valued += 1;
-            self.wrong += usize::from(told != lost);
+            if told != lost {
+                self.wrong += 1;
+                crate::shell::complain(&format!(
+                    "epoch {epoch}: {lost} lost, {told} told: {gaps:?}"
+                ));
+            }
         }
         Ok(())
     }

@@ -383,3 +383,21 @@ pub struct CashCounted {
     #[prost(uint64, tag = "7")]
     pub row: u64,
 }
+
+/// `provider.refused`: messages whose signature was not good came to an account. The first of an
+/// hour is told; metrics count the others.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ProviderRefused {
+    /// The provider.
+    #[prost(string, tag = "1")]
+    pub provider: String,
+    /// The account's name in the configuration.
+    #[prost(string, tag = "2")]
+    pub account: String,
+    /// `no_signature`, `bad_signature`, `stale` or `future`.
+    #[prost(string, tag = "3")]
+    pub reason: String,
+    /// Begin of the hour, ms since 1970.
+    #[prost(sint64, tag = "4")]
+    pub hour_ms: i64,
+}

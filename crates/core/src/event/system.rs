@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::central::{
     BankLine, BreakAccepted, CashCounted, CloseSigned, CreatorPaid, MatchAccepted, ProviderObject,
-    SettlementFile, SettlementLine, ShareReleased,
+    ProviderRefused, SettlementFile, SettlementLine, ShareReleased,
 };
 use super::commerce::Commerce;
 
@@ -388,6 +388,7 @@ system_events! {
     147 CreatorPaid(CreatorPaid) "creator.paid",
     148 CloseSigned(CloseSigned) "close.signed",
     149 CashCounted(CashCounted) "cash.counted",
+    150 ProviderRefused(ProviderRefused) "provider.refused",
 }
 
 /// Prefixes of types that clients may not send, beside the types of the ledger.
@@ -405,6 +406,7 @@ pub const RESERVED_TYPES: &[&str] = &[
     "popwatch.creator.paid",
     "popwatch.close.signed",
     "popwatch.cash.counted",
+    "popwatch.provider.refused",
 ];
 
 /// The one `rig.` type that clients and host probes do send.

@@ -142,8 +142,12 @@ classes! {
     PopupImplied = "X-POPUP", Info,
         "Sales named a popup that nobody had announced, or came outside its time.",
         "Announce the popup, or correct its name at the till.";
+    Late = "X-LATE", Info, "A record arrived after its books were closed.",
+        "Close again to sign the correction it belongs to.";
     Manual = "X-MANUAL", Info, "A manual entry was booked; it is never revenue.",
         "Clear it against what it stands for.";
+    Signature = "P-SIG", Warn, "Messages of a provider came with a bad signature.",
+        "Compare the account's secrets with the provider's, and this machine's clock; else somebody tries.";
     RateCard = "C-CARD", Warn, "The rate card of a sale is lost, or its creator has none.",
         "Give the creator a rate card, or accept that the share stays with the house.";
     Weights = "C-WEIGHT", Warn, "The weights of a co-op's members are not a whole.",

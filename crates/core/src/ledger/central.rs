@@ -28,6 +28,10 @@ pub(super) struct Central {
 impl Central {
     /// The identity of an event; `None` for what popwatch says of itself and for a popup's name that
     /// no popup can have.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm per type, each only a list of fields"
+    )]
     pub(super) fn of(event: &SystemEvent) -> Option<Self> {
         match event {
             SystemEvent::ProviderObject(of) => Some(object(of)),
@@ -95,6 +99,18 @@ impl Central {
                 content: of.amount.to_le_bytes().to_vec(),
                 book: PopupId::new(&of.popup).ok()?,
                 occurred_ms: said(of.counted_ms),
+            }),
+            SystemEvent::ProviderRefused(of) => Some(Self {
+                key: [
+                    of.provider.clone(),
+                    of.account.clone(),
+                    of.reason.clone(),
+                    of.hour_ms.to_string(),
+                ]
+                .into(),
+                content: Vec::new(),
+                book: PopupId::account_book(&of.provider, &of.account),
+                occurred_ms: said(of.hour_ms),
             }),
             SystemEvent::RigStarted(_)
             | SystemEvent::RigStopped(_)

@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 use super::breaks::{Break, BreakClass};
 use super::entry::EntryFault;
 use super::{Account, Balanced, Chart, Commodity, Entry, Fact, Rule};
+use crate::event::central::ProviderRefused;
 use crate::event::commerce::{Commerce, WHOLE_PPM};
+use crate::event::system::SystemEvent;
 use crate::event::{self, Event, Line};
 use crate::id::{PopupId, RigId, Sku, StockPlace};
 use crate::money::{Currency, Money, div_half_even};
@@ -153,6 +155,7 @@ pub fn post(fact: &Fact, stock: &dyn StockContext) -> Result<Posted, EntryFault>
             stock_move(fact, Rule::StockIn, &of.sku, of.qty.0, to, from)
         }
         Event::InventoryAdjusted(of) => adjust(fact, of),
+        Event::System(SystemEvent::ProviderRefused(of)) => Ok(refused(of)),
         Event::CheckoutStarted(_)
         | Event::CheckoutCompleted(_)
         | Event::CheckoutAbandoned(_)
@@ -173,6 +176,31 @@ pub fn post(fact: &Fact, stock: &dyn StockContext) -> Result<Posted, EntryFault>
         | Event::DropClosed(_)
         | Event::RigSampled(_)
         | Event::System(_) => Ok(Posted::default()),
+    }
+}
+
+/// Bad signatures are a break of the account's book: each hour and reason its own.
+fn refused(of: &ProviderRefused) -> Posted {
+    let why = match of.reason.as_str() {
+        "stale" => "that is too old",
+        "future" => "from the future",
+        "no_signature" => "that is missing",
+        _ => "that does not fit",
+    };
+    let sentence = format!(
+        "Within an hour at least one message for the {} account {} came with a signature {why}. \
+         Nothing of it was kept.",
+        of.provider, of.account
+    );
+    let keys = [
+        of.provider.clone(),
+        of.account.clone(),
+        of.reason.clone(),
+        of.hour_ms.to_string(),
+    ];
+    Posted {
+        entries: Vec::new(),
+        breaks: [Break::new(BreakClass::Signature, keys.into(), sentence)].into(),
     }
 }
 

@@ -290,7 +290,7 @@ mod tests {
         fn one_changed_character_is_nearly_always_seen(at in 0usize..30, to in "[a-z0-9]") {
             let one = reference(2, 77, Purpose::Tender(1));
             let mut text = String::from(one.mint().unwrap().as_str());
-            if at < text.len() && &text[at..=at] != to {
+            if at < text.len() && text[at..=at] != *to {
                 text.replace_range(at..=at, &to);
                 prop_assert_ne!(Reference::read(&text), Some(one));
             }

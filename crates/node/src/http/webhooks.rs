@@ -31,7 +31,7 @@ use popwatch_store::books::CentralVerdict;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::door::journal_key;
 use popwatch_wire::exposition::{Exposition, MetricKind};
-use popwatch_wire::provider::{Account, Delivery, Outcome, Received, receive, record};
+use popwatch_wire::provider::{Account, Delivery, Outcome, Received, receive, record, refused};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 
@@ -39,6 +39,8 @@ use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
 use crate::ambient::Ambient;
 use crate::books_thread::BooksHandle;
 use crate::store_thread::{Fate, JournalHandle};
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Where what a message told becomes durable, and which clock judges its time.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ struct Inner {
     keeper: Keeper,
     ambient: Ambient,
     bodies: Semaphore,
+    /// In which hour a bad signature of an account was last told, by reason.
+    told: Mutex<BTreeMap<(usize, Outcome), i64>>,
     counts: Arc<WebhookCounts>,
 }
 
@@ -72,6 +76,7 @@ impl WebhookState {
             keeper,
             ambient: ambient.clone(),
             bodies: Semaphore::new(BODIES_IN_FLIGHT_BYTES_MAX),
+            told: Mutex::default(),
             counts,
         }))
     }
@@ -121,11 +126,19 @@ pub(super) async fn webhook(
         body: &body,
         now_ms: state.now_ms(),
     };
-    let received = receive(account, &delivery).map_err(|outcome| {
-        count(outcome);
-        refusal(outcome)
-    })?;
+    let received = match receive(account, &delivery) {
+        Ok(received) => received,
+        Err(outcome) => {
+            count(outcome);
+            state.tell_refused(place, account, outcome).await;
+            return Err(refusal(outcome));
+        }
+    };
     state.count(place, account, &received);
+    if received.bad > 0 {
+        let outcome = Outcome::BadSignature;
+        state.tell_refused(place, account, outcome).await;
+    }
     if let Err(outcome) = state.keep(place, received.objects).await {
         count(outcome);
         return Err(refusal(outcome));
@@ -224,6 +237,30 @@ impl Inner {
         }
         for name in &received.ignored {
             self.counts.ignored(account.kind, name);
+        }
+    }
+
+    /// Says that a signature was not good, once an hour: more would let anybody fill the journal. What
+    /// cannot be said now is said with the next one.
+    async fn tell_refused(&self, place: usize, account: &Account, outcome: Outcome) {
+        let now_ms = self.ambient.wall_ms();
+        let hour = now_ms.div_euclid(HOUR_MS);
+        {
+            let mut told = self.told.lock().expect("no holder panics");
+            if told.insert((place, outcome), hour) == Some(hour) {
+                return;
+            }
+        }
+        let Some(record) = refused(account, outcome, now_ms, self.ambient.stamp()) else {
+            return;
+        };
+        let name = account.name.as_str();
+        tracing::warn!(code = %Code::SignatureRefused, account = name, reason = outcome.text(), "a provider's message does not verify");
+        let limit = Duration::from_millis(COMMIT_WAIT_MS_MAX);
+        let said = tokio::time::timeout(limit, self.append(vec![record])).await;
+        if !matches!(said, Ok(Ok(_))) {
+            let mut told = self.told.lock().expect("no holder panics");
+            told.remove(&(place, outcome));
         }
     }
 

@@ -27,3 +27,4 @@ mod needs_upsd;
 mod otlp;
 mod outage;
 mod support;
+mod webhooks;

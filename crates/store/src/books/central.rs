@@ -26,7 +26,7 @@ use popwatch_core::time::Now;
 use super::db::{Db, values};
 use super::held::Held;
 use super::rows::{column, position};
-use super::{Books, BooksFault, frame, intake};
+use super::{Books, BooksFault, Terms, frame, intake};
 
 /// The rig under which the ledger itself writes.
 pub const CENTRAL: &str = "central";
@@ -66,7 +66,8 @@ impl Books {
         records: Vec<Record>,
         now: Now,
     ) -> Result<Vec<CentralVerdict>, BooksFault> {
-        self.transact(|db| append(db, &records, now))
+        let terms = &self.terms;
+        self.transact(|db| append(db, terms, &records, now))
     }
 }
 
@@ -90,8 +91,9 @@ struct Telling {
     conflict: bool,
 }
 
-pub(super) fn append(
+fn append(
     db: &Db,
+    terms: &Terms,
     records: &[Record],
     now: Now,
 ) -> Result<Vec<CentralVerdict>, BooksFault> {
@@ -131,12 +133,12 @@ pub(super) fn append(
             true => CentralVerdict::Exists(at),
         });
         if waiting.len() == BATCH_ITEMS_MAX {
-            flush(db, tail, &mut waiting, &mut verdicts, now)?;
+            flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
             told = Told::default();
         }
     }
     if let Some(tail) = &mut tail {
-        flush(db, tail, &mut waiting, &mut verdicts, now)?;
+        flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
     }
     Ok(verdicts)
 }
@@ -144,6 +146,7 @@ pub(super) fn append(
 /// Stores and posts what waits, and says which of it is a repeat or in conflict.
 fn flush(
     db: &Db,
+    terms: &Terms,
     tail: &mut Tail,
     waiting: &mut Vec<(usize, Vec<u8>)>,
     verdicts: &mut [CentralVerdict],
@@ -179,7 +182,7 @@ fn flush(
         chain_after: tail.chain.to_vec(),
         ..RecordBatch::default()
     };
-    let ack = intake::take(db, &batch, now)?;
+    let ack = intake::take(db, terms, &batch, now)?;
     for odd in ack.not_ok {
         let Some((at, _)) = odd
             .seq
@@ -203,13 +206,11 @@ fn flush(
 /// The end of the journal; its epoch's id is made of what opens it.
 fn read_tail(db: &Db, now: Now, payload: &[u8]) -> Result<Tail, BooksFault> {
     let found: Option<(Vec<u8>, Vec<u8>)> = db
-        .prepare_cached("SELECT epoch_id, trunk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2")
-        .and_then(|mut ask| {
-            ask.query_row(params![CENTRAL, EPOCH], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-        })
+        .row(
+            "SELECT epoch_id, trunk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2",
+            values![CENTRAL, EPOCH],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .map_err(BooksFault::sql("read the centre's journal"))?;
     let Some((epoch_id, trunk)) = found else {
         let mut id = [0; 16];

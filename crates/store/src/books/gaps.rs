@@ -17,13 +17,14 @@ use popwatch_core::ledger::count::Band;
 use popwatch_core::ledger::post::{LostValue, Posted, gap_value, worth};
 use popwatch_core::ledger::{FactId, Ranges};
 use popwatch_core::money::Currency;
+use popwatch_core::provider::reference::RigTag;
 use popwatch_core::record::{self, Origin};
 use prost::Message as _;
 
 use super::db::{Db, values};
 use super::posting::Poster;
 use super::rows::{column, number};
-use super::{BooksFault, frame};
+use super::{BooksFault, frame, groups};
 
 /// What somebody stated about a lost range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,8 @@ pub(super) fn touch(
 /// Posts the value of the lost ranges of every epoch touched.
 pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
     for (rig, epoch) in std::mem::take(&mut poster.gaps) {
+        let tag = RigTag::of_rig(&rig);
+        groups::answer(poster, &format!("gap:{}", tag.as_str()))?;
         let stated = read(poster.db, &rig, epoch)?;
         let popups: BTreeSet<PopupId> = stated
             .iter()

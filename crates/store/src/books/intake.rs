@@ -33,24 +33,30 @@ use super::held::{Held, Stretch};
 use super::identity::Verdict;
 use super::posting::Poster;
 use super::rows::{column, set_breaks};
-use super::{BooksFault, gaps, identity};
+use super::{BooksFault, Terms, gaps, groups, identity, policies};
 use ack::ack;
 use head::{Head, Place};
 
 /// Takes a batch inside the open transaction.
-pub(super) fn take(db: &Db, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
+pub(super) fn take(
+    db: &Db,
+    terms: &Terms,
+    batch: &RecordBatch,
+    now: Now,
+) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
     let places = head.places(batch)?;
     let mut intake = Intake {
         db,
         now_ms: now.wall.0,
         head: &head,
-        poster: Poster::new(db, now.wall.0),
+        poster: Poster::new(db, terms, now.wall.0),
         not_ok: Vec::new(),
     };
     intake.beacons(batch)?;
     if !places.is_empty() {
         intake.stretch(batch, &places)?;
+        groups::answer(&mut intake.poster, &format!("rig:{}", head.rig))?;
     }
     let Intake { poster, not_ok, .. } = intake;
     poster.finish()?;
@@ -58,13 +64,18 @@ pub(super) fn take(db: &Db, batch: &RecordBatch, now: Now) -> Result<RecordAck, 
 }
 
 /// Keeps the one item of a batch that [`take`] could not, unread.
-pub(super) fn keep_unread(db: &Db, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
+pub(super) fn keep_unread(
+    db: &Db,
+    terms: &Terms,
+    batch: &RecordBatch,
+    now: Now,
+) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
     let mut intake = Intake {
         db,
         now_ms: now.wall.0,
         head: &head,
-        poster: Poster::new(db, now.wall.0),
+        poster: Poster::new(db, terms, now.wall.0),
         not_ok: Vec::new(),
     };
     intake.unread(batch)?;
@@ -308,7 +319,11 @@ impl Intake<'_> {
                     at_ms: ledger::fact::occurred_ms(record),
                 },
             ),
-            SystemEvent::PolicyApplied(policy) => self.policy(&policy.popup, false),
+            SystemEvent::PolicyApplied(policy) => {
+                self.policy(&policy.popup, false)?;
+                let applied_ms = ledger::fact::occurred_ms(record);
+                policies::note(&mut self.poster, at, policy, applied_ms)
+            }
             SystemEvent::PolicyImplied(policy) => self.policy(&policy.popup, true),
             SystemEvent::RigConflict(conflict) => self.rig_conflict(at, conflict),
             SystemEvent::RigStopped(_)
@@ -326,7 +341,8 @@ impl Intake<'_> {
             | SystemEvent::ShareReleased(_)
             | SystemEvent::CreatorPaid(_)
             | SystemEvent::CloseSigned(_)
-            | SystemEvent::CashCounted(_) => Ok(()),
+            | SystemEvent::CashCounted(_)
+            | SystemEvent::ProviderRefused(_) => Ok(()),
         }
     }
 

@@ -15,11 +15,12 @@ use popwatch_core::invariant;
 use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
-use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
+use popwatch_core::ledger::{Chart, Commodity, Entry, Fact, FactId, Leg};
 
 use super::db::{Db, values};
-use super::rows::set_breaks;
-use super::{BooksFault, gaps, identity};
+use super::groups::{self, Marks};
+use super::rows::set_breaks_in;
+use super::{BooksFault, Terms, decided, gaps, identity, policies};
 
 /// Kinds of rows in `stock_lines`.
 mod line {
@@ -33,6 +34,16 @@ mod line {
 pub(super) struct Poster<'a> {
     pub(super) db: &'a Db,
     pub(super) now_ms: i64,
+    pub(super) terms: &'a Terms,
+    /// As of when groups are evaluated, ms since 1970.
+    pub(super) as_of_ms: i64,
+    pub(super) marks: Marks,
+    /// What facts put into drawers in this batch, by book, account and currency, and when.
+    pub(super) drawers: BTreeMap<((String, String, String), i64), i128>,
+    /// What is settled is of a fact, not of a group.
+    of_facts: bool,
+    /// Which correction a book's entries belong to.
+    corrections: BTreeMap<String, i64>,
     facts: BTreeMap<FactId, Option<Rc<Fact>>>,
     dirty: BTreeSet<FactId>,
     /// Facts that were never posted: nothing of theirs needs to be looked up or reversed.
@@ -41,14 +52,20 @@ pub(super) struct Poster<'a> {
     skus: BTreeSet<(PopupId, Sku)>,
     pub(super) gaps: BTreeSet<(RigId, u32)>,
     parts: BTreeSet<(PopupId, RigId, u32)>,
-    sums: BTreeMap<(String, String, String), (i128, i128)>,
+    pub(super) sums: BTreeMap<(String, String, String), (i128, i128)>,
 }
 
 impl<'a> Poster<'a> {
-    pub(super) fn new(db: &'a Db, now_ms: i64) -> Self {
+    pub(super) fn new(db: &'a Db, terms: &'a Terms, now_ms: i64) -> Self {
         Self {
             db,
             now_ms,
+            terms,
+            as_of_ms: terms.as_of_ms,
+            marks: Marks::default(),
+            drawers: BTreeMap::new(),
+            of_facts: false,
+            corrections: BTreeMap::new(),
             facts: BTreeMap::new(),
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
@@ -108,11 +125,24 @@ impl<'a> Poster<'a> {
         for (popup, sku) in std::mem::take(&mut self.skus) {
             self.counts(&popup, &sku, &mut known)?;
         }
+        groups::evaluate(&mut self)?;
+        decided::accept(&mut self)?;
         self.write_sums()?;
+        self.write_drawers()?;
         self.prove()
     }
 
-    fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
+    /// Which correction entries of a book belong to: 0 before its first close.
+    pub(super) fn correction(&mut self, book: &str) -> Result<i64, BooksFault> {
+        if let Some(known) = self.corrections.get(book) {
+            return Ok(*known);
+        }
+        let found = decided::correction(self.db, book)?;
+        self.corrections.insert(book.to_string(), found);
+        Ok(found)
+    }
+
+    pub(super) fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
         if let Some(known) = self.facts.get(&id) {
             return Ok(known.clone());
         }
@@ -130,6 +160,8 @@ impl<'a> Poster<'a> {
         let Some(fact) = self.fact(id)? else {
             return Ok(());
         };
+        groups::join(self, &fact)?;
+        decided::note(self, &fact)?;
         if let Some(sku) = post::supplied(&fact) {
             let first = self.lines(&fact.popup, sku, line::SUPPLY)?.is_empty();
             self.put_line(&fact, sku, line::SUPPLY, "", 0)?;
@@ -158,6 +190,8 @@ impl<'a> Poster<'a> {
     /// Removes the rows of every record that could have stated this fact.
     fn unindex(&mut self, id: FactId) -> Result<(), BooksFault> {
         for old in identity::every(self, id)? {
+            groups::leave(self, &old)?;
+            decided::forget(self, &old)?;
             for sku in post::skus(&old) {
                 let book = old.popup.as_str();
                 self.db
@@ -229,7 +263,11 @@ impl<'a> Poster<'a> {
         read().map_err(BooksFault::sql("read stock lines"))
     }
 
-    fn places(&self, popup: &PopupId, sku: &Sku) -> Result<BTreeSet<String>, BooksFault> {
+    pub(super) fn places(
+        &self,
+        popup: &PopupId,
+        sku: &Sku,
+    ) -> Result<BTreeSet<String>, BooksFault> {
         let found = self
             .db
             .rows(
@@ -291,7 +329,11 @@ impl<'a> Poster<'a> {
         for sku in &skus {
             self.learn(known, &fact.popup, sku)?;
         }
-        let posted = if let Event::PaymentRefunded(asked) = &fact.event {
+        if fact.policy_version != 0 {
+            let card = policies::card(self.db, &fact)?;
+            known.1.insert(id, card);
+        }
+        let mut posted = if let Event::PaymentRefunded(asked) = &fact.event {
             let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
             let before = self.refunded_before(&fact, sale)?;
             let sale = self.fact(sale)?;
@@ -309,6 +351,8 @@ impl<'a> Poster<'a> {
             self.put_line(&fact, &sku, line::MOVE, "", units)?;
             self.skus.insert((fact.popup.clone(), sku));
         }
+        known.1.remove(&id);
+        posted.breaks.extend(decided::late(self, &fact, fresh)?);
         self.settle(id, fact.popup.as_str(), &posted, fresh)
     }
 
@@ -337,21 +381,25 @@ impl<'a> Poster<'a> {
         if known.0.contains_key(&key) {
             return Ok(());
         }
-        let stocked = self
-            .db
-            .one(
-                "SELECT EXISTS (SELECT 1 FROM stock_lines
-                                WHERE book = ?1 AND sku = ?2 AND kind = 1)",
-                values![popup.as_str(), sku.as_str()],
-                |row| row.get(0),
-            )
-            .map_err(BooksFault::sql("read stock lines"))?;
+        let stocked = self.is_stocked(popup, sku)?;
         let granted = match stocked {
             true => self.places(popup, sku)?,
             false => BTreeSet::new(),
         };
         known.0.insert(key, Shelf { stocked, granted });
         Ok(())
+    }
+
+    /// Whether anybody received or set aside items of this SKU.
+    pub(super) fn is_stocked(&self, popup: &PopupId, sku: &Sku) -> Result<bool, BooksFault> {
+        self.db
+            .one(
+                "SELECT EXISTS (SELECT 1 FROM stock_lines
+                                WHERE book = ?1 AND sku = ?2 AND kind = 1)",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read stock lines"))
     }
 
     /// Evaluates the counts of a SKU again.
@@ -445,17 +493,30 @@ impl<'a> Poster<'a> {
         posted: &Posted,
         fresh: bool,
     ) -> Result<(), BooksFault> {
-        let mut wanted: Vec<_> = posted
-            .entries
+        self.of_facts = true;
+        let settled = self.settle_in(id, &[(book, posted)], fresh);
+        self.of_facts = false;
+        settled
+    }
+
+    /// Makes what stands for a cause exactly this, in however many books.
+    pub(super) fn settle_in(
+        &mut self,
+        id: FactId,
+        made: &[(&str, &Posted)],
+        fresh: bool,
+    ) -> Result<(), BooksFault> {
+        let mut wanted: Vec<_> = made
             .iter()
-            .map(|entry| (entry.id(), entry.get()))
+            .flat_map(|(book, posted)| posted.entries.iter().map(move |entry| (*book, entry)))
+            .map(|(book, entry)| (book, entry.id(), entry.get()))
             .collect();
         if !fresh {
             for old in self.live(id)? {
-                let same = wanted.iter().position(|(entry_id, entry)| {
+                let same = wanted.iter().position(|(book, entry_id, entry)| {
                     entry_id.0 == old.entry_id
                         && entry.occurred_ms == old.occurred_ms
-                        && book == old.book
+                        && *book == old.book
                 });
                 match same {
                     Some(at) => drop(wanted.swap_remove(at)),
@@ -463,16 +524,21 @@ impl<'a> Poster<'a> {
                 }
             }
         }
-        for (entry_id, entry) in wanted {
+        for (book, entry_id, entry) in wanted {
             self.append(book, &entry_id.0, entry)?;
         }
-        if fresh && posted.breaks.is_empty() {
+        let breaks: Vec<(&str, &[_])> = made
+            .iter()
+            .filter(|(_, posted)| !posted.breaks.is_empty())
+            .map(|(book, posted)| (*book, &posted.breaks[..]))
+            .collect();
+        if fresh && breaks.is_empty() {
             return Ok(());
         }
-        set_breaks(self.db, id, book, None, &posted.breaks, self.now_ms, fresh)
+        set_breaks_in(self.db, id, None, &breaks, self.now_ms, fresh)
     }
 
-    fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
+    pub(super) fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
         let read = || {
             self.db.rows(
                 "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
@@ -494,11 +560,12 @@ impl<'a> Poster<'a> {
     }
 
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
+        let correction = self.correction(book)?;
         self.db
             .run(
                 "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
                    occurred_ms, recorded_ms, legs)
-                 VALUES (?1, ?2, ?3, ?4, NULL, 0, 1, ?5, ?6, ?7)",
+                 VALUES (?1, ?2, ?3, ?4, NULL, ?8, 1, ?5, ?6, ?7)",
                 values![
                     book,
                     id,
@@ -506,11 +573,13 @@ impl<'a> Poster<'a> {
                     entry.rule.text(),
                     entry.occurred_ms,
                     self.now_ms,
-                    encode_legs(&entry.legs)
+                    encode_legs(&entry.legs),
+                    correction
                 ],
             )
             .map_err(BooksFault::sql("append an entry"))?;
         self.sum(book, &entry.legs, 1);
+        self.fill_drawer(book, &entry.legs, entry.occurred_ms, 1);
         Ok(())
     }
 
@@ -523,13 +592,14 @@ impl<'a> Poster<'a> {
                 ..leg.clone()
             })
             .collect();
+        let correction = self.correction(&old.book)?;
         let write = || {
             self.db
                 .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;
             self.db.run(
                 "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
                        live, occurred_ms, recorded_ms, legs)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8)",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?9, 0, ?6, ?7, ?8)",
                 values![
                     old.book,
                     old.entry_id,
@@ -538,12 +608,46 @@ impl<'a> Poster<'a> {
                     old.n,
                     old.occurred_ms,
                     self.now_ms,
-                    encode_legs(&turned)
+                    encode_legs(&turned),
+                    correction
                 ],
             )
         };
         write().map_err(BooksFault::sql("reverse an entry"))?;
         self.sum(&old.book, &legs, -1);
+        self.fill_drawer(&old.book, &legs, old.occurred_ms, -1);
+        Ok(())
+    }
+
+    /// Adds (or with -1 takes back) what a fact puts into drawers.
+    fn fill_drawer(&mut self, book: &str, legs: &[Leg], occurred_ms: i64, sign: i128) {
+        if !self.of_facts {
+            return;
+        }
+        for leg in legs.iter().filter(|leg| leg.account.of == Chart::CashTill) {
+            let drawer = (
+                book.to_string(),
+                leg.account.to_string(),
+                leg.commodity.to_string(),
+            );
+            let sum = self.drawers.entry((drawer, occurred_ms)).or_default();
+            *sum += i128::from(leg.amount) * sign;
+        }
+    }
+
+    fn write_drawers(&self) -> Result<(), BooksFault> {
+        for (((book, account, commodity), occurred_ms), amount) in &self.drawers {
+            let amount = i64::try_from(*amount).map_err(|_| BooksFault::Bound("units"))?;
+            self.db
+                .run(
+                    "INSERT INTO drawers (book, account, commodity, occurred_ms, amount)
+                     VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (book, account, commodity, occurred_ms) DO UPDATE SET
+                       amount = drawers.amount + excluded.amount",
+                    values![book, account, commodity, *occurred_ms, amount],
+                )
+                .map_err(BooksFault::sql("write a drawer"))?;
+        }
         Ok(())
     }
 
@@ -638,13 +742,13 @@ pub(super) fn balances(
     read().map_err(BooksFault::sql("read balances"))
 }
 
-struct Live {
+pub(super) struct Live {
     n: i64,
-    book: String,
+    pub(super) book: String,
     entry_id: [u8; 16],
     rule: String,
     occurred_ms: i64,
-    legs: Vec<u8>,
+    pub(super) legs: Vec<u8>,
 }
 
 struct Shelf {
@@ -652,9 +756,9 @@ struct Shelf {
     granted: BTreeSet<String>,
 }
 
-/// What is known of the SKUs this batch touches.
+/// What is known of the SKUs this batch touches, and the promises of the fact being posted.
 #[derive(Default)]
-struct Shelves(BTreeMap<(PopupId, Sku), Shelf>);
+struct Shelves(BTreeMap<(PopupId, Sku), Shelf>, BTreeMap<FactId, Card>);
 
 impl Shelves {
     fn shelf(&self, popup: &PopupId, sku: &Sku) -> Option<&Shelf> {
@@ -672,8 +776,8 @@ impl StockContext for Shelves {
             .is_some_and(|shelf| shelf.granted.contains(rig.as_str()))
     }
 
-    fn card(&self, _: &Fact) -> Card {
-        Card::None
+    fn card(&self, fact: &Fact) -> Card {
+        self.1.get(&fact.id).cloned().unwrap_or(Card::None)
     }
 }
 

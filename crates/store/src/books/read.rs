@@ -7,6 +7,7 @@ use popwatch_core::event::system::SystemEvent;
 use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
+use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
     CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck,
@@ -154,6 +155,7 @@ impl Books {
         for found in breaks_of(&self.db, popup)? {
             if let Some(currency) = found.commodity.as_ref().and_then(Commodity::currency)
                 && found.suspense != 0
+                && found.state == BreakState::Open
             {
                 view.currencies.entry(currency).or_default().open_breaks += found.suspense;
             }

@@ -85,6 +85,18 @@ pub(super) fn set_breaks(
     now_ms: i64,
     fresh: bool,
 ) -> Result<(), BooksFault> {
+    set_breaks_in(db, cause, rig, &[(book, breaks)], now_ms, fresh)
+}
+
+/// The same for a cause with breaks in several books.
+pub(super) fn set_breaks_in(
+    db: &Db,
+    cause: FactId,
+    rig: Option<&RigId>,
+    made: &[(&str, &[Break])],
+    now_ms: i64,
+    fresh: bool,
+) -> Result<(), BooksFault> {
     let write = || {
         if !fresh {
             let old: Vec<(String, String)> = db.rows(
@@ -93,7 +105,9 @@ pub(super) fn set_breaks(
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             for (of, id) in old {
-                let stays = of == book && breaks.iter().any(|found| found.id.as_str() == id);
+                let stays = made.iter().any(|(book, breaks)| {
+                    of == *book && breaks.iter().any(|found| found.id.as_str() == id)
+                });
                 if !stays {
                     db.run(
                         "DELETE FROM breaks WHERE book = ?1 AND id = ?2",
@@ -102,8 +116,10 @@ pub(super) fn set_breaks(
                 }
             }
         }
-        for found in breaks {
-            insert_break(db, cause, book, rig, found, now_ms)?;
+        for (book, breaks) in made {
+            for found in *breaks {
+                insert_break(db, cause, book, rig, found, now_ms)?;
+            }
         }
         Ok(())
     };

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_books.sql")),
     (2, include_str!("migrations/0002_resent.sql")),
     (3, include_str!("migrations/0003_forks.sql")),
+    (4, include_str!("migrations/0004_groups.sql")),
 ];
 
 /// Brings a database to the newest step. A file that holds books is copied first.
@@ -91,7 +92,7 @@ mod tests {
             fault,
             BooksFault::SchemaNewer {
                 found: 99,
-                known: 3
+                known: 4
             }
         ));
     }

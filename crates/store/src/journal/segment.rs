@@ -386,7 +386,9 @@ pub fn indexed(record: &Record) -> bool {
     if let Event::System(event) = &record.event {
         matches!(
             event,
-            SystemEvent::RigConflict(_) | SystemEvent::ProviderObject(_)
+            SystemEvent::RigConflict(_)
+                | SystemEvent::ProviderObject(_)
+                | SystemEvent::ProviderRefused(_)
         )
     } else {
         true

@@ -41,6 +41,10 @@ pub(super) fn data(event: &SystemEvent) -> Option<Json> {
             "popup": of.popup, "rig": of.rig, "currency": of.currency, "amount": of.amount,
             "counted_ms": of.counted_ms, "file": hex(&of.file), "row": of.row,
         }),
+        SystemEvent::ProviderRefused(of) => json!({
+            "provider": of.provider, "account": of.account, "reason": of.reason,
+            "hour_ms": of.hour_ms,
+        }),
         SystemEvent::RigStarted(_)
         | SystemEvent::RigStopped(_)
         | SystemEvent::RigSeal(_)

@@ -45,7 +45,7 @@ fn check(account: &Account, item: &Json) -> Result<(), Outcome> {
 
 /// The eight fields, a colon between them, nothing escaped; null is empty. None when one of them is
 /// neither a text nor a number nor true or false.
-fn signed(item: &Json) -> Option<String> {
+pub(super) fn signed(item: &Json) -> Option<String> {
     let amount = field(item, "amount");
     let parts = [
         field(item, "pspReference"),

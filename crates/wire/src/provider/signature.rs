@@ -54,9 +54,8 @@ impl Secrets {
         })
     }
 
-    /// The base64 signature of these parts under the first secret: for samples of our own.
-    #[must_use]
-    pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+    /// The signature of these parts under the first secret.
+    pub(super) fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.first().expect("there is at least one").clone();
         for part in parts {
             mac.update(part);
@@ -124,6 +123,29 @@ pub(super) fn base64_mac(text: &str) -> Option<[u8; 32]> {
         }
     }
     (bits == 0).then_some(out)
+}
+
+/// Writes what [`base64_mac`] reads.
+pub(super) fn base64(mac: &[u8; 32]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(44);
+    for three in mac.chunks(3) {
+        let bits = three
+            .iter()
+            .fold(0u32, |all, byte| all << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - three.len()));
+        for place in 0..=three.len() {
+            let at = usize::try_from(bits >> (18 - 6 * place) & 63).expect("six bits fit");
+            text.push(char::from(DIGITS[at]));
+        }
+    }
+    text.push('=');
+    text
+}
+
+/// Writes what [`hex_mac`] reads.
+pub(super) fn hex(mac: &[u8; 32]) -> String {
+    mac.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sextet(digit: u8) -> Option<u32> {

@@ -5,10 +5,9 @@
 //! own rate; what rounding leaves is said on the line.
 
 use popwatch_core::event::central::SettlementLine;
-use popwatch_core::money::Currency;
 use popwatch_core::settlement::LineKind;
 
-use super::figures::{Converted, Decimal, abbreviation, amount_or_zero, bounded, currency};
+use super::figures::{Converted, Decimal, Unit, abbreviation, amount_or_zero, bounded};
 use super::rows::{Header, Row};
 use super::{Desk, Fault, field};
 
@@ -68,13 +67,15 @@ impl Columns {
         desk: &mut Desk<'_>,
         number: u64,
     ) -> Result<SettlementLine, Fault> {
-        let of = currency("Net Currency", &row.get(self.net_currency))?;
+        let of = desk
+            .units
+            .find("Net Currency", &row.get(self.net_currency))?;
         let mut line = desk.line(number);
         line.currency.push_str(of.code());
         self.fees(row, of, &mut line)?;
         let credit = amount_or_zero("Net Credit (NC)", &row.get(self.net_credit), of)?;
         line.net = credit - amount_or_zero("Net Debit (NC)", &row.get(self.net_debit), of)?;
-        self.gross(row, of, &mut line)?;
+        self.gross(row, of, desk, &mut line)?;
 
         line.raw_kind = desk.keep.id("Type", &row.get(self.kind))?;
         let kind = kind(&line.raw_kind, line.net);
@@ -97,7 +98,7 @@ impl Columns {
         Ok(line)
     }
 
-    fn fees(&self, row: &Row<'_>, of: Currency, line: &mut SettlementLine) -> Result<(), Fault> {
+    fn fees(&self, row: &Row<'_>, of: Unit, line: &mut SettlementLine) -> Result<(), Fault> {
         let commission = amount_or_zero("Commission (NC)", &row.get(self.commission), of)?;
         line.fee = commission + amount_or_zero("Markup (NC)", &row.get(self.markup), of)?;
         let scheme = amount_or_zero("Scheme Fees (NC)", &row.get(self.scheme), of)?;
@@ -108,7 +109,13 @@ impl Columns {
 
     /// The gross in the net's currency. A row that states none, as fees and payouts do, has what its
     /// net and fees make.
-    fn gross(&self, row: &Row<'_>, of: Currency, line: &mut SettlementLine) -> Result<(), Fault> {
+    fn gross(
+        &self,
+        row: &Row<'_>,
+        of: Unit,
+        desk: &mut Desk<'_>,
+        line: &mut SettlementLine,
+    ) -> Result<(), Fault> {
         let fees = line.fee + line.scheme_fee;
         let (debit, credit) = (row.get(self.gross_debit), row.get(self.gross_credit));
         if debit.trim_ascii().is_empty() && credit.trim_ascii().is_empty() {
@@ -116,7 +123,9 @@ impl Columns {
             line.gross = bounded(i128::from(line.net) + i128::from(fees)).ok_or(too_large)?;
             return Ok(());
         }
-        let from = currency("Gross Currency", &row.get(self.gross_currency))?;
+        let from = desk
+            .units
+            .find("Gross Currency", &row.get(self.gross_currency))?;
         let credit = amount_or_zero("Gross Credit (GC)", &credit, from)?;
         let gross = credit - amount_or_zero("Gross Debit (GC)", &debit, from)?;
         if from == of {
@@ -125,7 +134,7 @@ impl Columns {
         }
         let rate = Decimal::parse(&row.get(self.rate)).filter(|rate| rate.mantissa > 0);
         let converted = rate
-            .and_then(|rate| Converted::at(gross, from, rate, of))
+            .and_then(|rate| Converted::at(gross, from.currency, rate, of.currency))
             .ok_or(field(
                 "Exchange Rate",
                 "must be a positive decimal such as 1.0656568",

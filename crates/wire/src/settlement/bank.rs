@@ -2,7 +2,7 @@
 
 use popwatch_core::event::central::BankLine;
 
-use super::figures::{amount, currency};
+use super::figures::amount;
 use super::rows::{Header, Row};
 use super::{Desk, Fault, field};
 
@@ -36,7 +36,7 @@ impl Columns {
         desk: &mut Desk<'_>,
         number: u64,
     ) -> Result<BankLine, Fault> {
-        let currency = currency("currency", &row.get(self.currency))?;
+        let currency = desk.units.find("currency", &row.get(self.currency))?;
         let amount = amount("amount", &row.get(self.amount), currency)?;
         let date = row.get(self.date);
         // A booking day has no zone: what stands there is the day.

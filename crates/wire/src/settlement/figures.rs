@@ -16,7 +16,7 @@ const DIGITS_MAX: usize = 18;
 /// A decimal number as it was written: `mantissa` ÷ 10^`decimals`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Decimal {
-    pub(super) mantissa: i128,
+    pub(super) mantissa: i64,
     pub(super) decimals: u32,
 }
 
@@ -49,7 +49,7 @@ impl Decimal {
             return None;
         }
         Some(Self {
-            mantissa: i128::from(if negative { -mantissa } else { mantissa }),
+            mantissa: if negative { -mantissa } else { mantissa },
             decimals: u32::try_from(decimals).ok()?,
         })
     }
@@ -58,15 +58,16 @@ impl Decimal {
     /// the amount passes the bound.
     pub(crate) fn minor(self, exponent: u32) -> Option<i64> {
         let minor = if self.decimals <= exponent {
-            self.mantissa * 10_i128.pow(exponent - self.decimals)
+            self.mantissa
+                .checked_mul(10_i64.checked_pow(exponent - self.decimals)?)?
         } else {
-            let unit = 10_i128.pow(self.decimals - exponent);
+            let unit = 10_i64.checked_pow(self.decimals - exponent)?;
             if self.mantissa % unit != 0 {
                 return None;
             }
             self.mantissa / unit
         };
-        bounded(minor)
+        (minor.unsigned_abs() <= limits::AMOUNT_MINOR_MAX.unsigned_abs()).then_some(minor)
     }
 }
 
@@ -80,15 +81,39 @@ pub(super) fn bounded(minor: i128) -> Option<i64> {
 pub(super) const AMOUNT: &str =
     "must be a decimal such as -12.50, with no more digits than the currency has";
 
+/// A currency and its exponent, looked up once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) currency: Currency,
+    exponent: u32,
+}
+
+impl Unit {
+    /// Finds a currency, in either case.
+    fn find(text: &[u8]) -> Option<Self> {
+        let mut code: [u8; 3] = text.try_into().ok()?;
+        code.make_ascii_uppercase();
+        let currency = Currency::new(std::str::from_utf8(&code).ok()?)?;
+        Some(Self {
+            currency,
+            exponent: currency.exponent(),
+        })
+    }
+
+    pub(super) fn code(&self) -> &str {
+        self.currency.code()
+    }
+}
+
 /// Reads an amount of a currency.
-pub(super) fn amount(column: &'static str, text: &str, of: Currency) -> Result<i64, Fault> {
+pub(super) fn amount(column: &'static str, text: &str, of: Unit) -> Result<i64, Fault> {
     Decimal::parse(text)
-        .and_then(|decimal| decimal.minor(of.exponent()))
+        .and_then(|decimal| decimal.minor(of.exponent))
         .ok_or(field(column, AMOUNT))
 }
 
 /// Reads an amount that may be left empty, which is zero.
-pub(super) fn amount_or_zero(column: &'static str, text: &str, of: Currency) -> Result<i64, Fault> {
+pub(super) fn amount_or_zero(column: &'static str, text: &str, of: Unit) -> Result<i64, Fault> {
     if text.trim_ascii().is_empty() {
         Ok(0)
     } else {
@@ -96,22 +121,25 @@ pub(super) fn amount_or_zero(column: &'static str, text: &str, of: Currency) -> 
     }
 }
 
-/// Reads a currency, in either case.
-pub(super) fn currency(column: &'static str, text: &str) -> Result<Currency, Fault> {
-    let mut code = [0; 3];
-    let text = text.trim_ascii().as_bytes();
-    let known = text.len() == code.len() && {
-        code.copy_from_slice(text);
-        code.make_ascii_uppercase();
-        true
-    };
-    Some(code)
-        .filter(|_| known)
-        .and_then(|code| std::str::from_utf8(&code).ok().and_then(Currency::new))
-        .ok_or(field(
+/// Reads currencies; a file has few, and mostly the last one again.
+#[derive(Default)]
+pub(super) struct Units {
+    last: Option<([u8; 3], Unit)>,
+}
+
+impl Units {
+    pub(super) fn find(&mut self, column: &'static str, text: &str) -> Result<Unit, Fault> {
+        let text = text.trim_ascii().as_bytes();
+        if let Some((_, unit)) = self.last.filter(|(code, _)| code == text) {
+            return Ok(unit);
+        }
+        let unit = Unit::find(text).ok_or(field(
             column,
             "must be a currency of ISO 4217 with minor units",
-        ))
+        ))?;
+        self.last = text.try_into().ok().map(|code| (code, unit));
+        Ok(unit)
+    }
 }
 
 /// What an amount of one currency is in another at a rate, and what is lost by rounding it.
@@ -129,7 +157,7 @@ impl Converted {
         let up = 10_i128.pow(to.exponent());
         let down = 10_i128.pow(from.exponent() + rate.decimals);
         let numerator = i128::from(minor)
-            .checked_mul(rate.mantissa)?
+            .checked_mul(i128::from(rate.mantissa))?
             .checked_mul(up)?;
         Some(Self {
             minor: bounded(div_half_even(numerator, down))?,
@@ -149,6 +177,7 @@ impl Converted {
 /// Reads times; those without a zone are an account's.
 pub(crate) struct Clock {
     tz: TimeZone,
+    is_utc: bool,
     /// The last quarter of an hour that was looked up, and how far it lies from UTC, seconds.
     /// Zones change only between two of them.
     last: Option<(i64, i64)>,
@@ -156,10 +185,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(tz: &TimeZone) -> Self {
-        let last = None;
         Self {
             tz: tz.clone(),
-            last,
+            is_utc: *tz == TimeZone::UTC,
+            last: None,
         }
     }
 
@@ -171,7 +200,7 @@ impl Clock {
         let civil = Civil::parse(bytes)?;
         let offset_s = match civil.offset_s.or(offset_s) {
             Some(offset_s) => offset_s,
-            None if self.tz == TimeZone::UTC => 0,
+            None if self.is_utc => 0,
             None => self.local(&civil)?,
         };
         Some((civil.seconds - offset_s) * 1_000 + civil.ms)

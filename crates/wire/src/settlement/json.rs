@@ -10,12 +10,12 @@ use std::io::{self, Read};
 
 use popwatch_core::event::central::ProviderObject;
 use popwatch_core::limits;
-use popwatch_core::money::Currency;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::Value as Json;
 
+use super::figures::Unit;
 use super::intake::Intake;
 use super::{
     Desk, Fault, FileContext, FileFault, Item, Layout, Sink, Stopped, Tally, admitted, field,
@@ -475,7 +475,7 @@ pub(super) fn moment(name: &'static str, entry: &Json) -> Result<i64, Fault> {
 }
 
 /// A payout that a file states.
-pub(super) fn stated_payout(desk: &Desk<'_>, of: Currency, amount: i64) -> ProviderObject {
+pub(super) fn stated_payout(desk: &Desk<'_>, of: Unit, amount: i64) -> ProviderObject {
     ProviderObject {
         provider: desk.of.provider_text().to_owned(),
         account: desk.of.account.to_owned(),

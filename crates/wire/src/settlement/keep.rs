@@ -24,10 +24,10 @@ impl<'a> Keep<'a> {
 
     /// An id or reference. One that looks like a card number is mapped as at every other border.
     pub(super) fn id(&mut self, column: &'static str, text: &str) -> Result<String, Fault> {
-        let text = text.trim_ascii();
-        if text.is_empty() {
-            return Ok(String::new());
+        if is_plain(text) {
+            return Ok(text.to_owned());
         }
+        let text = text.trim_ascii();
         if text.len() > limits::EVENT_ID_BYTES_MAX {
             return Err(field(column, "must have at most 256 bytes"));
         }
@@ -49,5 +49,51 @@ impl<'a> Keep<'a> {
         let cleaned = detect::clean(text, Place::Label, &mut Budget::default(), |_| hits += 1);
         self.replaced += u64::from(cleaned.is_some());
         Ok(cleaned.unwrap_or_else(|| text.to_owned()))
+    }
+}
+
+/// Whether a text holds nothing that any detector looks at: letters, a few marks, and fewer digits
+/// than a card number has. Most ids are such, and the look costs one pass.
+fn is_plain(text: &str) -> bool {
+    /// What a byte adds: nothing, a digit, or so much that the text is not plain.
+    const WEIGHT: [u8; 256] = {
+        let mut weight = [DIGITS_MAX + 1; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            #[expect(clippy::cast_possible_truncation, reason = "counts to 255")]
+            let as_byte = byte as u8;
+            if as_byte.is_ascii_digit() {
+                weight[byte] = 1;
+            } else if as_byte.is_ascii_alphabetic() || matches!(as_byte, b'_' | b'-' | b'.' | b':')
+            {
+                weight[byte] = 0;
+            }
+            byte += 1;
+        }
+        weight
+    };
+    /// No detector looks at fewer digits than twelve.
+    const DIGITS_MAX: u8 = 11;
+    let weigh = |sum: u32, byte: u8| sum + u32::from(WEIGHT[usize::from(byte)]);
+    text.len() <= limits::REFERENCE_BYTES_MAX
+        && text.bytes().fold(0, weigh) <= u32::from(DIGITS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_keeps_only_what_the_long_way_keeps(
+            text in "([a-z]{0,4}[_:. @%-]{0,1}[0-9]{0,16}[^a-z]{0,2}){0,3}",
+        ) {
+            if is_plain(&text) {
+                prop_assert!(!detect::second_look(&text, Place::Reference));
+                prop_assert_eq!(text.trim_ascii(), &text);
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use popwatch_core::provider::ObjectState;
 use popwatch_core::settlement::LineKind;
 use serde_json::Value as Json;
 
-use super::figures::{amount, currency};
+use super::figures::amount;
 use super::json::{moment, reference, stated_payout, text};
 use super::{Desk, Fault, field};
 
@@ -45,7 +45,7 @@ pub(super) fn line(
             "must be of the account's own mode, live or test",
         ));
     }
-    let of = currency("currency", text(entry, "currency"))?;
+    let of = desk.units.find("currency", text(entry, "currency"))?;
     let mut line = desk.line(number);
     line.line = reference(entry, "id", desk)?;
     if line.line.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn line(
 
 /// The payout that a document states. Its date stands for a version: it has no other.
 pub(super) fn payout(entry: &Json, desk: &mut Desk<'_>) -> Result<ProviderObject, Fault> {
-    let of = currency("currency", text(entry, "currency"))?;
+    let of = desk.units.find("currency", text(entry, "currency"))?;
     let mut object = stated_payout(desk, of, amount("amount", text(entry, "amount"), of)?);
     object.object = reference(entry, "id", desk)?;
     if object.object.is_empty() {

@@ -3,12 +3,11 @@
 //! Net is gross less fee for refunds too: −50 − (−2) = −48.
 
 use popwatch_core::event::central::{ProviderObject, SettlementLine};
-use popwatch_core::money::Currency;
 use popwatch_core::provider::ObjectState;
 use popwatch_core::settlement::LineKind;
 use serde_json::Value as Json;
 
-use super::figures::{bounded, currency};
+use super::figures::{Unit, bounded};
 use super::json::{integer, moment, reference, stated_payout, text};
 use super::{Desk, Fault, field};
 
@@ -53,9 +52,9 @@ pub(super) fn line(
     if line.line.is_empty() {
         return Err(field("id", "must not be empty"));
     }
-    let (of, gross) = money("gross_amount_money", entry)?;
-    let (fee_of, fee) = money("fee_amount_money", entry)?;
-    let (net_of, net) = money("net_amount_money", entry)?;
+    let (of, gross) = money("gross_amount_money", entry, desk)?;
+    let (fee_of, fee) = money("fee_amount_money", entry, desk)?;
+    let (net_of, net) = money("net_amount_money", entry, desk)?;
     if fee_of != of || net_of != of {
         return Err(field(
             "net_amount_money",
@@ -101,7 +100,7 @@ pub(super) fn line(
 
 /// The payout that a document states.
 pub(super) fn payout(entry: &Json, desk: &mut Desk<'_>) -> Result<ProviderObject, Fault> {
-    let (of, amount) = money("amount_money", entry)?;
+    let (of, amount) = money("amount_money", entry, desk)?;
     let mut object = stated_payout(desk, of, amount);
     object.object = reference(entry, "id", desk)?;
     if object.object.is_empty() {
@@ -122,13 +121,13 @@ pub(super) fn payout(entry: &Json, desk: &mut Desk<'_>) -> Result<ProviderObject
 }
 
 /// An amount; Square names its currency in two ways.
-fn money(name: &'static str, entry: &Json) -> Result<(Currency, i64), Fault> {
+fn money(name: &'static str, entry: &Json, desk: &mut Desk<'_>) -> Result<(Unit, i64), Fault> {
     let money = entry.get(name).unwrap_or(&Json::Null);
     let code = match text(money, "currency_code") {
         "" => text(money, "currency"),
         code => code,
     };
-    let of = currency(name, code)?;
+    let of = desk.units.find(name, code)?;
     let amount = money.get("amount").and_then(Json::as_i64);
     let amount = amount
         .and_then(|amount| bounded(i128::from(amount)))

@@ -4,11 +4,10 @@
 //! some currencies. Currencies stand in either case, both in one file.
 
 use popwatch_core::event::central::SettlementLine;
-use popwatch_core::money::Currency;
 use popwatch_core::settlement::LineKind;
 use serde_json::Value as Json;
 
-use super::figures::{amount, bounded, currency};
+use super::figures::{Unit, amount, bounded};
 use super::json::{integer, reference, text};
 use super::rows::{Header, Row};
 use super::{Desk, Fault, FileContext, field};
@@ -62,7 +61,7 @@ impl Columns {
         desk: &mut Desk<'_>,
         number: u64,
     ) -> Result<SettlementLine, Fault> {
-        let of = currency("currency", &row.get(self.currency))?;
+        let of = desk.units.find("currency", &row.get(self.currency))?;
         let mut line = desk.line(number);
         line.line = desk
             .keep
@@ -99,19 +98,24 @@ impl Columns {
                 line.order = desk.keep.id("an order column", &row.get(Some(*at)))?;
             }
         }
-        self.buyer(row, &mut line)?;
+        self.buyer(row, desk, &mut line)?;
         Ok(line)
     }
 
     /// What the buyer paid, when that was another currency.
-    fn buyer(&self, row: &Row<'_>, line: &mut SettlementLine) -> Result<(), Fault> {
+    fn buyer(
+        &self,
+        row: &Row<'_>,
+        desk: &mut Desk<'_>,
+        line: &mut SettlementLine,
+    ) -> Result<(), Fault> {
         let facing = row.get(self.facing_currency);
         if facing.trim_ascii().is_empty()
             || facing.trim_ascii().eq_ignore_ascii_case(&line.currency)
         {
             return Ok(());
         }
-        let of = currency("customer_facing_currency", &facing)?;
+        let of = desk.units.find("customer_facing_currency", &facing)?;
         line.buyer_amount = amount("customer_facing_amount", &row.get(self.facing_amount), of)?;
         line.buyer_currency.push_str(of.code());
         Ok(())
@@ -202,7 +206,7 @@ pub(super) fn transaction(
     desk: &mut Desk<'_>,
     number: u64,
 ) -> Result<SettlementLine, Fault> {
-    let of = currency("currency", text(entry, "currency"))?;
+    let of = desk.units.find("currency", text(entry, "currency"))?;
     let mut line = desk.line(number);
     line.line = reference(entry, "id", desk)?;
     if line.line.is_empty() {
@@ -248,7 +252,7 @@ fn is_dispute(source: &str) -> bool {
 }
 
 /// An amount of the API in minor units of ISO 4217.
-fn units(column: &'static str, entry: &Json, of: Currency) -> Result<i64, Fault> {
+fn units(column: &'static str, entry: &Json, of: Unit) -> Result<i64, Fault> {
     let amount = i128::from(integer(column, entry)?);
     let exact = match of.code() {
         "ISK" => Some(amount)

@@ -189,3 +189,28 @@ fn any_card_sale(amount: i64) -> PaymentCaptured {
         lines: Some(vec![]),
     }
 }
+
+#[test]
+fn bad_signatures_of_one_hour_and_reason_are_one_break() {
+    let of = ProviderRefused {
+        provider: "stripe".into(),
+        account: "main".into(),
+        reason: "future".into(),
+        hour_ms: 3_600_000,
+    };
+    let first = refused(&of);
+    let [found] = first.breaks.as_slice() else {
+        panic!("{first:?}");
+    };
+    assert_eq!((found.class.text(), found.suspense), ("P-SIG", 0));
+    assert!(
+        found
+            .sentence
+            .contains("stripe account main came with a signature from the future")
+    );
+    let next = refused(&ProviderRefused {
+        hour_ms: 7_200_000,
+        ..of
+    });
+    assert_ne!(next.breaks[0].id, found.id);
+}

@@ -196,7 +196,7 @@ fn a_crash_inside_a_batch_leaves_nothing_and_the_batch_can_come_again() {
     for batch in &batches {
         let before = state(&books);
         let open = books.db.begin().unwrap();
-        crate::books::intake::take(&books.db, batch, now()).unwrap();
+        crate::books::intake::take(&books.db, &books.terms, batch, now()).unwrap();
         drop(open);
         assert_eq!(state(&books), before);
         books.accept(batch, now()).unwrap();

@@ -53,23 +53,7 @@ fn told(body: &Body) -> Result<Received, Outcome> {
 }
 
 pub(super) fn sign_item(account: &Account, item: &mut Json) {
-    let part = |value: &Json| match value {
-        Json::String(text) => text.clone(),
-        Json::Null => String::new(),
-        other => other.to_string(),
-    };
-    let message = [
-        part(&item["pspReference"]),
-        part(&item["originalReference"]),
-        part(&item["merchantAccountCode"]),
-        part(&item["merchantReference"]),
-        part(&item["amount"]["value"]),
-        part(&item["amount"]["currency"]),
-        part(&item["eventCode"]),
-        part(&item["success"]),
-    ]
-    .join(":");
-    let mac = base64(&account.secrets.sign(&[message.as_bytes()]));
+    let mac = sample_item(account, item).unwrap();
     if !item["additionalData"].is_object() {
         item["additionalData"] = json!({});
     }
