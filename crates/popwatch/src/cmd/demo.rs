@@ -415,6 +415,7 @@ fn popup_config(plan: &Plan) -> PopupConfig {
         zone: String::from("Europe/London"),
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
+        commerce: None,
     }
 }
 
