@@ -30,6 +30,7 @@ use std::thread::JoinHandle;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
@@ -233,10 +234,24 @@ impl Node {
             source,
         })?;
         let path = data.join("books.sqlite");
-        let books = Books::open(&path).map_err(|source| StartFault::Books {
+        let mut books = Books::open(&path).map_err(|source| StartFault::Books {
             path: path.clone(),
             source,
         })?;
+        let rules = Rules {
+            accounts: config::provider::accounts(
+                &whole.providers,
+                &keys::reference(whole, ambient)?,
+            )?
+            .0,
+            ..Rules::default()
+        };
+        books
+            .set_rules(rules, ambient.now())
+            .map_err(|source| StartFault::Books {
+                path: path.clone(),
+                source,
+            })?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
@@ -251,6 +266,10 @@ impl Node {
             Health::Answers,
         );
         let state = LedgerState {
+            close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
+            closing: Arc::default(),
+            references: keys::reference(whole, ambient)?,
+            data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
             ambient: ambient.clone(),

@@ -33,7 +33,9 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula_and_numbers_stay_numbers() {
-        let rows = [["=1+2", "-500", "a,\"b\"", "-till", "@x"].map(str::to_owned).into()];
+        let rows = [["=1+2", "-500", "a,\"b\"", "-till", "@x"]
+            .map(str::to_owned)
+            .into()];
         assert_eq!(csv(&rows), "'=1+2,-500,\"a,\"\"b\"\"\",'-till,'@x\r\n");
     }
 }

@@ -173,7 +173,7 @@ pub(super) fn evaluate(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
             evaluate_kind(poster, kind, dirty)?;
         }
     }
-    // Words and pokes go forward, so nothing is left.
+    // Words go forward, so nothing is left.
     poster.marks.dirty.clear();
     Ok(())
 }
@@ -212,9 +212,6 @@ fn evaluate_kind(
         told::say(poster, kind, outcome, &before)?;
         store(poster, gathered, outcome)?;
         claims::note(poster, gathered, outcome)?;
-        for key in &outcome.pokes {
-            poster.marks.mark(*key);
-        }
     }
     for gone in before.difference(&now) {
         poster.settle_in(*gone, &[], false)?;

@@ -477,13 +477,12 @@ impl Books {
     /// cursor and, once its file is gone, never by the other.
     fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT bytes FROM records
-                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
-                )?
-                .query_map(params![rig, epoch], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<Vec<u8>>>>()
+            self.db.rows::<Vec<u8>>(
+                "SELECT bytes FROM records
+                 WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                values![rig, epoch],
+                |row| row.get(0),
+            )
         };
         let starts = read().map_err(BooksFault::sql("read starts"))?;
         let epoch = epoch_number(epoch);
