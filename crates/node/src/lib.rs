@@ -261,6 +261,10 @@ impl Node {
             Health::Answers,
         );
         let state = LedgerState {
+            close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
+            closing: Arc::default(),
+            references: keys::reference(whole, ambient)?,
+            data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
             ambient: ambient.clone(),

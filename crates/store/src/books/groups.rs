@@ -184,7 +184,7 @@ pub(super) fn evaluate(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
             evaluate_kind(poster, kind, dirty)?;
         }
     }
-    // Words and pokes go forward, so nothing is left.
+    // Words go forward, so nothing is left.
     poster.marks.dirty.clear();
     Ok(())
 }

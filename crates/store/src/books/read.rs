@@ -97,6 +97,8 @@ pub struct EpochWatermark {
     pub missing: Ranges,
     /// Seqs named as lost.
     pub lost: Ranges,
+    /// Whether a later word said where the epoch ended.
+    pub sealed: bool,
 }
 
 /// The books of one popup.
@@ -170,6 +172,7 @@ impl Books {
                 last: epoch.known_last(),
                 missing: epoch.lacking(),
                 lost: epoch.lost.clone(),
+                sealed: epoch.ended_at.is_some(),
                 rig: epoch.rig,
                 epoch: epoch.epoch,
             })
