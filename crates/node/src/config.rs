@@ -57,6 +57,9 @@ pub struct EdgeConfig {
     pub host_root: PathBuf,
     /// Where the `upsd` of the rig's UPS listens; 127.0.0.1:3493 is tried when absent.
     pub host_upsd: Option<SocketAddr>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[region]`.
@@ -66,6 +69,9 @@ pub struct RegionConfig {
     /// Default `127.0.0.1:8720`.
     #[serde(default = "default_region")]
     pub listen: SocketAddr,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[ledger]`.
@@ -78,6 +84,9 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[[popups]]`.
@@ -206,13 +215,16 @@ impl Config {
                 host_probes: true,
                 host_root: default_root(),
                 host_upsd: None,
+                hosts: Vec::new(),
             }),
             region: Some(RegionConfig {
                 listen: default_region(),
+                hosts: Vec::new(),
             }),
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                hosts: Vec::new(),
             }),
             popups: Vec::new(),
         }

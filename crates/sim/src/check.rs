@@ -146,9 +146,15 @@ impl World {
         )
     }
 
-    /// After a start: everything a till was told is safe is there, byte for byte.
-    pub(crate) fn check_start(&self, rig: usize, read: &[EpochRead]) -> Checked {
-        acked_survives(&self.model, rig, read)?;
+    /// After a start: everything a till was told is safe is there, byte for byte; of an epoch that
+    /// was let go, at the ledger.
+    pub(crate) fn check_start(
+        &self,
+        rig: usize,
+        read: &[EpochRead],
+        at_the_ledger: &Payloads,
+    ) -> Checked {
+        acked_survives(&self.model, rig, read, at_the_ledger)?;
         seqs(&self.rigs[rig])
     }
 
@@ -328,9 +334,23 @@ fn gauges(world: &World, rig: &Rig) -> Checked {
     Ok(())
 }
 
+/// Payloads of one rig by epoch and seq.
+pub(crate) type Payloads = BTreeMap<(u32, u64), Vec<u8>>;
+
 /// L1 for one rig that was just read back.
-fn acked_survives(model: &Model, rig: usize, read: &[EpochRead]) -> Checked {
+fn acked_survives(
+    model: &Model,
+    rig: usize,
+    read: &[EpochRead],
+    at_the_ledger: &Payloads,
+) -> Checked {
     let mut held = BTreeMap::new();
+    let there: BTreeSet<u32> = read.iter().map(|epoch| epoch.info.epoch.0).collect();
+    for ((epoch, seq), payload) in at_the_ledger {
+        if !there.contains(epoch) {
+            held.insert((rig, *epoch, *seq), payload);
+        }
+    }
     for epoch in read {
         for (seq, payload) in &epoch.frames {
             held.insert((rig, epoch.info.epoch.0, *seq), payload);

@@ -159,6 +159,12 @@ pub struct RecordsUp {
     standing: Standing,
     nonsense: u64,
     quarantined: u64,
+    /// What the books reconciled, by epoch.
+    reconciled: BTreeMap<Epoch, Seq>,
+    /// How far the ledger said it holds epochs that ended earlier here, and what of it was not told
+    /// to the journal yet.
+    beyond: BTreeMap<Epoch, Seq>,
+    claims: Vec<(Epoch, Seq)>,
 }
 
 impl RecordsUp {
@@ -182,6 +188,9 @@ impl RecordsUp {
             standing: Standing::Fine,
             nonsense: 0,
             quarantined: 0,
+            reconciled: BTreeMap::new(),
+            beyond: BTreeMap::new(),
+            claims: Vec::new(),
         }
     }
 
@@ -217,6 +226,41 @@ impl RecordsUp {
             | Phase::Ready(..)
             | Phase::Forking { .. } => self.count(),
         }
+    }
+
+    /// The records of an epoch were removed, since the ledger holds all of them.
+    pub fn trimmed(&mut self, epoch: Epoch) {
+        self.epochs.remove(&epoch);
+        self.reconciled.remove(&epoch);
+        self.beyond.remove(&epoch);
+        self.again.retain(|again| again.epoch != epoch);
+        self.suspect = self.suspect.filter(|suspect| suspect.epoch != epoch);
+        match &self.phase {
+            // What the ledger wanted again and is here no more.
+            Phase::Loading(want) | Phase::Ready(want, _) if want.epoch == epoch => {
+                self.phase = Phase::Idle;
+            }
+            // An answer about it moves nothing; nothing of it is counted.
+            Phase::Greet
+            | Phase::Greeting
+            | Phase::Counting { .. }
+            | Phase::Idle
+            | Phase::Loading(_)
+            | Phase::Ready(..)
+            | Phase::Sending { .. }
+            | Phase::Forking { .. } => {}
+        }
+    }
+
+    /// The ledger holds this epoch further than it goes here, each such word once.
+    pub fn take_claim(&mut self) -> Option<(Epoch, Seq)> {
+        self.claims.pop()
+    }
+
+    /// Up to where the books are reconciled with the records of an epoch; `None` until they said.
+    #[must_use]
+    pub fn reconciled(&self, epoch: Epoch) -> Option<Seq> {
+        self.reconciled.get(&epoch).copied()
     }
 
     /// The epoch the ledger wants this rig to go on in at least, once per fork.
@@ -368,6 +412,13 @@ impl RecordsUp {
     pub fn acked(&mut self, ack: &RecordAck, now: MonoMs) {
         self.retry.worked(now, u64::from(ack.delay_ms));
         self.obey_wishes(ack);
+        let told = (Epoch(ack.epoch), Seq(ack.reconciled_seq));
+        if let Some(upstream) = self.epochs.get(&told.0)
+            && told.1 > Seq::NONE
+            && told.1 <= upstream.last
+        {
+            self.reconciled.insert(told.0, told.1);
+        }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Greeting => {
                 if !matches!(self.standing, Standing::Forked(_)) {
@@ -579,6 +630,10 @@ impl RecordsUp {
                     self.nonsense += 1;
                     continue;
                 }
+                if position > upstream.last && self.beyond.get(epoch) < Some(&position) {
+                    self.beyond.insert(*epoch, position);
+                    self.claims.push((*epoch, position));
+                }
                 let position = position.min(upstream.last);
                 moved |= position != upstream.acked(cursor);
                 upstream.acked.insert(cursor, position);
@@ -630,10 +685,10 @@ impl RecordsUp {
     fn batch_acked(&mut self, want: Want, last: Seq, tally: &Tally, ack: &RecordAck, now: MonoMs) {
         // Of a closed epoch the ledger may hold more than a journal restored from a backup.
         let newest = self.epochs.keys().next_back().copied();
-        let upstream = self
-            .epochs
-            .get_mut(&want.epoch)
-            .expect("a sent epoch stays known");
+        // Its records went while they were on their way once more.
+        let Some(upstream) = self.epochs.get_mut(&want.epoch) else {
+            return;
+        };
         let told = match want.cursor {
             Cursor::Trunk => Seq(ack.trunk_seq),
             Cursor::Bulk => Seq(ack.bulk_seq),

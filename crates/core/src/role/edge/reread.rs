@@ -64,6 +64,11 @@ impl Rereads {
         })
     }
 
+    /// Whether the epoch is on its way.
+    pub(super) fn is_reading(&self, epoch: Epoch) -> bool {
+        self.0.contains_key(&epoch)
+    }
+
     /// The epoch counts no more: nothing of it is read.
     pub(super) fn forget(&mut self, epoch: Epoch) {
         self.0.remove(&epoch);
