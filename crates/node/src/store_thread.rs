@@ -14,6 +14,8 @@
 //! happens; a disk that takes nothing is asked again every two seconds, and the thread never ends
 //! because of it. While nothing happens and the disk has room, nothing is written.
 
+mod parting;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -34,11 +36,9 @@ use popwatch_core::limits::{
 use popwatch_core::loss::Cause;
 use popwatch_core::record::{Draft, Record};
 use popwatch_core::role::edge::Reread;
-use popwatch_core::shed::LEVEL_RESERVE;
 use popwatch_redact::proof::Redacted;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::{Commit, Journal, Verdict};
-use popwatch_store::savepoint;
 use popwatch_wire::answer_v1::Vitals;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -611,68 +611,6 @@ impl JournalThread {
         if self.failed_ns.is_none() && now_ns.saturating_sub(self.trimmed_ns) >= every {
             self.trimmed_ns = now_ns;
             self.see_what_may_go();
-        }
-    }
-
-    /// Asks the driver what must be kept of the epochs that may go.
-    fn see_what_may_go(&mut self) {
-        match self.journal.may_go(self.ambient.stamp()) {
-            Ok((epochs, commit)) => {
-                self.tell(commit.records);
-                if !epochs.is_empty() {
-                    self.send(News::MayGo(epochs));
-                }
-            }
-            Err(fault) => {
-                tracing::error!(code = %Code::NotDurable, %fault, "an epoch could not be ended early");
-                self.storing(false);
-            }
-        }
-    }
-
-    /// What damage cut from the end of an epoch becomes a gap, in the journal at once.
-    fn peer_knows(&mut self, epoch: Epoch, seq: Seq) {
-        if !self.journal.peer_knows(epoch, seq) {
-            return;
-        }
-        let code = Code::RecordDamaged;
-        tracing::error!(%code, epoch = epoch.0, seq = seq.0, "a peer holds records that were cut here as torn");
-        self.send(News::Ended(epoch, seq));
-        self.seal();
-    }
-
-    fn let_go(&mut self, epochs: Vec<Parting>) {
-        let mut goes = Vec::with_capacity(epochs.len());
-        for (epoch, cells) in epochs {
-            if let Some(cells) = cells {
-                let of = (&self.journal.rig().clone(), self.journal.journal_id());
-                let kept = savepoint::keep_cells(self.journal.fs(), of, &cells);
-                // Room for sales goes before what a region needs only if it forgets.
-                if let Err(fault) = kept {
-                    tracing::warn!(%fault, epoch = epoch.0, "the cells of an epoch could not be kept");
-                    if self.level < LEVEL_RESERVE {
-                        break;
-                    }
-                }
-            }
-            goes.push(epoch);
-        }
-        if goes.is_empty() {
-            return;
-        }
-        match self.journal.trim_only(&goes, self.ambient.stamp()) {
-            Ok(commit) => {
-                tracing::info!(
-                    epochs = goes.len(),
-                    "records that the ledger holds were removed"
-                );
-                self.tell(commit.records);
-                self.worked = true;
-            }
-            Err(fault) => {
-                tracing::error!(code = %Code::NotDurable, %fault, "records could not be removed");
-                self.storing(false);
-            }
         }
     }
 
