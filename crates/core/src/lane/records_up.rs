@@ -567,6 +567,14 @@ impl RecordsUp {
         for (epoch, upstream) in counting {
             let held = ack.epochs.iter().find(|held| held.epoch == epoch.0);
             let held = held.filter(|held| held.epoch_id == upstream.epoch_id.0);
+            // No further than both cursors: above that a clone of this rig may still have records to
+            // send, and a gap told by this one would stand in their place.
+            let whole = held.map_or(Seq::NONE, |held| Seq(held.trunk_seq.min(held.bulk_seq)));
+            let is_news = self.beyond.get(epoch) < Some(&whole);
+            if whole > upstream.last && Some(*epoch) != newest && is_news {
+                self.beyond.insert(*epoch, whole);
+                self.claims.push((*epoch, whole));
+            }
             for cursor in Cursor::ALL {
                 let position = held.map_or(Seq::NONE, |held| match cursor {
                     Cursor::Trunk => Seq(held.trunk_seq),
@@ -576,10 +584,6 @@ impl RecordsUp {
                     // Of the epoch that is written here nobody can hold more than is durable here.
                     self.nonsense += 1;
                     continue;
-                }
-                if position > upstream.last && self.beyond.get(epoch) < Some(&position) {
-                    self.beyond.insert(*epoch, position);
-                    self.claims.push((*epoch, position));
                 }
                 let position = position.min(upstream.last);
                 moved |= position != upstream.acked(cursor);
