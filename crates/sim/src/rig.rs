@@ -103,8 +103,8 @@ pub(crate) struct EpochRead {
 pub(crate) enum Outcome {
     /// It is safe: epoch, seq and the journaled payload.
     Safe(u32, u64, Vec<u8>),
-    /// It is safe and its record was let go: the ledger has it.
-    Known,
+    /// It is safe at this epoch and seq, and its record was let go: the ledger has it.
+    Known(u32, u64),
     /// It will never be taken.
     Refused,
     /// The disk did not take it; send it again.
@@ -519,7 +519,7 @@ impl Live {
                 if self.journal.epochs().iter().all(|of| of.epoch != at.epoch) =>
             {
                 Ok((
-                    Outcome::Known,
+                    Outcome::Known(at.epoch.0, at.seq.0),
                     Answered::duplicate(id, Some(at.epoch.0), at.seq.0),
                 ))
             }

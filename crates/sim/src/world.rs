@@ -540,7 +540,7 @@ impl World {
             match outcome {
                 Outcome::Later => refused.push(told.class),
                 Outcome::Safe(..) => taken.push(told.class),
-                Outcome::Known | Outcome::Refused | Outcome::Unheard => {}
+                Outcome::Known(..) | Outcome::Refused | Outcome::Unheard => {}
             }
         }
         if !refused.is_empty() && !may_fail {
@@ -605,22 +605,19 @@ impl World {
                     self.counts.put_off += 1;
                     again.push(told);
                 }
-                Outcome::Safe(..) | Outcome::Known | Outcome::Refused if is_lost => {
+                Outcome::Safe(..) | Outcome::Known(..) | Outcome::Refused if is_lost => {
                     again.push(told)
                 }
                 Outcome::Safe(epoch, seq, payload) => {
-                    self.counts.acked += 1;
-                    self.model.acked(Fact {
-                        key: (told.source.clone(), told.id.clone()),
-                        popup: told.popup.clone(),
-                        place: (rig, *epoch, *seq),
-                        payload: payload.clone(),
-                        worth: told.worth.clone(),
-                        at_ms: told.at_ms,
-                    });
-                    self.rigs[rig].answered.push(told);
+                    self.safe(rig, (*epoch, *seq, payload.clone()), told);
                 }
-                Outcome::Known => self.rigs[rig].answered.push(told),
+                Outcome::Known(epoch, seq) => {
+                    // Nobody may have heard of it when it became safe. What the ledger does not have
+                    // is missed at the next start.
+                    let payloads = self.ledger.payloads(self.rigs[rig].id.as_str());
+                    let payload = payloads.get(&(*epoch, *seq)).cloned().unwrap_or_default();
+                    self.safe(rig, (*epoch, *seq, payload), told);
+                }
                 Outcome::Refused => {}
             }
         }
@@ -628,6 +625,20 @@ impl World {
         let beyond = rig.answered.len().saturating_sub(ANSWERED_KEPT);
         rig.answered.drain(..beyond);
         rig.outbox.splice(0..0, again);
+    }
+
+    /// A till was told that an event is safe.
+    fn safe(&mut self, rig: usize, (epoch, seq, payload): (u32, u64, Vec<u8>), told: Told) {
+        self.counts.acked += 1;
+        self.model.acked(Fact {
+            key: (told.source.clone(), told.id.clone()),
+            popup: told.popup.clone(),
+            place: (rig, epoch, seq),
+            payload,
+            worth: told.worth.clone(),
+            at_ms: told.at_ms,
+        });
+        self.rigs[rig].answered.push(told);
     }
 
     fn told(&mut self, rig: usize, heard: Heard) {
