@@ -290,11 +290,7 @@ impl Edge {
                     records.untold(&backlog);
                 }
             }
-            Input::Kept(epoch, fold) => {
-                self.kept.insert(epoch);
-                self.folds.insert(epoch, *fold);
-                self.folds_changed(now.mono);
-            }
+            Input::Kept(epoch, fold) => self.keep(epoch, *fold, now.mono),
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -604,6 +600,12 @@ impl Edge {
             let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);
             windows.any(|window| window.contains(&wall.0))
         })
+    }
+
+    fn keep(&mut self, epoch: Epoch, fold: EpochFold, now: MonoMs) {
+        self.kept.insert(epoch);
+        self.folds.insert(epoch, fold);
+        self.folds_changed(now);
     }
 
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {

@@ -487,11 +487,11 @@ fn checkouts_of_a_popup_that_is_closed_are_late() {
         let counts = &mut Counts::default();
         let trace = door().admit_trace(Format::Json, None, body.as_bytes(), NOW, &of, counts);
         let trace = trace.unwrap();
-        let late = records(&trace)
+        let records = records(&trace);
+        records
             .iter()
             .map(|record| record.flags.late)
-            .collect::<Vec<_>>();
-        late
+            .collect::<Vec<_>>()
     };
     assert_eq!(admit(i64::MAX), [false, false]);
     assert_eq!(admit(1), [true, true]);
