@@ -78,7 +78,9 @@ impl World {
                 Output::Seal => {}
                 Output::PeerKnows(epoch, seq) => {
                     let sealed = self.rigs[rig].peer_knows((epoch, seq), self.now_ms, now);
-                    self.commit(rig, sealed, true);
+                    if !sealed.is_empty() {
+                        self.commit(rig, sealed, true);
+                    }
                 }
             }
         }
