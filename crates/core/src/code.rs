@@ -59,6 +59,7 @@ codes! {
     SyncFailed = 208, "a write or sync failed and a new epoch began";
     DiskDoubtful = 210, "what this disk calls durable may not be";
     CacheDamaged = 211, "a cache of the journal is damaged and made anew";
+    KeyDamaged = 212, "the stored key of pseudonyms is damaged and a new one is used";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";

@@ -68,6 +68,9 @@ pub struct EdgeConfig {
     pub host_root: PathBuf,
     /// Where the `upsd` of the rig's UPS listens; 127.0.0.1:3493 is tried when absent.
     pub host_upsd: Option<SocketAddr>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[region]`.
@@ -77,6 +80,9 @@ pub struct RegionConfig {
     /// Default `127.0.0.1:8720`.
     #[serde(default = "default_region")]
     pub listen: SocketAddr,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[ledger]`.
@@ -96,6 +102,9 @@ pub struct LedgerConfig {
     pub store_file: Option<PathBuf>,
     /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
     pub pseudonym_key: Option<String>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[[popups]]`.
@@ -226,9 +235,11 @@ impl Config {
                 host_probes: true,
                 host_root: default_root(),
                 host_upsd: None,
+                hosts: Vec::new(),
             }),
             region: Some(RegionConfig {
                 listen: default_region(),
+                hosts: Vec::new(),
             }),
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
@@ -236,6 +247,7 @@ impl Config {
                 store: None,
                 store_file: None,
                 pseudonym_key: None,
+                hosts: Vec::new(),
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),

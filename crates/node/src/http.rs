@@ -240,13 +240,15 @@ async fn connection(
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedHosts {
     address: SocketAddr,
+    names: Arc<[String]>,
 }
 
 impl AllowedHosts {
-    /// Loopback names and the listener's own address.
+    /// Loopback names, the listener's own address and what is configured.
     #[must_use]
-    pub(crate) fn of(address: SocketAddr) -> Self {
-        Self { address }
+    pub(crate) fn of(address: SocketAddr, names: &[String]) -> Self {
+        let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { address, names }
     }
 
     /// The header that names another host, if one does.
@@ -281,6 +283,10 @@ impl AllowedHosts {
             });
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
+            || self
+                .names
+                .iter()
+                .any(|name| host.eq_ignore_ascii_case(name))
             || host.parse::<std::net::IpAddr>().is_ok_and(|ip| {
                 ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified()
             })

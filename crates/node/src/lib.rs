@@ -227,7 +227,8 @@ impl Node {
         let state = self.live_state(live, readers, ambient);
         let router = http::region_router(common, http::RegionLane::new(orders), state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
-        self.serve(listener, fixed(router, address), room);
+        let allowed = AllowedHosts::of(address, &config.hosts);
+        self.serve(listener, fixed(router, allowed), room);
         self.region = Some(address);
         Ok(())
     }
@@ -271,7 +272,8 @@ impl Node {
             metrics: counters,
         };
         let router = http::ledger_router(common, state, webhooks);
-        self.serve(listener, fixed(router, address), CONNECTIONS_MAX);
+        let allowed = AllowedHosts::of(address, &config.hosts);
+        self.serve(listener, fixed(router, allowed), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
     }
@@ -289,9 +291,9 @@ impl Node {
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
-        let allowed = AllowedHosts::of(address);
+        let allowed = AllowedHosts::of(address, &config.hosts);
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
-            Ok(router) => fixed(router, address),
+            Ok(router) => fixed(router, allowed.clone()),
             Err(fault) if fault.may_pass() => {
                 let fault = chain(&fault);
                 tracing::error!(code = %Code::NotDurable, fault, "the journal cannot be opened; it is tried again");
@@ -381,9 +383,12 @@ impl Node {
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
         let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
         let counted = Arc::clone(&readers);
+        let clock = ambient.clone();
         let metrics = move || {
             let host = looked.borrow().sample;
-            counters.render(&shown.borrow(), &gauges, &host, counted.open()) + &told.render()
+            let wall_ms = clock.now().wall.0;
+            counters.render(&shown.borrow(), &gauges, (&host, wall_ms), counted.open())
+                + &told.render()
         };
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
@@ -472,9 +477,9 @@ impl Node {
     }
 }
 
-/// A router that stays, dressed for `address`.
-fn fixed(router: axum::Router, address: SocketAddr) -> watch::Receiver<axum::Router> {
-    watch::channel(http::dressed(router, AllowedHosts::of(address))).1
+/// A router that stays.
+fn fixed(router: axum::Router, allowed: AllowedHosts) -> watch::Receiver<axum::Router> {
+    watch::channel(http::dressed(router, allowed)).1
 }
 
 /// What an edge without a journal serves.

@@ -144,6 +144,7 @@ pub const fn status(code: Code) -> u16 {
         Code::RecordDamaged
         | Code::TailTorn
         | Code::CacheDamaged
+        | Code::KeyDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
