@@ -277,6 +277,9 @@ pub struct RecordAck {
     /// Uncertainty of that clock, ms.
     #[prost(uint32, tag = "14")]
     pub wall_u_ms: u32,
+    /// Highest seq of the batch's epoch up to which every money record is reconciled.
+    #[prost(uint64, tag = "16")]
+    pub reconciled_seq: u64,
     /// On a fork (HTTP 409): the rig's next epoch must be at least this.
     #[prost(uint32, tag = "18")]
     pub next_epoch: u32,

@@ -23,7 +23,7 @@ mod store_thread;
 mod syncs;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -125,12 +125,22 @@ pub enum StartFault {
     },
 }
 
-/// What takes the messages of the configured providers.
+/// What the books are evaluated by.
+fn rules(config: &Config, ambient: &Ambient) -> Result<Rules, ConfigFault> {
+    let mut rules = Rules::default();
+    if !config.providers.is_empty() {
+        let reference = keys::reference(config, ambient)?;
+        rules.accounts = config::provider::accounts(&config.providers, &reference)?.0;
+    }
+    Ok(rules)
+}
+
+/// What takes the messages of the configured providers, and its counters.
 fn webhooks(
     config: &Config,
     keeper: http::Keeper,
     ambient: &Ambient,
-) -> Result<http::WebhookState, ConfigFault> {
+) -> Result<(http::WebhookState, Arc<http::WebhookCounts>), ConfigFault> {
     let accounts = match config.providers.is_empty() {
         true => Vec::new(),
         false => {
@@ -138,7 +148,9 @@ fn webhooks(
             config::provider::accounts(&config.providers, &reference)?.1
         }
     };
-    Ok(http::WebhookState::new(accounts, keeper, ambient))
+    let state = http::WebhookState::new(accounts, keeper, ambient);
+    let counts = state.counts();
+    Ok((state, counts))
 }
 
 impl Node {
@@ -233,32 +245,15 @@ impl Node {
             path: data.clone(),
             source,
         })?;
-        let path = data.join("books.sqlite");
-        let mut books = Books::open(&path).map_err(|source| StartFault::Books {
-            path: path.clone(),
-            source,
-        })?;
-        let rules = Rules {
-            accounts: config::provider::accounts(
-                &whole.providers,
-                &keys::reference(whole, ambient)?,
-            )?
-            .0,
-            ..Rules::default()
-        };
-        books
-            .set_rules(rules, ambient.now())
-            .map_err(|source| StartFault::Books {
-                path: path.clone(),
-                source,
-            })?;
+        let rules = rules(whole, ambient)?;
+        let (path, books) = open_books(config, data, rules, ambient.now()).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
-        let webhooks = webhooks(whole, http::Keeper::Books(handle.clone()), ambient)?;
-        let told = webhooks.counts();
+        let keeper = http::Keeper::Books(handle.clone());
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
@@ -373,10 +368,8 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
-        let webhooks = webhooks(whole, keeper, ambient)?;
-        let told = webhooks.counts();
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
-        let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
             rig: rig.clone(),
             journal_id,
@@ -551,6 +544,49 @@ impl StartFault {
                 false
             }
         }
+    }
+}
+
+/// Opens the books where the configuration says, and says where that is. A server is waited for on
+/// a thread that may wait.
+async fn open_books(
+    config: &LedgerConfig,
+    data: &Path,
+    rules: Rules,
+    now: popwatch_core::time::Now,
+) -> Result<(PathBuf, Books), StartFault> {
+    let url = match (&config.store, &config.store_file) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|source| StartFault::Data {
+                path: file.clone(),
+                source,
+            })?;
+            Some(text.trim().to_string())
+        }
+        (None, None) => None,
+    };
+    // The address may hold a password, so only the kind of store is told.
+    let path = match &url {
+        None => data.join("books.sqlite"),
+        Some(_) => PathBuf::from("PostgreSQL"),
+    };
+    let file = path.clone();
+    let open = move || {
+        let mut books = match &url {
+            None => Books::open(&file)?,
+            Some(url) => Books::connect(url)?,
+        };
+        books.set_rules(rules, now)?;
+        Ok(books)
+    };
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(books)) => Ok((path, books)),
+        Ok(Err(source)) => Err(StartFault::Books { path, source }),
+        Err(gone) => Err(StartFault::Data {
+            path,
+            source: std::io::Error::other(gone),
+        }),
     }
 }
 

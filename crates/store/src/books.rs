@@ -17,6 +17,7 @@
 //! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
 mod central;
+mod closed;
 mod db;
 mod decided;
 mod frame;
@@ -32,6 +33,7 @@ mod rows;
 mod rules;
 mod schema;
 mod shown;
+mod tables;
 
 use std::path::Path;
 
@@ -41,6 +43,7 @@ use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
 
 pub use self::central::{CENTRAL, CentralVerdict};
+pub use self::closed::ClosedBooks;
 use self::db::Db;
 pub use self::db::DbFault;
 use self::rules::Terms;
@@ -172,7 +175,7 @@ impl Books {
     /// Opens or makes the books in a PostgreSQL database, named as `postgres://user@host/database`
     /// or in words: `host=… user=… dbname=…`. Not to be called from asynchronous code, nor is any
     /// other function of such books: they wait for the server.
-    #[cfg(feature = "postgres")]
+    /// Without the feature `postgres` it always fails.
     pub fn connect(url: &str) -> Result<Self, BooksFault> {
         let db = Db::connect(url).map_err(BooksFault::sql("reach its database server"))?;
         Self::set_up(db)

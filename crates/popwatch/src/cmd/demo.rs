@@ -166,6 +166,8 @@ impl Stage {
         let ledger = LedgerConfig {
             listen: port(8730),
             regions: vec![format!("http://{region}")],
+            store: None,
+            store_file: None,
             pseudonym_key: None,
         };
         let node = Node::start(

@@ -141,8 +141,9 @@ pub(super) fn accept(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
                CASE WHEN b.suspense = a.amount
                  AND (a.amount = 0 OR b.commodity = a.commodity) THEN 1 ELSE 0 END
              FROM accepted a LEFT JOIN breaks b ON b.book = a.book AND b.id = a.id
-             WHERE a.applied <> CASE WHEN b.suspense = a.amount AND b.state = 'accepted'
+             WHERE a.applied <> CASE WHEN b.suspense = a.amount
                  AND (a.amount = 0 OR b.commodity = a.commodity) THEN 1 ELSE 0 END
+               OR (a.applied = 1 AND b.state <> 'accepted')
              ORDER BY a.book, a.id, a.fact_id",
             values![],
             |row| {

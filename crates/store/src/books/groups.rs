@@ -18,21 +18,32 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::group::{
     self, Group, GroupKey, GroupKind, Made, Outcome, keys_of, reads, wakes,
 };
 use popwatch_core::ledger::post::Posted;
-use popwatch_core::ledger::{Fact, FactId, hex};
+use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
 use popwatch_core::limits::GROUP_FACTS_MAX;
 
+use super::BooksFault;
 use super::db::values;
 use super::posting::Poster;
 use super::rows::column;
-use super::{BooksFault, identity};
 use around::Around;
+pub(super) use around::POPUPS;
 
 type Hash = [u8; 16];
+
+/// Marks the group that reads this account's sum, for it has changed.
+pub(super) fn stir(marks: &mut Marks, book: &str, account: &Account, commodity: &Commodity) {
+    if let Ok(book) = PopupId::of_book(book)
+        && let Some(key) = group::stirs(&book, account, commodity)
+    {
+        marks.mark(key);
+    }
+}
 
 /// What of the groups a batch has touched.
 #[derive(Default)]
@@ -41,6 +52,8 @@ pub(super) struct Marks {
     dirty: BTreeMap<usize, BTreeSet<Hash>>,
     /// New members that are not stored yet.
     joined: BTreeMap<(u8, Hash), BTreeSet<(bool, FactId)>>,
+    /// Groups that a fact left in this batch: something may stand for them.
+    left: BTreeSet<(u8, Hash)>,
     /// Whether anybody ever said a word to a group of this kind.
     spoken: BTreeMap<u8, bool>,
 }
@@ -62,10 +75,6 @@ fn place(kind: GroupKind) -> usize {
     GroupKind::ALL.iter().position(same).unwrap_or_default()
 }
 
-fn is_transitive(kind: GroupKind) -> bool {
-    kind == GroupKind::Pairing
-}
-
 impl Marks {
     /// Notes that a group must be evaluated.
     pub(super) fn mark(&mut self, key: GroupKey) {
@@ -75,8 +84,9 @@ impl Marks {
             .insert(key.hash);
     }
 
-    pub(super) fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.joined.is_empty()
+    /// Forgets what is marked.
+    pub(super) fn clear(&mut self) {
+        self.dirty.clear();
     }
 }
 
@@ -99,6 +109,7 @@ pub(super) fn leave(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFau
         if let Some(members) = poster.marks.joined.get_mut(&at) {
             members.retain(|(_, id)| *id != fact.id);
         }
+        poster.marks.left.insert(at);
         poster
             .db
             .run(
@@ -234,7 +245,7 @@ fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), Bo
     let mut ask = vec![key.hash];
     while let Some(hash) = ask.pop() {
         let (ids, held) = members(poster, key.kind, hash)?;
-        virgin &= !held;
+        virgin &= !held && !poster.marks.left.contains(&(key.kind.number(), hash));
         for id in ids {
             if !known.insert(id) {
                 continue;
@@ -246,7 +257,7 @@ fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), Bo
             let Some(fact) = poster.fact(id)? else {
                 continue;
             };
-            if is_transitive(key.kind) {
+            if key.kind.is_transitive() {
                 for other in keys_of(&fact, &poster.terms.rules) {
                     if other.kind == key.kind && gathered.hashes.insert(other.hash) {
                         ask.push(other.hash);
@@ -462,12 +473,4 @@ pub(super) fn due(poster: &mut Poster<'_>, most: usize) -> Result<usize, BooksFa
         poster.marks.mark(GroupKey { kind, hash: *hash });
     }
     Ok(due.len())
-}
-
-/// Every fact of a record's past, so that it can leave its groups.
-pub(super) fn leave_all(poster: &mut Poster<'_>, id: FactId) -> Result<(), BooksFault> {
-    for old in identity::every(poster, id)? {
-        leave(poster, &old)?;
-    }
-    Ok(())
 }

@@ -173,6 +173,8 @@ fn clear_groups(db: &Db, terms: &Terms, now: Now) -> Result<bool, BooksFault> {
         )
         .map_err(BooksFault::sql("forget a group's state"))?;
     }
+    // Their members are still tied: they are evaluated when all of them are clear.
+    poster.marks.clear();
     poster.finish()?;
     if rows.is_empty() {
         forget_ties(db)?;

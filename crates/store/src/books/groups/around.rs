@@ -15,7 +15,7 @@ use popwatch_core::ledger::group::{GroupKey, GroupKind, Surroundings};
 use popwatch_core::ledger::post::{Card, StockContext};
 use popwatch_core::ledger::{Account, Chart, Commodity, Fact, FactId};
 use popwatch_core::money::Currency;
-use popwatch_core::provider::reference::Reference;
+use popwatch_core::provider::reference::{PopupTag, Reference};
 
 use super::super::db::values;
 use super::super::held::Held;
@@ -23,6 +23,9 @@ use super::super::posting::Poster;
 use super::super::rows::{self, epoch_number};
 use super::super::{BooksFault, decided, gaps, identity, policies};
 use super::Hash;
+
+/// The topic of which popups there are.
+pub(in crate::books) const POPUPS: &str = "popups";
 
 pub(super) struct Around<'a, 'p> {
     poster: &'a Poster<'p>,
@@ -267,6 +270,25 @@ impl StockContext for Around<'_, '_> {
     }
 }
 
+impl Around<'_, '_> {
+    /// Every popup of which a rig told, ascending.
+    fn popups(&self) -> Result<Vec<PopupId>, BooksFault> {
+        let books: Vec<String> = self
+            .poster
+            .db
+            .rows(
+                "SELECT DISTINCT book FROM rig_popups ORDER BY book",
+                values![],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("list popups"))?;
+        Ok(books
+            .iter()
+            .filter_map(|book| PopupId::new(book).ok())
+            .collect())
+    }
+}
+
 impl Surroundings for Around<'_, '_> {
     fn stock(&self) -> &dyn StockContext {
         self
@@ -277,6 +299,15 @@ impl Surroundings for Around<'_, '_> {
         let topic = format!("gap:{}", reference.rig.as_str());
         self.asked.borrow_mut().insert(topic);
         self.or(self.lost_anchor(&reference))
+    }
+
+    fn popup_of(&self, reference: &str) -> Option<PopupId> {
+        let reference = Reference::read(reference)?;
+        self.asked.borrow_mut().insert(POPUPS.to_string());
+        let popups = self.or(self.popups());
+        popups
+            .into_iter()
+            .find(|popup| PopupTag::of_popup(popup) == reference.popup)
     }
 
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)> {

@@ -9,6 +9,7 @@ use popwatch_core::time::Now;
 
 use super::super::BooksFault;
 use super::super::db::{Db, values};
+use super::super::groups::claims::reconciled_to;
 use super::super::held::Held;
 use super::super::rows::epoch_number;
 use super::head::Head;
@@ -23,7 +24,9 @@ pub(super) fn ack(
     let (epochs, want) = epochs_held(db, &head.rig)?;
     let of = epochs.iter().find(|epoch| epoch.epoch == head.epoch);
     let (trunk_seq, bulk_seq) = of.map_or((0, 0), |epoch| (epoch.trunk_seq, epoch.bulk_seq));
+    let reconciled_seq = reconciled_to(db, &head.rig, head.epoch, trunk_seq)?;
     Ok(RecordAck {
+        reconciled_seq,
         epoch: batch.epoch,
         trunk_seq,
         bulk_seq,
