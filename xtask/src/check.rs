@@ -70,6 +70,7 @@ const STAGES: &[Stage] = &[
         tools: &[
             &setup::CURL,
             &setup::PROMTOOL,
+            &setup::HLEDGER,
             &setup::PYTHON,
             &setup::NODE,
             &setup::UPSD,

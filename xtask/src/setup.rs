@@ -163,6 +163,14 @@ pub(crate) const PROMTOOL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// Plain-text accounting, which reads exported books.
+pub(crate) const HLEDGER: Tool = Tool {
+    name: "hledger",
+    programs: &["hledger"],
+    packages: &["hledger"],
+    modules: NO_MODULES,
+};
+
 /// What people try a web service with.
 pub(crate) const CURL: Tool = Tool {
     name: "curl",
@@ -237,9 +245,10 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 9] = [
+pub(crate) const TOOLS: [&Tool; 10] = [
     &CHROMIUM,
     &CURL,
+    &HLEDGER,
     &NODE,
     &POSTGRESQL,
     &PROMTOOL,
