@@ -33,10 +33,13 @@ pub(super) fn post(desk: &mut Desk<'_>, making: &mut Making) -> Result<(), Entry
     for dispute in told(desk) {
         let sum = i128::from(dispute.money.minor);
         let unit = money(dispute.money.currency);
-        let held = match dispute.state {
-            ObjectState::Open => desk.at(Chart::PspDisputeHold),
-            ObjectState::Lost => Account::plain(Chart::DisputeLoss),
-            _ => continue,
+        // An inquiry moves no money, and what was won is where it was.
+        let held = if dispute.state == ObjectState::Open {
+            desk.at(Chart::PspDisputeHold)
+        } else if dispute.state == ObjectState::Lost {
+            Account::plain(Chart::DisputeLoss)
+        } else {
+            continue;
         };
         let legs = Vec::from([
             (held, unit.clone(), sum),

@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::breaks::{Break, BreakClass, Severity};
@@ -267,16 +267,12 @@ fn one(desk: &mut Desk<'_>, making: &mut Making, line: &Line) -> Result<(), Entr
         legs.push(suspense(&found, unit, i128::from(by)));
     }
     fee_model(desk, making, line, &book);
-    let due = payable(desk, making, line, &book);
-    debug_assert!(
-        due.is_some() || of.payout.is_empty(),
-        "a line is paid out or waits"
-    );
+    payable(desk, making, line, &book);
     making.post(cause, &book, rule, line.fact.occurred_ms, legs)
 }
 
 /// Tells the line's payout of it; a line that waits too long for one is named.
-fn payable(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) -> Option<()> {
+fn payable(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) {
     let (of, cause) = (&line.of, desk.cause(line.fact.id));
     if !of.payout.is_empty() {
         let to = payout::key(&of.account, &of.payout);
@@ -286,7 +282,7 @@ fn payable(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) ->
             net: of.net,
         };
         making.tell(cause, "payout", to, word.encode());
-        return Some(());
+        return;
     }
     let until = line
         .fact
@@ -312,7 +308,6 @@ fn payable(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) ->
         .evident(Vec::from([row_text(line)]));
         making.name(cause, book, found);
     }
-    None
 }
 
 fn row_text(line: &Line) -> String {
@@ -514,82 +509,87 @@ fn whole(desk: &mut Desk<'_>, making: &mut Making, object: usize) -> Result<(), 
     if !told.succeeded() || !matches!(told.kind, ObjectKind::Payment | ObjectKind::Refund) {
         return Ok(());
     }
-    let own: Vec<Line> = desk
-        .lines
-        .iter()
-        .filter(|line| line.object == Some(object))
-        .cloned()
-        .collect();
-    let (book, cause) = (
-        desk.book_of(object),
-        desk.cause(FactId::of("settled", &[&told.fact.0])),
+    let of_it = |line: &&Line| line.object == Some(object);
+    let own: Vec<Line> = desk.lines.iter().filter(of_it).cloned().collect();
+    if own.is_empty() {
+        unsettled(desk, making, object, &told);
+        return Ok(());
+    }
+    settled_amount(desk, making, object, &told, &own)
+}
+
+fn of_whole(desk: &Desk<'_>, told: &Object) -> FactId {
+    desk.cause(FactId::of("settled", &[&told.fact.0]))
+}
+
+/// Captured long ago, and in no file.
+fn unsettled(desk: &mut Desk<'_>, making: &mut Making, object: usize, told: &Object) {
+    let until = told
+        .created_ms
+        .saturating_add(desk.group.rules.timers.settle_ms);
+    making.due(until, desk.group.as_of_ms);
+    if told.kind != ObjectKind::Payment || desk.group.as_of_ms < until {
+        return;
+    }
+    let book = desk.book_of(object);
+    let sentence = format!(
+        "{} took {} as {} and has never settled it.",
+        desk.account.name, told.money, told.id
     );
-    let unit = money(told.money.currency);
+    let keys = keys_text(&book, &[&told.account, &told.id]);
+    let stands = desk.at(Chart::PspPending);
+    let found = Break::new(BreakClass::Unsettled, keys, sentence)
+        .amounting(money(told.money.currency), told.money.minor, Some(stands))
+        .evident(evidence(None, &[told]));
+    if let Some(claim) = desk.taken[object] {
+        desk.trouble(claim, &found);
+    }
+    making.name(of_whole(desk, told), &book, found);
+}
+
+/// What was settled against what was told; the difference waits in suspense.
+fn settled_amount(
+    desk: &mut Desk<'_>,
+    making: &mut Making,
+    object: usize,
+    told: &Object,
+    own: &[Line],
+) -> Result<(), EntryFault> {
+    let unclaimed_ms = desk.group.rules.timers.unclaimed_ms;
     let is_posted = desk.taken[object].is_some()
         || desk.doubles[object].is_some()
         || told.kind == ObjectKind::Refund
-        || desk.group.as_of_ms
-            >= told
-                .created_ms
-                .saturating_add(desk.group.rules.timers.unclaimed_ms);
-    if own.is_empty() {
-        let until = told
-            .created_ms
-            .saturating_add(desk.group.rules.timers.settle_ms);
-        making.due(until, desk.group.as_of_ms);
-        if told.kind == ObjectKind::Payment && desk.group.as_of_ms >= until {
-            let sentence = format!(
-                "{} took {} as {} and has never settled it.",
-                desk.account.name, told.money, told.id
-            );
-            let found = Break::new(
-                BreakClass::Unsettled,
-                keys_text(&book, &[&told.account, &told.id]),
-                sentence,
-            )
-            .amounting(unit, told.money.minor, Some(desk.at(Chart::PspPending)))
-            .evident(evidence(None, &[&told]));
-            if let Some(claim) = desk.taken[object] {
-                desk.trouble(claim, &found);
-            }
-            making.name(cause, &book, found);
-        }
-        return Ok(());
-    }
+        || desk.group.as_of_ms >= told.created_ms.saturating_add(unclaimed_ms);
+    let same_currency = own.iter().all(|line| line.currency == told.money.currency);
     let mut seen = BTreeSet::new();
     let once = own.iter().filter(|line| {
-        let key = (
+        let movement = (
             line.kind,
             line.of.raw_kind.clone(),
             line.of.movement.clone(),
         );
-        line.currency == told.money.currency && seen.insert(key)
+        seen.insert(movement)
     });
     let gross: i128 = once.map(|line| i128::from(line.of.gross)).sum();
-    let due = match told.kind {
-        ObjectKind::Payment => i128::from(told.money.minor),
-        ObjectKind::Refund | ObjectKind::Dispute | ObjectKind::Payout => {
-            -i128::from(told.money.minor)
-        }
+    let due = match told.kind == ObjectKind::Payment {
+        true => i128::from(told.money.minor),
+        false => -i128::from(told.money.minor),
     };
-    let same_currency = own.iter().all(|line| line.currency == told.money.currency);
     if gross == due || !is_posted || !same_currency {
         return Ok(());
     }
-    let off = fit(gross - due)?;
+    let (off, book) = (fit(gross - due)?, desk.book_of(object));
+    let unit = money(told.money.currency);
     let sentence = format!(
         "{}: {} was told, {} was settled.",
         told.id,
         told.money,
         Money::new(fit(gross.saturating_abs())?, told.money.currency)
     );
-    let found = Break::new(
-        BreakClass::SettledAmount,
-        keys_text(&book, &[&told.account, &told.id]),
-        sentence,
-    )
-    .suspended(unit.clone(), off)
-    .evident(own.iter().map(row_text).collect());
+    let keys = keys_text(&book, &[&told.account, &told.id]);
+    let found = Break::new(BreakClass::SettledAmount, keys, sentence)
+        .suspended(unit.clone(), off)
+        .evident(own.iter().map(row_text).collect());
     let legs = Vec::from([
         (desk.at(Chart::PspPending), unit.clone(), i128::from(off)),
         suspense(&found, unit, i128::from(off)),
@@ -597,8 +597,7 @@ fn whole(desk: &mut Desk<'_>, making: &mut Making, object: usize) -> Result<(), 
     if let Some(claim) = desk.taken[object] {
         desk.trouble(claim, &found);
     }
+    let cause = of_whole(desk, told);
     making.name(cause, &book, found);
-    making.post(cause, &book, Rule::Settled, told.occurred_ms, legs)?;
-    debug_assert!(!told.id.to_string().is_empty(), "an object has an id");
-    Ok(())
+    making.post(cause, &book, Rule::Settled, told.occurred_ms, legs)
 }

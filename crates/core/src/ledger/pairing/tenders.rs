@@ -80,9 +80,7 @@ fn by_order(desk: &mut Desk<'_>) {
     orders.dedup();
     for order in orders {
         let of_order = |claim: &Claim| claim.is_tender() && claim.order == order;
-        let names = |object: &Object| {
-            object.order == order || object.stamps.iter().any(|stamp| *stamp == order)
-        };
+        let names = |object: &Object| object.order == order || object.stamps.contains(&order);
         let claims: Vec<usize> = (0..desk.claims.len())
             .filter(|at| of_order(&desk.claims[*at]))
             .collect();
