@@ -82,6 +82,12 @@ const STAGES: &[Stage] = &[
         tools: &[&setup::STRACE, &setup::UNSHARE],
         run: stages::needs,
     },
+    Stage {
+        name: "stores",
+        fast: false,
+        tools: &[&setup::POSTGRESQL],
+        run: stages::needs,
+    },
 ];
 
 impl Stage {

@@ -220,6 +220,14 @@ pub(crate) const STRACE: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A database server; its tests start their own, from where Debian keeps its programs by version.
+pub(crate) const POSTGRESQL: Tool = Tool {
+    name: "postgresql",
+    programs: &["pg_ctlcluster"],
+    packages: &["postgresql"],
+    modules: NO_MODULES,
+};
+
 /// Gives a process a file system of its own.
 pub(crate) const UNSHARE: Tool = Tool {
     name: "unshare",
@@ -229,8 +237,16 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 8] = [
-    &CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &STRACE, &UNSHARE, &UPSD,
+pub(crate) const TOOLS: [&Tool; 9] = [
+    &CHROMIUM,
+    &CURL,
+    &NODE,
+    &POSTGRESQL,
+    &PROMTOOL,
+    &PYTHON,
+    &STRACE,
+    &UNSHARE,
+    &UPSD,
 ];
 
 /// What a tool must be able to do, by its name.

@@ -89,6 +89,11 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// A PostgreSQL database for the books, as `postgres://user@host/database`. Default: the file
+    /// `books.sqlite` in the data directory.
+    pub store: Option<String>,
+    /// A file that holds what `store` would say, for one with a password in it.
+    pub store_file: Option<PathBuf>,
     /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
     pub pseudonym_key: Option<String>,
 }
@@ -228,6 +233,8 @@ impl Config {
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                store: None,
+                store_file: None,
                 pseudonym_key: None,
             }),
             popups: Vec::new(),

@@ -37,7 +37,7 @@ pub(crate) use ledger::LedgerState;
 pub(crate) use live::{LiveState, Readers};
 pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
-pub(crate) use webhooks::{Keeper, WebhookState};
+pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 
 use crate::page;
 

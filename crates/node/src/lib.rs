@@ -23,7 +23,7 @@ mod store_thread;
 mod syncs;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -34,6 +34,7 @@ use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
+use popwatch_core::time::Now;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::honest;
@@ -135,12 +136,12 @@ fn rules(config: &Config, ambient: &Ambient) -> Result<Rules, ConfigFault> {
     Ok(rules)
 }
 
-/// What takes the messages of the configured providers.
+/// What takes the messages of the configured providers, and its counters.
 fn webhooks(
     config: &Config,
     keeper: http::Keeper,
     ambient: &Ambient,
-) -> Result<http::WebhookState, ConfigFault> {
+) -> Result<(http::WebhookState, Arc<http::WebhookCounts>), ConfigFault> {
     let accounts = match config.providers.is_empty() {
         true => Vec::new(),
         false => {
@@ -148,7 +149,9 @@ fn webhooks(
             config::provider::accounts(&config.providers, &reference)?.1
         }
     };
-    Ok(http::WebhookState::new(accounts, keeper, ambient))
+    let state = http::WebhookState::new(accounts, keeper, ambient);
+    let counts = state.counts();
+    Ok((state, counts))
 }
 
 impl Node {
@@ -243,24 +246,16 @@ impl Node {
             path: data.clone(),
             source,
         })?;
-        let path = data.join("books.sqlite");
         let rules = rules(whole, ambient)?;
-        let open = || {
-            let mut books = Books::open(&path)?;
-            books.set_rules(rules, ambient.now())?;
-            Ok(books)
-        };
-        let books = open().map_err(|source| StartFault::Books {
-            path: path.clone(),
-            source,
-        })?;
+        let (path, books) = open_books(config, data).await?;
+        let books = evaluate_by(books, &path, rules, ambient.now()).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
-        let webhooks = webhooks(whole, http::Keeper::Books(handle.clone()), ambient)?;
-        let told = webhooks.counts();
+        let keeper = http::Keeper::Books(handle.clone());
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
@@ -371,10 +366,8 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
-        let webhooks = webhooks(whole, keeper, ambient)?;
-        let told = webhooks.counts();
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
-        let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
             rig: rig.clone(),
             journal_id,
@@ -549,6 +542,61 @@ impl StartFault {
                 false
             }
         }
+    }
+}
+
+/// Tells the books what they are evaluated by, on a thread that may wait: other rules than before
+/// evaluate everything anew.
+async fn evaluate_by(
+    mut books: Books,
+    path: &Path,
+    rules: Rules,
+    now: Now,
+) -> Result<Books, StartFault> {
+    let work = move || books.set_rules(rules, now).map(|_| books);
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(books)) => Ok(books),
+        Ok(Err(source)) => Err(StartFault::Books {
+            path: path.to_path_buf(),
+            source,
+        }),
+        Err(gone) => Err(StartFault::Data {
+            path: path.to_path_buf(),
+            source: std::io::Error::other(gone),
+        }),
+    }
+}
+
+/// Opens the books where the configuration says, and says where that is. A server is waited for on
+/// a thread that may wait.
+async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Books), StartFault> {
+    let url = match (&config.store, &config.store_file) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|source| StartFault::Data {
+                path: file.clone(),
+                source,
+            })?;
+            Some(text.trim().to_string())
+        }
+        (None, None) => None,
+    };
+    let Some(url) = url else {
+        let path = data.join("books.sqlite");
+        return match Books::open(&path) {
+            Ok(books) => Ok((path, books)),
+            Err(source) => Err(StartFault::Books { path, source }),
+        };
+    };
+    // The address may hold a password, so only the kind of store is told.
+    let path = PathBuf::from("PostgreSQL");
+    match tokio::task::spawn_blocking(move || Books::connect(&url)).await {
+        Ok(Ok(books)) => Ok((path, books)),
+        Ok(Err(source)) => Err(StartFault::Books { path, source }),
+        Err(gone) => Err(StartFault::Data {
+            path,
+            source: std::io::Error::other(gone),
+        }),
     }
 }
 

@@ -32,6 +32,7 @@ mod read;
 mod rows;
 mod rules;
 mod schema;
+mod tables;
 
 use std::path::Path;
 
@@ -172,7 +173,7 @@ impl Books {
     /// Opens or makes the books in a PostgreSQL database, named as `postgres://user@host/database`
     /// or in words: `host=… user=… dbname=…`. Not to be called from asynchronous code, nor is any
     /// other function of such books: they wait for the server.
-    #[cfg(feature = "postgres")]
+    /// Without the feature `postgres` it always fails.
     pub fn connect(url: &str) -> Result<Self, BooksFault> {
         let db = Db::connect(url).map_err(BooksFault::sql("reach its database server"))?;
         Self::set_up(db)

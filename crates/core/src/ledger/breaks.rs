@@ -148,6 +148,70 @@ classes! {
         "Clear it against what it stands for.";
     Signature = "P-SIG", Warn, "Messages of a provider came with a bad signature.",
         "Compare the account's secrets with the provider's, and this machine's clock; else somebody tries.";
+    Missing = "P-MISSING", Money, "A till says it was paid, and the provider knows nothing of it.",
+        "Look the payment up at the provider by its reference; if it is not there, the sale is unpaid.";
+    Unclaimed = "P-UNCLAIMED", Money, "A provider took money that no till claims.",
+        "Find the sale by time and amount; if there was none, give the money back.";
+    Double = "P-DOUBLE", Money, "A payment was charged more than once.",
+        "Refund the extra charge to the customer.";
+    OtherAmount = "P-AMOUNT", Money, "Till and provider tell different amounts of one payment.",
+        "Compare the receipt with the provider's page; correct the one that is wrong.";
+    OtherCurrency = "P-CCY", Money, "Till and provider tell different currencies of one payment.",
+        "Compare the receipt with the provider's page; check the terminal's currency.";
+    PartialCapture = "P-PARTIAL-CAPTURE", Money, "Less was captured than was authorised and claimed.",
+        "Capture the rest while the authorisation lives, or correct the sale.";
+    Declined = "P-DECLINED", Money, "A till says it was paid, the provider says declined.",
+        "Ask the customer to pay again, or write the sale off.";
+    OfflineDeclined = "P-OFFLINE-DECLINED", Money, "A payment taken offline was declined later.",
+        "Ask the customer to pay again, or write it off; lower the offline limit if it happens often.";
+    OfflineExpiring = "P-OFFLINE-EXPIRING", Warn, "A payment taken offline will soon expire.",
+        "Bring the terminal online now.";
+    OfflineStuck = "P-OFFLINE-STUCK", Money, "A payment taken offline never reached the provider.",
+        "Bring the terminal online; if the payment is gone from it, the sale is unpaid.";
+    RefundMissing = "P-REFUND-MISSING", Money, "A refund was promised at a till and not made.",
+        "Make the refund at the provider; the buyer waits for it.";
+    RefundUnclaimed = "P-REFUND-UNCLAIMED", Warn, "A provider made a refund that no till asked for.",
+        "Find out who refunded it and why.";
+    RefundFailed = "P-REFUND-FAILED", Money, "A refund failed after it was made.",
+        "Pay the buyer another way; the money is still here.";
+    OverRefund = "P-OVERREFUND", Money, "More was given back of a payment than was taken.",
+        "Ask who refunded it twice; the excess is lost unless the buyer returns it.";
+    State = "P-STATE", Warn, "A provider tells two states of one object that exclude each other.",
+        "Look at the object on the provider's page.";
+    GapExplained = "P-GAP-EXPLAINED", Info, "A provider's payment explains part of a lost range.",
+        "Nothing to do: the sale is counted again.";
+    KeyExpired = "P-KEY-EXPIRED", Warn, "An unconfirmed payment may no longer be repeated blindly.",
+        "Search the provider by the reference before anybody charges again.";
+    WebhookGap = "P-WEBHOOK-GAP", Info, "A file tells of a payment of which no message came.",
+        "Check that the provider's messages reach popwatch.";
+    Unsettled = "B-MISSING", Money, "A captured payment was never settled.",
+        "Upload the newest settlement file; if it is not in it, ask the provider.";
+    SettledTwice = "B-DUP", Money, "One movement was settled twice.",
+        "Ask the provider; the second amount may be taken back.";
+    SettledAmount = "B-GROSS", Money, "Settled and captured amounts differ.",
+        "Ask the provider which of the two is right.";
+    WrongFee = "B-FEE", Warn, "A fee is not what was agreed.",
+        "Compare it with the contract; correct the fee model or claim it back.";
+    Arithmetic = "B-ARITH", Money, "A row's amount less its fees is not its net.",
+        "Export the file again; if it stays, ask the provider.";
+    Conversion = "B-FX", Money, "A converted row is off by more than rounding.",
+        "Ask the provider for the rate of that row.";
+    UnknownLine = "B-UNKNOWN", Money, "A row of a settlement file belongs to no payment.",
+        "Find out what it is for, and accept it to an account.";
+    Unpaid = "B-UNPAID", Warn, "Settled money was never paid out.",
+        "Look at the payout schedule, and upload the newest file.";
+    Residual = "B-RESIDUAL", Money, "A payout is not the sum of its rows.",
+        "Upload the complete file of that payout; else ask the provider for the rest.";
+    DisputeFee = "B-DISPUTE-FEE", Warn, "A fee was taken for a dispute.",
+        "Add it to the account's fee model if it is agreed.";
+    ReserveDiffers = "B-RESERVE", Money, "More was released of a reserve than was held.",
+        "Ask the provider how the reserve was reckoned.";
+    PayoutFailed = "B-PAYOUT-FAILED", Money, "A payout failed or came back.",
+        "Check the bank account's details at the provider.";
+    BankMissing = "B-BANK-MISSING", Money, "A payout is not on the bank's list.",
+        "Upload the newest bank list; if it is not in it, ask the bank.";
+    BankAmount = "B-BANK-AMT", Money, "The bank got another amount than was paid out.",
+        "Ask the bank for its charges, or the provider for the payout's details.";
     RateCard = "C-CARD", Warn, "The rate card of a sale is lost, or its creator has none.",
         "Give the creator a rate card, or accept that the share stays with the house.";
     Weights = "C-WEIGHT", Warn, "The weights of a co-op's members are not a whole.",

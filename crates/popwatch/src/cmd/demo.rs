@@ -166,6 +166,8 @@ impl Stage {
         let ledger = LedgerConfig {
             listen: port(8730),
             regions: vec![format!("http://{region}")],
+            store: None,
+            store_file: None,
             pseudonym_key: None,
         };
         let node = Node::start(
@@ -415,6 +417,7 @@ fn popup_config(plan: &Plan) -> PopupConfig {
         zone: String::from("Europe/London"),
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
+        commerce: None,
     }
 }
 

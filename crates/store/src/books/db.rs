@@ -55,6 +55,13 @@ pub enum DbFault {
     /// A question that always has an answer had none.
     #[error("an answer has no row")]
     NoRow,
+    /// This program was built without PostgreSQL.
+    #[error("this program was built without PostgreSQL")]
+    NotBuilt,
+    /// The server is older than what is asked of it here.
+    #[cfg(feature = "postgres")]
+    #[error("the server is older than PostgreSQL 13")]
+    ServerOld,
     /// The server went away in the middle of a transaction: nothing of it stands.
     #[error("the server went away")]
     Gone,
@@ -99,6 +106,12 @@ impl Db {
     pub(super) fn connect(url: &str) -> Result<Self, DbFault> {
         let server = postgres::Server::connect(url)?;
         Ok(Self(Engine::Postgres(Box::new(server))))
+    }
+
+    /// Says that no server can be spoken to here.
+    #[cfg(not(feature = "postgres"))]
+    pub(super) fn connect(_: &str) -> Result<Self, DbFault> {
+        Err(DbFault::NotBuilt)
     }
 
     /// Runs a statement; how many rows it changed.
@@ -169,16 +182,20 @@ impl Db {
     }
 
     /// Which of these keys a table has. The statement returns the key it is asked for as its only
-    /// column and compares it as `= ?1`.
+    /// column and compares it as `= ?1`; the other values are the same for all.
     pub(super) fn known(
         &self,
         sql: &'static str,
         keys: &BTreeSet<[u8; KEY_BYTES]>,
+        rest: &[Value<'_>],
     ) -> Result<BTreeSet<[u8; KEY_BYTES]>, DbFault> {
+        if keys.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         match &self.0 {
-            Engine::Sqlite(db) => db.known(sql, keys),
+            Engine::Sqlite(db) => db.known(sql, keys, rest),
             #[cfg(feature = "postgres")]
-            Engine::Postgres(db) => db.known(sql, keys),
+            Engine::Postgres(db) => db.known(sql, keys, rest),
         }
     }
 
@@ -270,7 +287,9 @@ impl DbFault {
             Self::Sqlite(fault) => sqlite::is_of_the_record(fault),
             #[cfg(feature = "postgres")]
             Self::Postgres(fault) => postgres::is_of_the_record(fault),
-            Self::Shape(_) | Self::NoRow | Self::Gone => false,
+            #[cfg(feature = "postgres")]
+            Self::ServerOld => false,
+            Self::Shape(_) | Self::NoRow | Self::NotBuilt | Self::Gone => false,
         }
     }
 
@@ -279,7 +298,9 @@ impl DbFault {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(fault) => postgres::is_passing(fault),
-            Self::Sqlite(_) | Self::Shape(_) | Self::NoRow | Self::Gone => false,
+            #[cfg(feature = "postgres")]
+            Self::ServerOld => false,
+            Self::Sqlite(_) | Self::Shape(_) | Self::NoRow | Self::NotBuilt | Self::Gone => false,
         }
     }
 }

@@ -16,13 +16,15 @@ mod chain;
 mod head;
 mod word;
 
+use std::collections::BTreeMap;
+
 use popwatch_core::code::Code;
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::event::{Cursor, Event};
 use popwatch_core::id::{PopupId, Position};
 use popwatch_core::lane::{self, NotOk, RecordAck, RecordBatch, SkipWhy};
 use popwatch_core::ledger::breaks::{Break, BreakClass};
-use popwatch_core::ledger::{self, Commodity, Fact, FactId};
+use popwatch_core::ledger::{self, Commodity, Fact, FactId, Ranges};
 use popwatch_core::money::{Currency, Money};
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::Now;
@@ -32,7 +34,8 @@ use super::frame::Frame;
 use super::held::{Held, Stretch};
 use super::identity::Verdict;
 use super::posting::Poster;
-use super::rows::{column, set_breaks};
+use super::rows::{column, number, set_breaks};
+use super::tables::RECORDS;
 use super::{BooksFault, Terms, gaps, groups, identity, policies};
 use ack::ack;
 use head::{Head, Place};
@@ -92,6 +95,13 @@ struct Intake<'a> {
     not_ok: Vec<NotOk>,
 }
 
+/// What a frame says; nothing where it cannot be read.
+#[derive(Default)]
+struct Said {
+    record: Option<Record>,
+    fact: Option<Fact>,
+}
+
 impl Intake<'_> {
     fn stretch(&mut self, batch: &RecordBatch, places: &[Place<'_>]) -> Result<(), BooksFault> {
         let (mut trunk, mut bulk) = self.held_epoch(places)?;
@@ -110,14 +120,19 @@ impl Intake<'_> {
             before: walked.before,
             after: walked.after,
         };
-        let before = held.clone();
         if !held.add(stretch) {
             return Err(BooksFault::Bound("separate stretches of one epoch"));
         }
         self.keep_held(&trunk, &bulk)?;
+        let held = self.held_hashes(places)?;
+        let mut news = self.read(places, &held)?.into_iter();
         for place in places {
             match place {
-                Place::Frame(frame) => self.frame(frame, before.has(frame.seq))?,
+                Place::Frame(frame) => match held.get(&frame.seq) {
+                    Some(held) if *held == hash_of(frame) => {}
+                    Some(_) => self.other_bytes(frame)?,
+                    None => self.frame(frame, news.next().unwrap_or_default())?,
+                },
                 Place::Skip { first, last, skip } => self.skip(*first, *last, skip)?,
             }
         }
@@ -184,26 +199,68 @@ impl Intake<'_> {
         Ok((read(&trunk)?, read(&bulk)?))
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, overlaps: bool) -> Result<(), BooksFault> {
-        if overlaps && let Some(held) = self.held_hash(frame.seq)? {
-            return match held == hash_of(frame) {
-                true => Ok(()),
-                false => self.other_bytes(frame),
+    /// What the frames say whose positions hold nothing yet, in their order. What identity will ask
+    /// of their facts is asked here, at once.
+    fn read(
+        &mut self,
+        places: &[Place<'_>],
+        held: &BTreeMap<u64, [u8; 16]>,
+    ) -> Result<Vec<Said>, BooksFault> {
+        let mut news = Vec::new();
+        for place in places {
+            let Place::Frame(frame) = place else {
+                continue;
             };
+            if held.contains_key(&frame.seq) {
+                continue;
+            }
+            // No journal compresses yet, so such a payload is from a newer one.
+            let record = match frame.compressed {
+                true => None,
+                false => record::decode(frame.payload()).ok(),
+            };
+            let at = self.head.position(frame.seq);
+            let fact = record.as_ref().and_then(|record| Fact::of(record, at));
+            news.push(Said { record, fact });
         }
-        // No journal compresses yet, so such a payload is from a newer one.
-        let record = match frame.compressed {
-            true => None,
-            false => record::decode(frame.payload()).ok(),
-        };
+        identity::foresee(
+            &mut self.poster,
+            news.iter().filter_map(|said| said.fact.as_ref()),
+        )?;
+        Ok(news)
+    }
+
+    /// The hashes of the records that are held where frames of this batch stand.
+    fn held_hashes(&self, places: &[Place<'_>]) -> Result<BTreeMap<u64, [u8; 16]>, BooksFault> {
+        let seqs = places.iter().filter_map(|place| match place {
+            Place::Frame(frame) => Some((frame.seq, frame.seq)),
+            Place::Skip { .. } => None,
+        });
+        let mut held = BTreeMap::new();
+        for (first, last) in Ranges::of(seqs).as_slice() {
+            let found: Vec<(i64, [u8; 16])> = self
+                .db
+                .rows(
+                    "SELECT seq, hash FROM records
+                     WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
+                    values![
+                        self.head.rig.as_str(),
+                        self.head.epoch,
+                        column(*first),
+                        column(*last)
+                    ],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .map_err(BooksFault::sql("look up records"))?;
+            held.extend(found.into_iter().map(|(seq, hash)| (number(seq), hash)));
+        }
+        Ok(held)
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, said: Said) -> Result<(), BooksFault> {
+        let Said { record, fact } = said;
         let at = self.head.position(frame.seq);
-        let fact = record
-            .as_ref()
-            .and_then(|record| Fact::of(record, at.clone()));
-        let stored = self.store(frame, record.as_ref(), fact.as_ref())?;
-        if !stored {
-            return self.other_bytes(frame);
-        }
+        self.store(frame, record.as_ref(), fact.as_ref())?;
         let Some(record) = record else {
             return self.poison(frame.seq, frame.bytes);
         };
@@ -239,12 +296,11 @@ impl Intake<'_> {
         frame: &Frame<'_>,
         record: Option<&Record>,
         fact: Option<&Fact>,
-    ) -> Result<bool, BooksFault> {
+    ) -> Result<(), BooksFault> {
         let book = record.and_then(|record| record.popup.as_ref());
         self.db
-            .run(
-                "INSERT INTO records (rig, epoch, seq, hash, class, book, fact_id, bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            .put(
+                &RECORDS,
                 values![
                     self.head.rig.as_str(),
                     self.head.epoch,
@@ -256,7 +312,6 @@ impl Intake<'_> {
                     frame.bytes
                 ],
             )
-            .map(|rows| rows == 1)
             .map_err(BooksFault::sql("store a record"))
     }
 

@@ -16,10 +16,13 @@ use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
 use popwatch_core::ledger::{Chart, Commodity, Entry, Fact, FactId, Leg};
+use popwatch_core::provider::reference::PopupTag;
 
 use super::db::{Db, values};
 use super::groups::{self, Marks};
+use super::identity::Known;
 use super::rows::set_breaks_in;
+use super::tables::{BALANCES, ENTRIES, STOCK_LINES};
 use super::{BooksFault, Terms, decided, gaps, identity, policies};
 
 /// Kinds of rows in `stock_lines`.
@@ -53,6 +56,8 @@ pub(super) struct Poster<'a> {
     pub(super) gaps: BTreeSet<(RigId, u32)>,
     parts: BTreeSet<(PopupId, RigId, u32)>,
     pub(super) sums: BTreeMap<(String, String, String), (i128, i128)>,
+    pub(super) known: Known,
+    next_entry: Option<i64>,
 }
 
 impl<'a> Poster<'a> {
@@ -74,6 +79,8 @@ impl<'a> Poster<'a> {
             gaps: BTreeSet::new(),
             parts: BTreeSet::new(),
             sums: BTreeMap::new(),
+            known: Known::default(),
+            next_entry: None,
         }
     }
 
@@ -102,22 +109,36 @@ impl<'a> Poster<'a> {
             return Ok(());
         }
         self.parts.insert(part);
-        self.db
+        let new = self
+            .db
             .run(
                 "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
                 values![popup.as_str(), rig.as_str(), epoch],
             )
-            .map(drop)
-            .map_err(BooksFault::sql("note who took part"))
+            .map_err(BooksFault::sql("note who took part"))?;
+        if new == 1 {
+            let tag = PopupTag::of_popup(popup);
+            groups::answer(self, &format!("popup:{}", tag.as_str()))?;
+        }
+        Ok(())
     }
 
     /// Posts everything touched, writes the balances and proves the laws.
     pub(super) fn finish(mut self) -> Result<(), BooksFault> {
+        self.foresee_refunds()?;
         for id in std::mem::take(&mut self.dirty) {
             self.index(id)?;
         }
+        // All that posting asks of shelves is asked before anything is put on one.
         let mut known = Shelves::default();
+        for id in self.to_post.clone() {
+            if let Some(fact) = self.fact(id)? {
+                for sku in post::skus(&fact) {
+                    self.learn(&mut known, &fact.popup, &sku)?;
+                }
+            }
+        }
         for id in std::mem::take(&mut self.to_post) {
             self.post(id, &mut known)?;
         }
@@ -140,6 +161,22 @@ impl<'a> Poster<'a> {
         let found = decided::correction(self.db, book)?;
         self.corrections.insert(book.to_string(), found);
         Ok(found)
+    }
+
+    fn foresee_refunds(&mut self) -> Result<(), BooksFault> {
+        let mut sales: BTreeMap<PopupId, BTreeSet<[u8; 16]>> = BTreeMap::new();
+        let fresh = self
+            .fresh
+            .iter()
+            .filter_map(|id| self.facts.get(id)?.as_ref());
+        for fact in fresh.filter(|fact| matches!(fact.event, Event::PaymentCaptured(_))) {
+            let of_popup = sales.entry(fact.popup.clone()).or_default();
+            of_popup.insert(fact.id.0);
+        }
+        for (popup, sales) in sales {
+            identity::foresee_refunds(self, &popup, &sales)?;
+        }
+        Ok(())
     }
 
     pub(super) fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
@@ -223,7 +260,8 @@ impl<'a> Poster<'a> {
         Ok(())
     }
 
-    fn put_refund(&self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+    fn put_refund(&mut self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+        self.known.unrefunded.remove(&sale);
         self.db
             .run(
                 "INSERT INTO refunds_of (book, sale, fact_id) VALUES (?1, ?2, ?3)
@@ -235,6 +273,9 @@ impl<'a> Poster<'a> {
     }
 
     fn refunds(&self, popup: &PopupId, sale: FactId) -> Result<Vec<FactId>, BooksFault> {
+        if self.known.unrefunded.contains(&sale) {
+            return Ok(Vec::new());
+        }
         let read = || {
             self.db.rows(
                 "SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2",
@@ -295,12 +336,8 @@ impl<'a> Poster<'a> {
         units: i64,
     ) -> Result<(), BooksFault> {
         self.db
-            .run(
-                "INSERT INTO stock_lines
-                   (book, sku, kind, fact_id, place, occurred_ms, units)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT (book, sku, kind, fact_id) DO UPDATE SET place = excluded.place,
-                   occurred_ms = excluded.occurred_ms, units = excluded.units",
+            .put(
+                &STOCK_LINES,
                 values![
                     fact.popup.as_str(),
                     sku.as_str(),
@@ -311,7 +348,6 @@ impl<'a> Poster<'a> {
                     units
                 ],
             )
-            .map(drop)
             .map_err(BooksFault::sql("note a stock line"))
     }
 
@@ -559,22 +595,46 @@ impl<'a> Poster<'a> {
         read().map_err(BooksFault::sql("read entries"))
     }
 
+    /// The number of the next entry. Whoever writes is alone, so counting on from the greatest is
+    /// enough, in every store.
+    fn next_entry(&mut self) -> Result<i64, BooksFault> {
+        let next = match self.next_entry {
+            Some(next) => next,
+            None => {
+                let last: i64 = self
+                    .db
+                    .one(
+                        "SELECT COALESCE(MAX(n), 0) FROM entries",
+                        values![],
+                        |row| row.get(0),
+                    )
+                    .map_err(BooksFault::sql("number an entry"))?;
+                last + 1
+            }
+        };
+        self.next_entry = Some(next + 1);
+        Ok(next)
+    }
+
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
         let correction = self.correction(book)?;
+        let nothing: Option<i64> = None;
+        let n = self.next_entry()?;
         self.db
-            .run(
-                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
-                   occurred_ms, recorded_ms, legs)
-                 VALUES (?1, ?2, ?3, ?4, NULL, ?8, 1, ?5, ?6, ?7)",
+            .put(
+                &ENTRIES,
                 values![
+                    n,
                     book,
                     id,
                     entry.fact.0,
                     entry.rule.text(),
+                    nothing,
+                    correction,
+                    1_i64,
                     entry.occurred_ms,
                     self.now_ms,
-                    encode_legs(&entry.legs),
-                    correction
+                    encode_legs(&entry.legs)
                 ],
             )
             .map_err(BooksFault::sql("append an entry"))?;
@@ -593,23 +653,24 @@ impl<'a> Poster<'a> {
             })
             .collect();
         let correction = self.correction(&old.book)?;
+        let n = self.next_entry()?;
         let write = || {
             self.db
                 .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;
-            self.db.run(
-                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
-                       live, occurred_ms, recorded_ms, legs)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?9, 0, ?6, ?7, ?8)",
+            self.db.put(
+                &ENTRIES,
                 values![
+                    n,
                     old.book,
                     old.entry_id,
                     id.0,
                     old.rule,
                     old.n,
+                    correction,
+                    0_i64,
                     old.occurred_ms,
                     self.now_ms,
-                    encode_legs(&turned),
-                    correction
+                    encode_legs(&turned)
                 ],
             )
         };
@@ -677,14 +738,7 @@ impl<'a> Poster<'a> {
             let fits = |sum: i128| i64::try_from(sum).map_err(|_| BooksFault::Bound("units"));
             let (debit, credit) = (fits(*debit)?, fits(*credit)?);
             self.db
-                .run(
-                    "INSERT INTO balances (book, commodity, account, debit, credit)
-                     VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (book, commodity, account) DO UPDATE SET
-                       debit = balances.debit + excluded.debit,
-                       credit = balances.credit + excluded.credit",
-                    values![book, commodity, account, debit, credit],
-                )
+                .put(&BALANCES, values![book, commodity, account, debit, credit])
                 .map_err(BooksFault::sql("write balances"))?;
         }
         Ok(())

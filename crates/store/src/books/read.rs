@@ -473,15 +473,15 @@ impl Books {
     /// of it was durable. What a rig tells of such a run (that its seqs are void) may come by one
     /// cursor and, once its file is gone, never by the other.
     fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
-        let starts: Vec<Vec<u8>> = self
-            .db
-            .rows(
+        let read = || {
+            self.db.rows::<Vec<u8>>(
                 "SELECT bytes FROM records
-                 WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
                 values![rig, epoch],
                 |row| row.get(0),
             )
-            .map_err(BooksFault::sql("read starts"))?;
+        };
+        let starts = read().map_err(BooksFault::sql("read starts"))?;
         let epoch = epoch_number(epoch);
         let says = |bytes: &Vec<u8>| {
             let payload = bytes.get(frame::HEADER_BYTES..)?;

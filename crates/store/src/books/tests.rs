@@ -6,3 +6,5 @@ mod fixture;
 mod groups;
 mod lanes;
 mod laws;
+#[cfg(feature = "postgres")]
+mod needs_postgresql;

@@ -60,11 +60,13 @@ impl Sqlite {
         &self,
         sql: &str,
         keys: &BTreeSet<[u8; KEY_BYTES]>,
+        rest: &[Value<'_>],
     ) -> Result<BTreeSet<[u8; KEY_BYTES]>, DbFault> {
         let mut statement = self.db.prepare_cached(sql)?;
         let mut out = BTreeSet::new();
         for key in keys {
-            if statement.exists([key])? {
+            let values = std::iter::once(Value::Blob(key)).chain(rest.iter().copied());
+            if statement.exists(params_from_iter(values))? {
                 out.insert(*key);
             }
         }

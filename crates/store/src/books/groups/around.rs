@@ -15,7 +15,7 @@ use popwatch_core::ledger::group::{GroupKey, GroupKind, Surroundings};
 use popwatch_core::ledger::post::{Card, StockContext};
 use popwatch_core::ledger::{Account, Chart, Commodity, Fact, FactId};
 use popwatch_core::money::Currency;
-use popwatch_core::provider::reference::Reference;
+use popwatch_core::provider::reference::{PopupTag, Reference};
 
 use super::super::db::values;
 use super::super::held::Held;
@@ -85,6 +85,21 @@ impl<'a, 'p> Around<'a, 'p> {
             }
         }
         Ok(None)
+    }
+
+    fn known_popup(&self, reference: &Reference) -> Result<Option<PopupId>, BooksFault> {
+        let books: Vec<String> = self
+            .poster
+            .db
+            .rows(
+                "SELECT DISTINCT book FROM rig_popups ORDER BY book",
+                values![],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("list popups"))?;
+        let popups = books.iter().filter_map(|book| PopupId::new(book).ok());
+        let mut tagged = popups.filter(|popup| PopupTag::of_popup(popup) == reference.popup);
+        Ok(tagged.next())
     }
 
     /// The time of the newest record of a rig's newest epoch, where nothing before it is missing.
@@ -277,6 +292,13 @@ impl Surroundings for Around<'_, '_> {
         let topic = format!("gap:{}", reference.rig.as_str());
         self.asked.borrow_mut().insert(topic);
         self.or(self.lost_anchor(&reference))
+    }
+
+    fn popup_of(&self, reference: &str) -> Option<PopupId> {
+        let reference = Reference::read(reference)?;
+        let topic = format!("popup:{}", reference.popup.as_str());
+        self.asked.borrow_mut().insert(topic);
+        self.or(self.known_popup(&reference))
     }
 
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)> {

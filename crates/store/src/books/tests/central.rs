@@ -66,8 +66,8 @@ fn seqs(verdicts: &[CentralVerdict]) -> Vec<(char, u64)> {
 }
 
 #[test]
-fn what_is_known_is_not_appended_again() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn what_is_known_is_not_appended_again() {
+    let mut books = fresh_books();
     let first = vec![
         central("a", 1, bank("1", 500)),
         central("b", 1, bank("2", 700)),
@@ -89,8 +89,8 @@ fn what_is_known_is_not_appended_again() {
 }
 
 #[test]
-fn an_earlier_telling_of_the_same_is_kept_and_posts() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn an_earlier_telling_of_the_same_is_kept_and_posts() {
+    let mut books = fresh_books();
     let late = central("a", 9, matched());
     let early = central("b", 3, matched());
     let later = central("c", 11, matched());
@@ -104,8 +104,8 @@ fn an_earlier_telling_of_the_same_is_kept_and_posts() {
 }
 
 #[test]
-fn no_rig_ships_under_the_name_of_the_centre() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn no_rig_ships_under_the_name_of_the_centre() {
+    let mut books = fresh_books();
     let mut rig = Rig::new("till-1", 1, 1);
     rig.event("1", 1, captured("p1", 100, &[]));
     let mut batch = rig.trunk();
@@ -117,8 +117,8 @@ fn no_rig_ships_under_the_name_of_the_centre() {
 }
 
 #[test]
-fn a_journal_longer_than_one_batch_keeps_its_chain() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn a_journal_longer_than_one_batch_keeps_its_chain() {
+    let mut books = fresh_books();
     let many = 5_000;
     let records = (0..many)
         .map(|at| central(&format!("r{at}"), 1, bank(&format!("{at}"), at)))
