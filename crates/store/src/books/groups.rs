@@ -27,10 +27,10 @@ use popwatch_core::ledger::post::Posted;
 use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
 use popwatch_core::limits::GROUP_FACTS_MAX;
 
+use super::BooksFault;
 use super::db::values;
 use super::posting::Poster;
 use super::rows::column;
-use super::{BooksFault, identity};
 use around::Around;
 
 type Hash = [u8; 16];
@@ -476,12 +476,4 @@ pub(super) fn due(poster: &mut Poster<'_>, most: usize) -> Result<usize, BooksFa
         poster.marks.mark(GroupKey { kind, hash: *hash });
     }
     Ok(due.len())
-}
-
-/// Every fact of a record's past, so that it can leave its groups.
-pub(super) fn leave_all(poster: &mut Poster<'_>, id: FactId) -> Result<(), BooksFault> {
-    for old in identity::every(poster, id)? {
-        leave(poster, &old)?;
-    }
-    Ok(())
 }
