@@ -72,6 +72,11 @@ codes! {
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
     BoundPassed = 333, "a bound of the ledger was passed";
     SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
+    NeverClosed = 351, "the books of this popup were never closed";
+    CloseRunning = 352, "another close of these books is running";
+    CloseEarly = 353, "the close would speak of a moment before the newest fact";
+    CertificateWrong = 354, "a certificate is not what was signed";
+    CloseOpen = 355, "a break about money is open";
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";

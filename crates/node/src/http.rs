@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use ingest::EdgeState;
 pub(crate) use lanes::RegionLane;
-pub(crate) use ledger::LedgerState;
+pub(crate) use ledger::{LedgerState, ORG};
 pub(crate) use live::{LiveState, Readers};
 pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
@@ -87,6 +87,19 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         .route(
             "/v1/popups/{popup}/reconciliation",
             get(ledger::reconciliation),
+        )
+        .route(
+            "/v1/popups/{popup}/close",
+            get(ledger::closing::shown).post(ledger::closing::close),
+        )
+        .route(
+            "/v1/popups/{popup}/settlements",
+            post(ledger::central::settlements).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/v1/popups/{popup}/counts", post(ledger::central::counts))
+        .route(
+            "/v1/popups/{popup}/decisions",
+            post(ledger::central::decisions),
         )
         .with_state(ledger);
     own.merge(webhook_route(webhooks))

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
+use popwatch_wire::close::CloseKey;
 
 use crate::ambient::Ambient;
 use crate::config::{Config, ConfigFault, EdgeConfig};
@@ -37,8 +38,20 @@ fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], 
             problem: String::from("must be 64 hexadecimal digits"),
         });
     }
+    let lost = "pseudonyms made before and after will then differ";
+    stored(data, "pseudonym", lost, ambient)
+}
+
+/// The key that the ledger signs certificates with.
+pub(crate) fn close(data: &Path, org: &str, ambient: &Ambient) -> Result<CloseKey, ConfigFault> {
+    let lost = "certificates signed before and after will then need different public keys";
+    stored(data, "close", lost, ambient).map(|secret| CloseKey::new(org, &secret))
+}
+
+/// 32 secret bytes of the data directory, drawn at first and then stored with mode 0600.
+fn stored(data: &Path, name: &str, lost: &str, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     let folder = data.join("keys");
-    let path = folder.join("pseudonym");
+    let path = folder.join(name);
     let unreadable = |source| ConfigFault::Unreadable {
         path: path.clone(),
         source,
@@ -46,9 +59,8 @@ fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], 
     match std::fs::read(&path) {
         Ok(bytes) => bytes.try_into().map_err(|_| ConfigFault::Value {
             field: path.display().to_string(),
-            problem: String::from(
-                "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms made \
-                 before and after will then differ",
+            problem: format!(
+                "is damaged (not 32 bytes); move it away to start with a new key: {lost}"
             ),
         }),
         Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {

@@ -34,7 +34,6 @@ use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
-use popwatch_core::time::Now;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::honest;
@@ -247,8 +246,7 @@ impl Node {
             source,
         })?;
         let rules = rules(whole, ambient)?;
-        let (path, books) = open_books(config, data).await?;
-        let books = evaluate_by(books, &path, rules, ambient.now()).await?;
+        let (path, books) = open_books(config, data, rules, ambient.now()).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
@@ -263,6 +261,10 @@ impl Node {
             Health::Answers,
         );
         let state = LedgerState {
+            close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
+            closing: Arc::default(),
+            references: keys::reference(whole, ambient)?,
+            data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
             ambient: ambient.clone(),
@@ -545,31 +547,14 @@ impl StartFault {
     }
 }
 
-/// Tells the books what they are evaluated by, on a thread that may wait: other rules than before
-/// evaluate everything anew.
-async fn evaluate_by(
-    mut books: Books,
-    path: &Path,
-    rules: Rules,
-    now: Now,
-) -> Result<Books, StartFault> {
-    let work = move || books.set_rules(rules, now).map(|_| books);
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(books)) => Ok(books),
-        Ok(Err(source)) => Err(StartFault::Books {
-            path: path.to_path_buf(),
-            source,
-        }),
-        Err(gone) => Err(StartFault::Data {
-            path: path.to_path_buf(),
-            source: std::io::Error::other(gone),
-        }),
-    }
-}
-
 /// Opens the books where the configuration says, and says where that is. A server is waited for on
 /// a thread that may wait.
-async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Books), StartFault> {
+async fn open_books(
+    config: &LedgerConfig,
+    data: &Path,
+    rules: Rules,
+    now: popwatch_core::time::Now,
+) -> Result<(PathBuf, Books), StartFault> {
     let url = match (&config.store, &config.store_file) {
         (Some(url), _) => Some(url.clone()),
         (None, Some(file)) => {
@@ -581,16 +566,21 @@ async fn open_books(config: &LedgerConfig, data: &Path) -> Result<(PathBuf, Book
         }
         (None, None) => None,
     };
-    let Some(url) = url else {
-        let path = data.join("books.sqlite");
-        return match Books::open(&path) {
-            Ok(books) => Ok((path, books)),
-            Err(source) => Err(StartFault::Books { path, source }),
-        };
-    };
     // The address may hold a password, so only the kind of store is told.
-    let path = PathBuf::from("PostgreSQL");
-    match tokio::task::spawn_blocking(move || Books::connect(&url)).await {
+    let path = match &url {
+        None => data.join("books.sqlite"),
+        Some(_) => PathBuf::from("PostgreSQL"),
+    };
+    let file = path.clone();
+    let open = move || {
+        let mut books = match &url {
+            None => Books::open(&file)?,
+            Some(url) => Books::connect(url)?,
+        };
+        books.set_rules(rules, now)?;
+        Ok(books)
+    };
+    match tokio::task::spawn_blocking(open).await {
         Ok(Ok(books)) => Ok((path, books)),
         Ok(Err(source)) => Err(StartFault::Books { path, source }),
         Err(gone) => Err(StartFault::Data {

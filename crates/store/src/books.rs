@@ -32,6 +32,7 @@ mod read;
 mod rows;
 mod rules;
 mod schema;
+mod shown;
 mod tables;
 
 use std::path::Path;
@@ -47,6 +48,7 @@ use self::db::Db;
 pub use self::db::DbFault;
 use self::rules::Terms;
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
+pub use shown::{EntryLine, EntryQuestion, FactsView};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
 const TRIES: u32 = 5;

@@ -68,6 +68,13 @@ pub enum DbFault {
 }
 
 /// A row of a table that takes many: how it is inserted, one row or many.
+#[cfg_attr(
+    not(feature = "postgres"),
+    expect(
+        dead_code,
+        reason = "SQLite inserts row by row and needs the statement alone"
+    )
+)]
 pub(super) struct Insert {
     /// The table's name.
     pub(super) table: &'static str,

@@ -32,6 +32,7 @@ use super::db::values;
 use super::posting::Poster;
 use super::rows::column;
 use around::Around;
+pub(super) use around::POPUPS;
 
 type Hash = [u8; 16];
 
@@ -72,10 +73,6 @@ struct Gathered {
 fn place(kind: GroupKind) -> usize {
     let same = |one: &GroupKind| *one == kind;
     GroupKind::ALL.iter().position(same).unwrap_or_default()
-}
-
-fn is_transitive(kind: GroupKind) -> bool {
-    kind == GroupKind::Pairing
 }
 
 impl Marks {
@@ -187,7 +184,7 @@ pub(super) fn evaluate(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
             evaluate_kind(poster, kind, dirty)?;
         }
     }
-    // Words and pokes go forward, so nothing is left.
+    // Words go forward, so nothing is left.
     poster.marks.dirty.clear();
     Ok(())
 }
@@ -260,7 +257,7 @@ fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), Bo
             let Some(fact) = poster.fact(id)? else {
                 continue;
             };
-            if is_transitive(key.kind) {
+            if key.kind.is_transitive() {
                 for other in keys_of(&fact, &poster.terms.rules) {
                     if other.kind == key.kind && gathered.hashes.insert(other.hash) {
                         ask.push(other.hash);

@@ -17,7 +17,6 @@ use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
 use popwatch_core::ledger::{Entry, Fact, FactId, Leg};
-use popwatch_core::provider::reference::PopupTag;
 
 use super::db::{Db, values};
 use super::groups::{self, Marks};
@@ -110,19 +109,17 @@ impl<'a> Poster<'a> {
             return Ok(());
         }
         self.parts.insert(part);
-        let new = self
-            .db
+        self.db
             .run(
                 "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
                 values![popup.as_str(), rig.as_str(), epoch],
             )
-            .map_err(BooksFault::sql("note who took part"))?;
-        if new == 1 {
-            let tag = PopupTag::of_popup(popup);
-            groups::answer(self, &format!("popup:{}", tag.as_str()))?;
-        }
-        Ok(())
+            .map_err(BooksFault::sql("note who took part"))
+            .and_then(|new| match new {
+                0 => Ok(()),
+                _ => groups::answer(self, groups::POPUPS),
+            })
     }
 
     /// Posts everything touched, writes the balances and proves the laws.
@@ -154,16 +151,6 @@ impl<'a> Poster<'a> {
         self.prove()
     }
 
-    /// Which correction entries of a book belong to: 0 before its first close.
-    pub(super) fn correction(&mut self, book: &str) -> Result<i64, BooksFault> {
-        if let Some(known) = self.corrections.get(book) {
-            return Ok(*known);
-        }
-        let found = decided::correction(self.db, book)?;
-        self.corrections.insert(book.to_string(), found);
-        Ok(found)
-    }
-
     fn foresee_refunds(&mut self) -> Result<(), BooksFault> {
         let mut sales: BTreeMap<PopupId, BTreeSet<[u8; 16]>> = BTreeMap::new();
         let fresh = self
@@ -178,6 +165,16 @@ impl<'a> Poster<'a> {
             identity::foresee_refunds(self, &popup, &sales)?;
         }
         Ok(())
+    }
+
+    /// Which correction entries of a book belong to: 0 before its first close.
+    pub(super) fn correction(&mut self, book: &str) -> Result<i64, BooksFault> {
+        if let Some(known) = self.corrections.get(book) {
+            return Ok(*known);
+        }
+        let found = decided::correction(self.db, book)?;
+        self.corrections.insert(book.to_string(), found);
+        Ok(found)
     }
 
     pub(super) fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
@@ -618,9 +615,9 @@ impl<'a> Poster<'a> {
     }
 
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
-        let correction = self.correction(book)?;
         let nothing: Option<i64> = None;
         let n = self.next_entry()?;
+        let correction = self.correction(book)?;
         self.db
             .put(
                 &ENTRIES,
@@ -653,8 +650,8 @@ impl<'a> Poster<'a> {
                 ..leg.clone()
             })
             .collect();
-        let correction = self.correction(&old.book)?;
         let n = self.next_entry()?;
+        let correction = self.correction(&old.book)?;
         let write = || {
             self.db
                 .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;

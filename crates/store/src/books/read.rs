@@ -97,6 +97,8 @@ pub struct EpochWatermark {
     pub missing: Ranges,
     /// Seqs named as lost.
     pub lost: Ranges,
+    /// Whether a later word said where the epoch ended.
+    pub sealed: bool,
 }
 
 /// The books of one popup.
@@ -170,6 +172,7 @@ impl Books {
                 last: epoch.known_last(),
                 missing: epoch.lacking(),
                 lost: epoch.lost.clone(),
+                sealed: epoch.ended_at.is_some(),
                 rig: epoch.rig,
                 epoch: epoch.epoch,
             })
@@ -473,15 +476,15 @@ impl Books {
     /// of it was durable. What a rig tells of such a run (that its seqs are void) may come by one
     /// cursor and, once its file is gone, never by the other.
     fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
-        let read = || {
-            self.db.rows::<Vec<u8>>(
+        let starts: Vec<Vec<u8>> = self
+            .db
+            .rows(
                 "SELECT bytes FROM records
-                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                 WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
                 values![rig, epoch],
                 |row| row.get(0),
             )
-        };
-        let starts = read().map_err(BooksFault::sql("read starts"))?;
+            .map_err(BooksFault::sql("read starts"))?;
         let epoch = epoch_number(epoch);
         let says = |bytes: &Vec<u8>| {
             let payload = bytes.get(frame::HEADER_BYTES..)?;

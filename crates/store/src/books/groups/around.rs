@@ -24,6 +24,9 @@ use super::super::rows::{self, epoch_number};
 use super::super::{BooksFault, decided, gaps, identity, policies};
 use super::Hash;
 
+/// The topic of which popups there are.
+pub(in crate::books) const POPUPS: &str = "popups";
+
 pub(super) struct Around<'a, 'p> {
     poster: &'a Poster<'p>,
     kind: GroupKind,
@@ -85,21 +88,6 @@ impl<'a, 'p> Around<'a, 'p> {
             }
         }
         Ok(None)
-    }
-
-    fn known_popup(&self, reference: &Reference) -> Result<Option<PopupId>, BooksFault> {
-        let books: Vec<String> = self
-            .poster
-            .db
-            .rows(
-                "SELECT DISTINCT book FROM rig_popups ORDER BY book",
-                values![],
-                |row| row.get(0),
-            )
-            .map_err(BooksFault::sql("list popups"))?;
-        let popups = books.iter().filter_map(|book| PopupId::new(book).ok());
-        let mut tagged = popups.filter(|popup| PopupTag::of_popup(popup) == reference.popup);
-        Ok(tagged.next())
     }
 
     /// The time of the newest record of a rig's newest epoch, where nothing before it is missing.
@@ -282,6 +270,25 @@ impl StockContext for Around<'_, '_> {
     }
 }
 
+impl Around<'_, '_> {
+    /// Every popup of which a rig told, ascending.
+    fn popups(&self) -> Result<Vec<PopupId>, BooksFault> {
+        let books: Vec<String> = self
+            .poster
+            .db
+            .rows(
+                "SELECT DISTINCT book FROM rig_popups ORDER BY book",
+                values![],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("list popups"))?;
+        Ok(books
+            .iter()
+            .filter_map(|book| PopupId::new(book).ok())
+            .collect())
+    }
+}
+
 impl Surroundings for Around<'_, '_> {
     fn stock(&self) -> &dyn StockContext {
         self
@@ -296,9 +303,11 @@ impl Surroundings for Around<'_, '_> {
 
     fn popup_of(&self, reference: &str) -> Option<PopupId> {
         let reference = Reference::read(reference)?;
-        let topic = format!("popup:{}", reference.popup.as_str());
-        self.asked.borrow_mut().insert(topic);
-        self.or(self.known_popup(&reference))
+        self.asked.borrow_mut().insert(POPUPS.to_string());
+        let popups = self.or(self.popups());
+        popups
+            .into_iter()
+            .find(|popup| PopupTag::of_popup(popup) == reference.popup)
     }
 
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)> {
