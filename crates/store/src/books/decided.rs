@@ -138,8 +138,8 @@ pub(super) fn accept(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
         .db
         .rows(
             "SELECT a.book, a.id, a.fact_id, a.commodity, a.amount, a.account, a.occurred_ms,
-               CASE WHEN b.suspense = a.amount
-                 AND (a.amount = 0 OR b.commodity = a.commodity) THEN 1 ELSE 0 END
+               CAST(CASE WHEN b.suspense = a.amount
+                 AND (a.amount = 0 OR b.commodity = a.commodity) THEN 1 ELSE 0 END AS BIGINT)
              FROM accepted a LEFT JOIN breaks b ON b.book = a.book AND b.id = a.id
              WHERE a.applied <> CASE WHEN b.suspense = a.amount
                  AND (a.amount = 0 OR b.commodity = a.commodity) THEN 1 ELSE 0 END
