@@ -56,27 +56,6 @@ fn a_close_is_signed_once_and_verified_without_a_ledger() {
     let entries = listed["entries"].as_array().unwrap();
     assert_eq!(entries.len(), 2, "{listed}");
 
-    let sheet = b"kind,key,qty,amount,currency,location,counted_at,counter\nstock,nothing,1,,,,2020-01-01T00:00:00Z,\n";
-    let counted = http(&site.ledger, "POST /v1/popups/stall/counts", &[], sheet).unwrap();
-    assert_eq!(counted.status, 200, "{}", counted.head);
-    assert_eq!(counted.json()["refused"], 1);
-
-    let bank = b"date,amount,currency,reference,id\n2026-11-23,10.00,GBP,PO-1,b1\n";
-    let path = "POST /v1/popups/stall/settlements?provider=bank&account=giro";
-    let taken = http(&site.ledger, path, &[], bank).unwrap();
-    let first = taken.json();
-    assert_eq!(
-        (taken.status, &first["new"]),
-        (200, &Value::from(1)),
-        "{first}"
-    );
-    let again = http(&site.ledger, path, &[], bank).unwrap().json();
-    assert_eq!(
-        (&again["new"], &again["exists"]),
-        (&Value::from(0), &Value::from(1)),
-        "{again}"
-    );
-
     let file = site.folder.write("close.json", &said);
     let key = body["key"].as_str().unwrap().to_owned();
     ledger.stop();
@@ -97,4 +76,33 @@ fn a_close_is_signed_once_and_verified_without_a_ledger() {
     let (status, said, _) = verify(&file);
     assert_eq!(status, Some(3));
     assert!(said.contains("PW0354: books_root"), "{said}");
+}
+
+#[test]
+fn a_file_is_taken_once_and_a_bad_row_is_named() {
+    let site = Site::new("files");
+    let (_region, _ledger) = (site.start_region(), site.start_ledger());
+    let _edge = site.start_edge();
+    sell(&site.edge, &[sale("stall", "checkout", "a", 450)]);
+    site.drained("stall", 1);
+    let sheet = b"kind,key,qty,amount,currency,location,counted_at,counter\nstock,nothing,1,,,,2020-01-01T00:00:00Z,\n";
+    let counted = http(&site.ledger, "POST /v1/popups/stall/counts", &[], sheet).unwrap();
+    assert_eq!(counted.status, 200, "{}", counted.head);
+    assert_eq!(counted.json()["refused"], 1);
+
+    let bank = b"date,amount,currency,reference,id\n2026-11-23,10.00,GBP,PO-1,b1\n";
+    let path = "POST /v1/popups/stall/settlements?provider=bank&account=giro";
+    let taken = http(&site.ledger, path, &[], bank).unwrap();
+    let first = taken.json();
+    assert_eq!(
+        (taken.status, &first["new"]),
+        (200, &Value::from(1)),
+        "{first}"
+    );
+    let again = http(&site.ledger, path, &[], bank).unwrap().json();
+    assert_eq!(
+        (&again["new"], &again["exists"]),
+        (&Value::from(0), &Value::from(1)),
+        "{again}"
+    );
 }

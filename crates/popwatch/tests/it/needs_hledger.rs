@@ -37,7 +37,7 @@ fn summed(journal: &std::path::Path) -> BTreeMap<(String, String), String> {
             cells[2].clone(),
         )
     });
-    rows.filter(|(_, sum)| sum.trim_matches(['0', '.', '-']) != "")
+    rows.filter(|(_, sum)| !sum.trim_matches(['0', '.', '-']).is_empty())
         .collect()
 }
 

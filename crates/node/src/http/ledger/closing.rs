@@ -228,11 +228,11 @@ impl Closing<'_> {
             return Ok(());
         }
         for (currency, books) in &view.currencies {
-            let way = books
+            let mut way = books
                 .accounts
                 .iter()
                 .filter(|line| is_on_the_way(line.account.of));
-            for line in way.filter(|line| line.balance() != 0) {
+            if let Some(line) = way.find(|line| line.balance() != 0) {
                 let detail = format!(
                     "{} {} minor units stand on {} ({}) and not on the bank account; upload what \
                      settles them, or allow open breaks",
@@ -303,19 +303,6 @@ fn certificate(view: &BooksView, found: &Reconciliation, scope: Scope) -> Certif
             .map(|line| (line.account.to_string(), line.balance()))
             .collect::<BTreeMap<_, _>>()
     };
-    let mut creators = Balances::new();
-    for (currency, books) in &view.currencies {
-        for line in books.accounts.iter().filter(|line| line.balance() != 0) {
-            let what = match line.account.of {
-                Chart::CreatorHeld => "held",
-                Chart::CreatorAvailable => "available",
-                Chart::CreatorReceivable => "receivable",
-                _ => continue,
-            };
-            let sums = creators.entry(line.account.part.clone()).or_default();
-            sums.insert(format!("{} {what}", currency.code()), line.balance());
-        }
-    }
     Certificate {
         org: ORG.to_owned(),
         popup: view.popup.clone(),
@@ -361,7 +348,7 @@ fn certificate(view: &BooksView, found: &Reconciliation, scope: Scope) -> Certif
             .iter()
             .map(|(campaign, books)| (campaign.to_string(), lines(&books.accounts)))
             .collect(),
-        creators,
+        creators: creators(view),
         breaks: found.breaks.clone(),
         suspense: found
             .suspense
@@ -373,4 +360,24 @@ fn certificate(view: &BooksView, found: &Reconciliation, scope: Scope) -> Certif
         rules: Rule::VERSION,
         recon_hash: found.hash,
     }
+}
+
+/// What is held for each creator, available to them and owed back by them.
+fn creators(view: &BooksView) -> Balances {
+    let mut out = Balances::new();
+    let names = [
+        (Chart::CreatorHeld, "held"),
+        (Chart::CreatorAvailable, "available"),
+        (Chart::CreatorReceivable, "receivable"),
+    ];
+    for (currency, books) in &view.currencies {
+        for line in books.accounts.iter().filter(|line| line.balance() != 0) {
+            let Some((_, what)) = names.iter().find(|(of, _)| *of == line.account.of) else {
+                continue;
+            };
+            let sums = out.entry(line.account.part.clone()).or_default();
+            sums.insert(format!("{} {what}", currency.code()), line.balance());
+        }
+    }
+    out
 }
