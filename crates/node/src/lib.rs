@@ -336,12 +336,9 @@ impl Node {
             doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone()),
         ));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let data = |source| StartFault::Data {
-            path: whole.data.clone(),
-            source,
-        };
+        let path = whole.data.clone();
         let spawned = spawn_journal(journal, ambient.clone(), news, vitals);
-        let (handle, thread) = spawned.map_err(data)?;
+        let (handle, thread) = spawned.map_err(|source| StartFault::Data { path, source })?;
         self.journal = Some((handle.clone(), thread));
 
         let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
@@ -385,10 +382,8 @@ impl Node {
         let counted = Arc::clone(&readers);
         let clock = ambient.clone();
         let metrics = move || {
-            let host = looked.borrow().sample;
-            let wall_ms = clock.now().wall.0;
-            counters.render(&shown.borrow(), &gauges, (&host, wall_ms), counted.open())
-                + &told.render()
+            let host = (&looked.borrow().sample, clock.wall_ms());
+            counters.render(&shown.borrow(), &gauges, host, counted.open()) + &told.render()
         };
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);

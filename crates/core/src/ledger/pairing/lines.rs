@@ -528,18 +528,22 @@ fn unsettled(desk: &mut Desk<'_>, making: &mut Making, object: usize, told: &Obj
         .created_ms
         .saturating_add(desk.group.rules.timers.settle_ms);
     making.due(until, desk.group.as_of_ms);
-    if told.kind != ObjectKind::Payment || desk.group.as_of_ms < until {
+    if desk.group.as_of_ms < until {
         return;
     }
+    let amount = match told.kind == ObjectKind::Payment {
+        true => told.money.minor,
+        false => told.money.minor.saturating_neg(),
+    };
     let book = desk.book_of(object);
     let sentence = format!(
-        "{} took {} as {} and has never settled it.",
+        "{} moved {} as {} and has never settled it.",
         desk.account.name, told.money, told.id
     );
     let keys = keys_text(&book, &[&told.account, &told.id]);
     let stands = desk.at(Chart::PspPending);
     let found = Break::new(BreakClass::Unsettled, keys, sentence)
-        .amounting(money(told.money.currency), told.money.minor, Some(stands))
+        .amounting(money(told.money.currency), amount, Some(stands))
         .evident(evidence(None, &[told]));
     if let Some(claim) = desk.taken[object] {
         desk.trouble(claim, &found);
