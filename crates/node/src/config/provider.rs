@@ -110,6 +110,28 @@ fn default_tz() -> String {
 }
 
 impl ProviderConfig {
+    /// A test-mode account with everything at its default.
+    #[must_use]
+    pub fn test(kind: &str, secrets_file: PathBuf) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            account: None,
+            mode: Mode::Test,
+            secrets_file: Some(secrets_file),
+            secrets_env: None,
+            notification_url: String::new(),
+            stamp_keys: default_stamps(),
+            order_keys: Vec::new(),
+            tz: default_tz(),
+            capture: Capture::default(),
+            fees: None,
+            currencies: Vec::new(),
+            exponents: BTreeMap::new(),
+            payout_bank: None,
+            offline_hours: None,
+        }
+    }
+
     /// The provider.
     pub fn provider(&self, name: &str) -> Result<ProviderKind, ConfigFault> {
         ProviderKind::from_text(&self.kind).ok_or_else(|| {
