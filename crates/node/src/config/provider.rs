@@ -85,6 +85,43 @@ pub enum Capture {
     Auto,
 }
 
+/// How the settlement files of one account are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileTerms {
+    /// The account's name in the books.
+    pub account: String,
+    /// Columns that hold references stamped by a till.
+    pub stamp_columns: Vec<String>,
+    /// Columns that hold the order.
+    pub order_columns: Vec<String>,
+    /// Whether the account is a test one.
+    pub test: bool,
+}
+
+/// How the files of all accounts are read.
+pub fn files(providers: &BTreeMap<String, ProviderConfig>) -> Result<Vec<FileTerms>, ConfigFault> {
+    let terms = providers.iter().map(|(name, config)| {
+        Ok(FileTerms {
+            account: config.account_name(name)?.to_owned(),
+            stamp_columns: columns(&config.stamp_keys),
+            order_columns: columns(&config.order_keys),
+            test: config.mode == Mode::Test,
+        })
+    });
+    terms.collect()
+}
+
+/// Where a file has what stands at these places of an object: as it is called there, and as Stripe's
+/// reports call what was stamped into a payment.
+fn columns(keys: &[String]) -> Vec<String> {
+    let all = keys.iter().flat_map(|key| {
+        let stamped = key.strip_prefix("metadata.");
+        let reported = stamped.map(|name| format!("payment_metadata[{name}]"));
+        [Some(key.clone()), reported].into_iter().flatten()
+    });
+    all.collect()
+}
+
 /// `fees`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -140,7 +140,7 @@ impl Provider {
         ];
         let answer = self
             .client
-            .post(&url, &headers, body.to_owned().into())
+            .post(&url, &headers, body.to_owned())
             .await?;
         if !answer.is_success() {
             bail!("the ledger refused a webhook: {}", problem(&answer));
@@ -219,7 +219,7 @@ impl Provider {
     }
 
     fn nets(&self) -> BTreeMap<String, i64> {
-        let mut nets = BTreeMap::new();
+        let mut nets = BTreeMap::<String, i64>::new();
         for of in &self.movements {
             *nets.entry(of.currency.clone()).or_default() += of.gross - of.fee;
         }
@@ -238,7 +238,7 @@ impl Provider {
         let url = format!("{}/v1/popups/{popup}/settlements?{query}", self.ledger);
         let answer = self
             .client
-            .post(&url, &[("content-type", "text/csv")], text.into())
+            .post(&url, &[("content-type", "text/csv")], text)
             .await
             .with_context(|| format!("{url} cannot be reached"))?;
         if !answer.is_success() {
