@@ -8,6 +8,7 @@
 
 mod examples;
 mod oracle;
+mod providers;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;

@@ -39,10 +39,12 @@ pub(super) fn lines(members: &[Rc<Fact>], account: &AccountRules) -> Vec<Line> {
         let Event::System(SystemEvent::SettlementLine(of)) = &fact.event else {
             return None;
         };
-        (of.account == account.name).then_some(())?;
+        let kind = LineKind::from_text(&of.kind).unwrap_or(LineKind::Other);
+        // The row of a payout is the payout's own matter.
+        (of.account == account.name && kind.counts_in_payout()).then_some(())?;
         Some(Line {
             fact: Rc::clone(fact),
-            kind: LineKind::from_text(&of.kind).unwrap_or(LineKind::Other),
+            kind,
             currency: Currency::new(&of.currency)?,
             of: of.clone(),
             object: None,

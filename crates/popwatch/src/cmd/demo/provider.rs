@@ -138,10 +138,7 @@ impl Provider {
             ("content-type", "application/json"),
             ("stripe-signature", signed.as_str()),
         ];
-        let answer = self
-            .client
-            .post(&url, &headers, body.to_owned())
-            .await?;
+        let answer = self.client.post(&url, &headers, body.to_owned()).await?;
         if !answer.is_success() {
             bail!("the ledger refused a webhook: {}", problem(&answer));
         }

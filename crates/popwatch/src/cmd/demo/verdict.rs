@@ -26,6 +26,8 @@ pub(super) struct Verdict {
     raw: Value,
     tally: Tally,
     reasons: Vec<String>,
+    /// What the ledger signed, or why not.
+    signed: Value,
 }
 
 struct RigLine {
@@ -104,15 +106,33 @@ pub(super) async fn judge(
     if !found.closed {
         reasons.push("the ledger's books do not close".to_owned());
     }
+    let signed = sign(stage, popup).await?;
+    if let Some(why) = signed["refused"].as_str() {
+        reasons.push(format!("the ledger did not sign the close: {why}"));
+    }
     let closed = reasons.is_empty();
     Ok(Verdict {
         closed,
+        signed,
         rigs,
         found,
         raw,
         tally: tally.clone(),
         reasons,
     })
+}
+
+/// Has the ledger close the books up to the bank account.
+async fn sign(stage: &Stage, popup: &str) -> anyhow::Result<Value> {
+    let url = format!("http://{}/v1/popups/{popup}/close", stage.ledger);
+    let body = json!({ "scope": "settled", "allow_open": false }).to_string();
+    let answer = Client::new()
+        .post(&url, &[("content-type", "application/json")], body)
+        .await?;
+    if !answer.is_success() {
+        return Ok(json!({ "refused": problem(&answer) }));
+    }
+    serde_json::from_slice(&answer.body).with_context(|| format!("{url} does not answer in JSON"))
 }
 
 impl Verdict {
@@ -151,6 +171,11 @@ impl Verdict {
             "cells": self.raw["cells"],
             "breaks": self.raw["breaks"],
             "closed": self.closed,
+            "certificate": {
+                "hash": self.signed["hash"],
+                "key": self.signed["key"],
+                "scope": self.signed["close"]["scope"],
+            },
         })
     }
 
@@ -173,8 +198,13 @@ impl Verdict {
         lines.push(self.tally.sentence());
         lines.extend(self.found.lines());
         lines.push(String::new());
+        if self.signed["refused"].is_null() {
+            lines.extend(crate::cmd::close::lines(&self.signed));
+        }
         lines.push(if self.closed {
-            "The books close: rigs, region and ledger agree to the penny.".to_owned()
+            "The books close: rigs, region and ledger agree to the penny, and so do \
+             provider and bank."
+                .to_owned()
         } else {
             format!("The books do NOT close: {}.", self.reasons.join("; "))
         });

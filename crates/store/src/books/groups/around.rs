@@ -17,7 +17,7 @@ use popwatch_core::ledger::{Account, Chart, Commodity, Fact, FactId};
 use popwatch_core::money::Currency;
 use popwatch_core::provider::reference::{PopupTag, Reference};
 
-use super::super::db::values;
+use super::super::db::{Row, values};
 use super::super::held::Held;
 use super::super::posting::Poster;
 use super::super::rows::{self, epoch_number};
@@ -129,15 +129,24 @@ impl<'a, 'p> Around<'a, 'p> {
         of: Chart,
         commodity: Option<&Commodity>,
     ) -> Result<BTreeMap<(Account, Commodity), i128>, BooksFault> {
-        let rows: Vec<(String, String, i64, i64)> = self
-            .poster
-            .db
-            .rows(
+        let unit = commodity.map(Commodity::to_string);
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let db = self.poster.db;
+        let found = match &unit {
+            Some(unit) => db.rows(
+                "SELECT account, commodity, debit, credit FROM balances
+                 WHERE book = ?1 AND commodity = ?2",
+                values![book, unit.as_str()],
+                read,
+            ),
+            None => db.rows(
                 "SELECT account, commodity, debit, credit FROM balances WHERE book = ?1",
                 values![book],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-            )
-            .map_err(BooksFault::sql("read balances"))?;
+                read,
+            ),
+        };
+        let rows: Vec<(String, String, i64, i64)> =
+            found.map_err(BooksFault::sql("read balances"))?;
         let mut out: BTreeMap<(Account, Commodity), i128> = BTreeMap::new();
         let mut add = |account: &str, unit: &str, amount: i128| {
             let rest = account.strip_prefix(of.code());
@@ -153,10 +162,20 @@ impl<'a, 'p> Around<'a, 'p> {
         for (account, unit, debit, credit) in &rows {
             add(account, unit, i128::from(*debit) - i128::from(*credit));
         }
-        for ((of_book, unit, account), (debit, credit)) in &self.poster.sums {
-            if of_book == book {
-                add(account, unit, debit - credit);
-            }
+        let from = (
+            book.to_string(),
+            unit.clone().unwrap_or_default(),
+            String::new(),
+        );
+        let here = self
+            .poster
+            .sums
+            .range(from..)
+            .take_while(|((of, in_unit, _), _)| {
+                of == book && unit.as_ref().is_none_or(|only| only == in_unit)
+            });
+        for ((_, in_unit, account), (debit, credit)) in here {
+            add(account, in_unit, debit - credit);
         }
         Ok(out)
     }
