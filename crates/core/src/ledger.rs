@@ -22,6 +22,8 @@ pub mod entry;
 pub mod fact;
 pub mod group;
 mod orders;
+pub mod pairing;
+pub mod payout;
 pub mod post;
 pub mod ranges;
 pub mod reconcile;

@@ -60,6 +60,19 @@ rules! {
     GapValue = "R50", "The value of a lost range.";
     SharePaid = "R60", "A pool divided, a share released, or a creator paid.";
     Manual = "R61", "A cash count, or a manual entry.";
+    Confirmed = "R15", "The provider confirms a claim.";
+    Overcharged = "R16", "A second success on one reference: owed to the buyer.";
+    OverchargeBack = "R17", "What was charged twice went back.";
+    Unclaimed = "R18", "The provider took money that no claim tells of.";
+    Unconfirmed = "R19", "A claim that the provider does not know or declined.";
+    Settled = "R20", "A line of a settlement file.";
+    Reserved = "R21", "A provider's reserve, held or released.";
+    PaidOut = "R22", "A payout sent, arrived or come back.";
+    RefundConfirmed = "R25", "The provider confirms a refund, or it came undone.";
+    OfflineLost = "R26", "A payment stored offline that was declined or expired.";
+    Disputed = "R27", "A dispute opened, won or lost.";
+    GapExplained = "R51", "The value of a lost range, explained by a provider's object.";
+    Exchanged = "R62", "Charged in one currency, settled in another.";
 }
 
 /// One leg: so much of one commodity on one account; debit positive, credit negative.

@@ -21,7 +21,7 @@ use super::entry::{Balanced, EntryFault, Rule};
 use super::post::{Posted, StockContext, position_text};
 use super::rules::Rules;
 use super::{Account, Chart, Commodity, Fact, FactId, FieldHash};
-use super::{cash, coop, orders, rights, sale, shares, tokens};
+use super::{cash, coop, orders, pairing, payout, rights, sale, shares, tokens};
 use crate::event::Event;
 use crate::event::commerce::Commerce;
 use crate::event::system::SystemEvent;
@@ -38,7 +38,7 @@ pub enum GroupKind {
     Token,
     /// What a rig may sell of a SKU, and what it sold.
     Rights,
-    /// A payout, its lines' sums and its bank line.
+    /// A payout, its lines' sums and its bank line. Transitive, for a bank line may name several.
     Payout,
     /// A till's drawer in one currency of one popup.
     Cash,
@@ -65,6 +65,12 @@ impl GroupKind {
         Self::Coop,
         Self::Share,
     ];
+
+    /// Whether facts that are joined by a chain of shared keys are one group of this kind.
+    #[must_use]
+    pub const fn is_transitive(self) -> bool {
+        matches!(self, Self::Pairing | Self::Payout)
+    }
 
     /// Its number in the store.
     #[must_use]
@@ -146,6 +152,11 @@ pub trait Surroundings {
     /// The rig whose lost range holds the place a reference points to: the reference is a `pwr-` one
     /// whose anchor stands in or before a gap of its epoch that nothing explains yet.
     fn gap_at(&self, reference: &str) -> Option<crate::id::Position>;
+    /// The popup whose tag a `pwr-` reference bears, where it is known here.
+    fn popup_of(&self, reference: &str) -> Option<PopupId> {
+        let _ = reference;
+        None
+    }
     /// When a popup starts and ends, ms since 1970, where that was announced.
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)>;
     /// When the records lane of a rig had last caught up, ms since 1970.
@@ -230,8 +241,9 @@ pub struct Outcome {
 /// The keys of a fact, at most [`crate::limits::GROUPS_OF_FACT_MAX`].
 #[must_use]
 pub fn keys_of(fact: &Fact, rules: &Rules) -> Vec<GroupKey> {
-    let _ = rules;
     let mut keys = Vec::new();
+    pairing::keys(fact, rules, &mut keys);
+    payout::keys(fact, &mut keys);
     tokens::keys(fact, &mut keys);
     rights::keys(fact, &mut keys);
     cash::keys(fact, &mut keys);
@@ -328,7 +340,8 @@ pub(super) fn fit(amount: i128) -> Result<i64, EntryFault> {
 #[must_use]
 pub fn evaluate(group: &Group<'_>) -> Outcome {
     let outcome = match group.kind {
-        GroupKind::Pairing | GroupKind::Payout => Ok(Outcome::default()),
+        GroupKind::Pairing => pairing::evaluate(group),
+        GroupKind::Payout => payout::evaluate(group),
         GroupKind::Token => tokens::evaluate(group),
         GroupKind::Rights => rights::evaluate(group),
         GroupKind::Cash => cash::evaluate(group),
