@@ -448,6 +448,3 @@ fn other_at_bank(one: &Payout, line: &BankLine, by: i128) -> Result<Break, Entry
         .evident([one.id.clone(), line.line.clone()].into())
         .suspended(Commodity::Money(one.currency), fit(by)?))
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,12 +21,20 @@ pub(super) fn evaluate(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
     for at in 0..desk.parties.asked.len() {
         asked(desk, at)?;
     }
-    for of in 0..desk.parties.objects.len() {
-        match desk.parties.objects[of].kind {
-            ObjectKind::Refund if desk.pairs.of_object[of].is_none() => unasked(desk, of)?,
-            ObjectKind::Payment => excess(desk, of)?,
-            ObjectKind::Refund | ObjectKind::Dispute | ObjectKind::Payout => {}
+    let of_kind = |kind| {
+        let objects = desk.parties.objects.iter().enumerate();
+        let found = objects.filter(|(_, one)| one.kind == kind);
+        found.map(|(of, _)| of).collect::<Vec<_>>()
+    };
+    let (refunds, payments) = (of_kind(ObjectKind::Refund), of_kind(ObjectKind::Payment));
+    for of in refunds {
+        if desk.pairs.of_object[of].is_none() {
+            unasked(desk, of)?;
         }
+    }
+    // Only now is it known which of them went back for what.
+    for of in payments {
+        excess(desk, of)?;
     }
     Ok(())
 }
