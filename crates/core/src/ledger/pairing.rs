@@ -396,7 +396,7 @@ impl Desk<'_, '_> {
                     conflict.against.text()
                 );
                 let found = Break::new(BreakClass::StateConflict, keys(), sentence);
-                self.name_of(of, found.evident([object.id().to_string()].into()));
+                self.name_of(of, found.evident(object.names()));
             }
             if object.from_file {
                 let sentence = alloc::format!(
@@ -404,7 +404,7 @@ impl Desk<'_, '_> {
                     title(&object.place.0)
                 );
                 let found = Break::new(BreakClass::WebhookGap, keys(), sentence);
-                self.name_of(of, found.evident([object.id().to_string()].into()));
+                self.name_of(of, found.evident(object.names()));
             }
         }
     }

@@ -351,7 +351,7 @@ fn unsettled(desk: &mut Desk<'_, '_>, of: usize, expected: i128) -> Result<(), E
             amount,
             Some(plain(Chart::PspPending)),
         )
-        .evident([object.id().to_string()].into());
+        .evident(object.names());
     desk.name_of(of, found);
     Ok(())
 }
@@ -372,7 +372,7 @@ fn other_gross(
         Money::new(fit(expected)?, currency)
     );
     let lines = desk.parties.lines_of(of).map(|one| one.line.line.clone());
-    let evidence = lines.chain([object.id().to_string()]).collect();
+    let evidence = lines.chain(object.names()).collect();
     let found = Break::new(BreakClass::SettledOther, object_keys(object), sentence);
     let (account, found) = suspend(found.evident(evidence), currency, sum - expected)?;
     let legs = [
@@ -439,7 +439,7 @@ fn fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
     );
     let found = Break::new(BreakClass::OtherFee, object_keys(object), sentence)
         .amounting(money(currency), fit(by)?, Some(plain(Chart::Fee)))
-        .evident([object.id().to_string()].into());
+        .evident(object.names());
     desk.name_of(of, found);
     Ok(())
 }
@@ -477,7 +477,7 @@ fn dispute_fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
     );
     let found = Break::new(BreakClass::OtherDisputeFee, object_keys(object), sentence)
         .amounting(money(currency), fit(by)?, Some(plain(Chart::DisputeFee)))
-        .evident([object.id().to_string()].into());
+        .evident(object.names());
     desk.name_of(of, found);
     Ok(())
 }

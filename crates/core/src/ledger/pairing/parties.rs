@@ -79,6 +79,13 @@ impl Object {
         &self.merged.object.object
     }
 
+    /// Its id and the other ids it goes by.
+    pub(super) fn names(&self) -> Vec<String> {
+        let object = &self.merged.object;
+        let all = [&object.object].into_iter().chain(&object.aliases);
+        all.filter(|name| !name.is_empty()).cloned().collect()
+    }
+
     pub(super) fn amount(&self) -> i128 {
         i128::from(self.merged.object.amount)
     }

@@ -490,7 +490,7 @@ fn unclaimed(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         object.id()
     );
     let stamps = object.merged.object.stamps.iter().cloned();
-    let evidence: Vec<String> = stamps.chain([object.id().to_string()]).collect();
+    let evidence: Vec<String> = stamps.chain(object.names()).collect();
     let found = Break::new(BreakClass::Unclaimed, object_keys(object), sentence);
     let (account, found) = suspend(found.evident(evidence), currency, left)?;
     let legs = [

@@ -269,7 +269,7 @@ fn unasked(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         );
         let found = Break::new(BreakClass::RefundFailed, object_keys(object), sentence)
             .amounting(money(currency), fit(amount)?, Some(owed))
-            .evident([object.id().to_string()].into());
+            .evident(object.names());
         desk.name_of(of, found);
     } else {
         let legs = [
@@ -286,7 +286,7 @@ fn unasked(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
     );
     let found = Break::new(BreakClass::RefundUnclaimed, object_keys(object), sentence)
         .amounting(money(currency), fit(amount)?, None)
-        .evident([object.id().to_string()].into());
+        .evident(object.names());
     desk.name_of(of, found);
     Ok(())
 }
@@ -354,8 +354,8 @@ fn excess(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         object.id(),
         Money::new(fit(beyond)?, currency)
     );
-    let found = Break::new(BreakClass::OverRefund, object_keys(object), sentence)
-        .evident([object.id().to_string()].into());
+    let found =
+        Break::new(BreakClass::OverRefund, object_keys(object), sentence).evident(object.names());
     let (account, found) = suspend(found, currency, -beyond)?;
     let legs = [
         (account, money(currency), beyond),

@@ -377,11 +377,6 @@ impl Books {
             }
         }
         assert_eq!(stands, said, "suspense is named, all of it");
-        let mut causes = BTreeSet::new();
-        for made in &self.made {
-            let new = causes.insert((made.cause, made.book.clone()));
-            let _ = new;
-        }
     }
 
     /// Balances over all books that are not zero, by `account currency`; suspense without its part.
@@ -482,9 +477,4 @@ impl Surroundings for World {
     fn commerce(&self, _: &PopupId) -> Option<Rc<Commerce>> {
         None
     }
-}
-
-/// More seeds where the caller asks for them.
-fn is_long() -> bool {
-    std::env::var_os("POPWATCH_LONG").is_some()
 }
