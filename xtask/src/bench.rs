@@ -9,6 +9,7 @@
 mod ack;
 mod blast;
 mod books;
+mod books_postgres;
 mod door;
 mod fold;
 mod footprint;
@@ -60,6 +61,10 @@ const CASES: &[Case] = &[
     Case {
         name: "books",
         lines: books::lines,
+    },
+    Case {
+        name: "books-postgres",
+        lines: books_postgres::lines,
     },
     Case {
         name: "webhooks",

@@ -70,6 +70,7 @@ const STAGES: &[Stage] = &[
         tools: &[
             &setup::CURL,
             &setup::PROMTOOL,
+            &setup::HLEDGER,
             &setup::PYTHON,
             &setup::NODE,
             &setup::UPSD,
@@ -80,6 +81,12 @@ const STAGES: &[Stage] = &[
         name: "faults",
         fast: false,
         tools: &[&setup::STRACE, &setup::UNSHARE],
+        run: stages::needs,
+    },
+    Stage {
+        name: "stores",
+        fast: false,
+        tools: &[&setup::POSTGRESQL],
         run: stages::needs,
     },
 ];

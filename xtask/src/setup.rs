@@ -163,6 +163,14 @@ pub(crate) const PROMTOOL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// Plain-text accounting, which reads exported books.
+pub(crate) const HLEDGER: Tool = Tool {
+    name: "hledger",
+    programs: &["hledger"],
+    packages: &["hledger"],
+    modules: NO_MODULES,
+};
+
 /// What people try a web service with.
 pub(crate) const CURL: Tool = Tool {
     name: "curl",
@@ -220,6 +228,14 @@ pub(crate) const STRACE: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A database server; its tests start their own, from where Debian keeps its programs by version.
+pub(crate) const POSTGRESQL: Tool = Tool {
+    name: "postgresql",
+    programs: &["pg_ctlcluster"],
+    packages: &["postgresql"],
+    modules: NO_MODULES,
+};
+
 /// Gives a process a file system of its own.
 pub(crate) const UNSHARE: Tool = Tool {
     name: "unshare",
@@ -229,8 +245,17 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 8] = [
-    &CHROMIUM, &CURL, &NODE, &PROMTOOL, &PYTHON, &STRACE, &UNSHARE, &UPSD,
+pub(crate) const TOOLS: [&Tool; 10] = [
+    &CHROMIUM,
+    &CURL,
+    &HLEDGER,
+    &NODE,
+    &POSTGRESQL,
+    &PROMTOOL,
+    &PYTHON,
+    &STRACE,
+    &UNSHARE,
+    &UPSD,
 ];
 
 /// What a tool must be able to do, by its name.

@@ -59,6 +59,7 @@ codes! {
     SyncFailed = 208, "a write or sync failed and a new epoch began";
     DiskDoubtful = 210, "what this disk calls durable may not be";
     CacheDamaged = 211, "a cache of the journal is damaged and made anew";
+    KeyDamaged = 212, "the stored key of pseudonyms is damaged and a new one is used";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
@@ -72,6 +73,11 @@ codes! {
     AmountOverflow = 332, "an amount or sum leaves the range of 64 bits";
     BoundPassed = 333, "a bound of the ledger was passed";
     SchemaNewer = 341, "the ledger's database was written by a newer popwatch";
+    NeverClosed = 351, "the books of this popup were never closed";
+    CloseRunning = 352, "another close of these books is running";
+    CloseEarly = 353, "the close would speak of a moment before the newest fact";
+    CertificateWrong = 354, "a certificate is not what was signed";
+    CloseOpen = 355, "a break about money is open";
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";

@@ -277,9 +277,32 @@ pub struct RecordAck {
     /// Uncertainty of that clock, ms.
     #[prost(uint32, tag = "14")]
     pub wall_u_ms: u32,
+    /// What the ledger knows of popups that the rig sells for.
+    #[prost(message, repeated, tag = "15")]
+    pub popups: Vec<PopupWord>,
+    /// Highest seq of the batch's epoch up to which every money record is reconciled; 0 until one is.
+    #[prost(uint64, tag = "16")]
+    pub reconciled_seq: u64,
     /// On a fork (HTTP 409): the rig's next epoch must be at least this.
     #[prost(uint32, tag = "18")]
     pub next_epoch: u32,
+}
+
+/// What the ledger says of a popup.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct PopupWord {
+    /// The popup.
+    #[prost(string, tag = "1")]
+    pub popup: String,
+    /// Whether it is closed: what is made from now on is late, kept and shipped, not folded.
+    #[prost(bool, tag = "2")]
+    pub closed: bool,
+    /// Version of the policy that should run; 0 for no wish.
+    #[prost(uint32, tag = "3")]
+    pub policy_version: u32,
+    /// Digest of that policy, 32 bytes; empty for no wish.
+    #[prost(bytes = "vec", tag = "4")]
+    pub policy_digest: Vec<u8>,
 }
 
 /// What a rig knows about itself and a popup: heads and unsent money are seen before the facts

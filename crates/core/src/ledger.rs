@@ -16,6 +16,7 @@ pub mod attribution;
 pub mod breaks;
 pub mod cash;
 mod central;
+pub mod close;
 pub mod coop;
 pub mod count;
 pub mod entry;

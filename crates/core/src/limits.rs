@@ -368,6 +368,20 @@ pub const DISK_TREND_MS: u64 = 300_000;
 /// Measurements of a disk that are remembered.
 pub const DISK_TREND_SAMPLES_MAX: usize = 32;
 
+// Closing and answers of the books.
+
+/// File of one certificate, bytes: it travels in one record. A certificate of more stock lists the
+/// digest of it.
+pub const CERTIFICATE_BYTES_MAX: usize = 240 << 10;
+/// Rows of one page of the books' lists.
+pub const BOOKS_PAGE_ROWS_MAX: usize = 1_000;
+/// Records that are appended at the centre in one go.
+pub const CENTRAL_RECORDS_MAX: usize = 1_000;
+/// Rows of a file that are named when they were refused. Beyond: only counted.
+pub const REFUSED_ROWS_MAX: usize = 100;
+/// Body of a decision or a close, bytes. Beyond: PW0107.
+pub const DECISION_BYTES_MAX: usize = 256 << 10;
+
 // Command line and clients.
 
 /// One sales file, bytes. Beyond: PW1102.

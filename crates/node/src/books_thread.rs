@@ -1,9 +1,11 @@
 //! The thread that owns the books: batches in, answers after their commit; reads in between.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use popwatch_core::lane::{RecordAck, RecordBatch};
+use popwatch_core::time::MonoMs;
 use popwatch_store::books::{Books, BooksFault};
 use tokio::sync::oneshot;
 
@@ -11,6 +13,9 @@ use crate::ambient::Ambient;
 
 /// Batches and questions that may wait at once. Beyond: 503 PW0330, the rigs keep their records.
 const WAITING_MAX: usize = 256;
+
+/// How often timers of the books are looked at.
+const ADVANCE_EVERY: Duration = Duration::from_secs(60);
 
 type Question = Box<dyn FnOnce(&mut Books) + Send>;
 
@@ -87,15 +92,24 @@ pub(crate) fn spawn_books(
     let thread = std::thread::Builder::new()
         .name(String::from("books"))
         .spawn(move || {
-            while let Ok(order) = queue.recv() {
-                match order {
-                    Order::Accept(batch, answer) => {
+            let mut advanced: Option<MonoMs> = None;
+            loop {
+                match queue.recv_timeout(ADVANCE_EVERY) {
+                    Ok(Order::Accept(batch, answer)) => {
                         let ack = books.accept(&batch, ambient.now());
                         // A rig that hung up sends the batch again and finds it stored.
                         drop(answer.send(ack));
                     }
-                    Order::Ask(question) => question(&mut books),
-                    Order::Stop => break,
+                    Ok(Order::Ask(question)) => question(&mut books),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                }
+                let now = ambient.now();
+                let every = u64::try_from(ADVANCE_EVERY.as_millis()).unwrap_or(u64::MAX);
+                if advanced.is_none_or(|last| now.mono.0.saturating_sub(last.0) >= every) {
+                    advanced = Some(now.mono);
+                    // What is due and could not be evaluated stays due.
+                    drop(books.advance(now.wall.0, now));
                 }
             }
         })?;

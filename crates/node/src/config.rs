@@ -68,6 +68,9 @@ pub struct EdgeConfig {
     pub host_root: PathBuf,
     /// Where the `upsd` of the rig's UPS listens; 127.0.0.1:3493 is tried when absent.
     pub host_upsd: Option<SocketAddr>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[region]`.
@@ -77,6 +80,9 @@ pub struct RegionConfig {
     /// Default `127.0.0.1:8720`.
     #[serde(default = "default_region")]
     pub listen: SocketAddr,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[ledger]`.
@@ -89,8 +95,16 @@ pub struct LedgerConfig {
     /// Regions whose cells are compared with the re-fold when books are reconciled.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// A PostgreSQL database for the books, as `postgres://user@host/database`. Default: the file
+    /// `books.sqlite` in the data directory.
+    pub store: Option<String>,
+    /// A file that holds what `store` would say, for one with a password in it.
+    pub store_file: Option<PathBuf>,
     /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
     pub pseudonym_key: Option<String>,
+    /// Names, without port, under which browsers may call it beside its address and loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// `[[popups]]`.
@@ -221,14 +235,19 @@ impl Config {
                 host_probes: true,
                 host_root: default_root(),
                 host_upsd: None,
+                hosts: Vec::new(),
             }),
             region: Some(RegionConfig {
                 listen: default_region(),
+                hosts: Vec::new(),
             }),
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
                 regions: vec![format!("http://{}", default_region())],
+                store: None,
+                store_file: None,
                 pseudonym_key: None,
+                hosts: Vec::new(),
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),

@@ -11,12 +11,12 @@ use popwatch_core::clock::Exchange;
 use popwatch_core::code::Code;
 use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
-use popwatch_core::id::PopupId;
+use popwatch_core::id::{Epoch, PopupId};
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
 use popwatch_core::limits::{CLOCK_PEER_U_MS, PAGE_DELAY_MS};
 use popwatch_core::region::Region;
-use popwatch_core::role::edge::{Edge, Input, Output, Reread, TimeOf};
+use popwatch_core::role::edge::{Edge, Input, Output, Remains, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
 use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
@@ -27,7 +27,7 @@ use crate::live::{Live, Publisher};
 use crate::metrics::EdgeMetrics;
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{self, Look};
-use crate::store_thread::{JournalHandle, News};
+use crate::store_thread::{JournalHandle, News, Parting};
 
 /// A change shows on the rig's own page this long after the page got it at the latest, ms: within
 /// 50 ms of its fold in all.
@@ -38,6 +38,9 @@ const REGION_PUBLISH_MS: u64 = 100;
 const IDLE_PUBLISH_MS: u64 = 1_000;
 /// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
 pub(crate) const REGION_QUEUE_MAX: usize = 64;
+/// What a region that does not keep up asks of those that send to it.
+const REGION_BUSY_BYTES: u32 = 128 << 10;
+const REGION_BUSY_DELAY_MS: u32 = 1_000;
 
 /// When the next publication is due.
 #[derive(Debug)]
@@ -196,6 +199,8 @@ impl EdgeDriver {
                 }
             }
             News::Storing(can) => self.edge.handle(Input::Storing(can), now),
+            News::Ended(epoch, last) => self.edge.handle(Input::Ended { epoch, last }, now),
+            News::MayGo(epochs) => self.journal.let_go(partings(&self.edge, epochs, now)),
             News::Loaded(want, stretch) => self.edge.handle(Input::Loaded(want, stretch), now),
             News::Reread(ask, records, next) => {
                 self.edge.handle(Input::Reread { ask, records, next }, now);
@@ -222,6 +227,9 @@ impl EdgeDriver {
                 let answer = decoded(reply.outcome, |body| lanes::decode::<RecordAck>(body).ok());
                 let heard = answer.is_ok();
                 if let Ok(ack) = &answer {
+                    for word in ack.popups.iter().filter(|word| word.closed) {
+                        self.journal.gauges().close(&word.popup, now.wall.0);
+                    }
                     let exchange = Exchange {
                         sent_mono_ns: ack.echo_mono_ns,
                         recv_wall_us: ack.recv_wall_us,
@@ -288,6 +296,7 @@ impl EdgeDriver {
                 }
             }
             Output::Seal => self.journal.seal(),
+            Output::PeerKnows(epoch, seq) => self.journal.peer_knows(epoch, seq),
             Output::Records(mut batch) => {
                 batch.sent_mono_ns = self.ambient.mono_ns();
                 if let Some(peer) = &self.ledger {
@@ -346,6 +355,19 @@ impl EdgeDriver {
             .publish(self.edge.page(), self.edge.true_now(now), &extra);
         self.status.send_replace(Arc::new(status));
     }
+}
+
+/// What must be kept of each epoch that may go, up to the first that must stay a little longer.
+fn partings(edge: &Edge, epochs: Vec<Epoch>, now: Now) -> Vec<Parting> {
+    let known = epochs.into_iter().map_while(|epoch| {
+        let cells = match edge.remains(epoch, now.wall) {
+            Remains::NotYet => return None,
+            Remains::Nothing => None,
+            Remains::Cells(cells) => Some(cells),
+        };
+        Some((epoch, cells))
+    });
+    known.collect()
 }
 
 /// Says in the log that the wall clock was set.
@@ -434,6 +456,10 @@ impl RegionDriver {
                 ack.recv_wall_us = arrived_us;
                 ack.wall_u_ms = CLOCK_PEER_U_MS;
                 ack.send_wall_us = self.ambient.wall_us();
+                // More wait than this loop keeps up with: each sends less, and less often.
+                if self.orders.len() > REGION_QUEUE_MAX / 2 {
+                    (ack.max_bytes, ack.delay_ms) = (REGION_BUSY_BYTES, REGION_BUSY_DELAY_MS);
+                }
                 // A sender that hung up sends again; merging twice changes nothing.
                 drop(answer.send(ack));
             }

@@ -140,6 +140,17 @@ impl Gauges {
         }
     }
 
+    /// The ledger closed a popup: what is made after `wall_ms`, when that was first heard, is late.
+    pub(crate) fn close(&self, popup: &str, wall_ms: i64) {
+        let mut windows = self.windows.lock().expect("no holder panics");
+        let open = |until: &i64| *until > wall_ms;
+        if let Ok(popup) = PopupId::new(popup)
+            && windows.get(&popup).is_some_and(open)
+        {
+            Arc::make_mut(&mut windows).insert(popup, wall_ms);
+        }
+    }
+
     /// All windows.
     pub(crate) fn windows(&self) -> Arc<Windows> {
         Arc::clone(&self.windows.lock().expect("no holder panics"))

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -33,11 +33,11 @@ use tokio::task::JoinSet;
 
 pub(crate) use ingest::EdgeState;
 pub(crate) use lanes::RegionLane;
-pub(crate) use ledger::LedgerState;
+pub(crate) use ledger::{LedgerState, ORG};
 pub(crate) use live::{LiveState, Readers};
 pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
-pub(crate) use webhooks::{Keeper, WebhookState};
+pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 
 use crate::page;
 
@@ -87,6 +87,19 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         .route(
             "/v1/popups/{popup}/reconciliation",
             get(ledger::reconciliation),
+        )
+        .route(
+            "/v1/popups/{popup}/close",
+            get(ledger::closing::shown).post(ledger::closing::close),
+        )
+        .route(
+            "/v1/popups/{popup}/settlements",
+            post(ledger::central::settlements).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/v1/popups/{popup}/counts", post(ledger::central::counts))
+        .route(
+            "/v1/popups/{popup}/decisions",
+            post(ledger::central::decisions),
         )
         .with_state(ledger);
     own.merge(webhook_route(webhooks))
@@ -227,13 +240,15 @@ async fn connection(
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedHosts {
     address: SocketAddr,
+    names: Arc<[String]>,
 }
 
 impl AllowedHosts {
-    /// Loopback names and the listener's own address.
+    /// Loopback names, the listener's own address and what is configured.
     #[must_use]
-    pub(crate) fn of(address: SocketAddr) -> Self {
-        Self { address }
+    pub(crate) fn of(address: SocketAddr, names: &[String]) -> Self {
+        let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Self { address, names }
     }
 
     /// The header that names another host, if one does.
@@ -268,6 +283,10 @@ impl AllowedHosts {
             });
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost"
+            || self
+                .names
+                .iter()
+                .any(|name| host.eq_ignore_ascii_case(name))
             || host.parse::<std::net::IpAddr>().is_ok_and(|ip| {
                 ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified()
             })

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use popwatch_core::code::Code;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
+use popwatch_wire::close::CloseKey;
 
 use crate::ambient::Ambient;
 use crate::config::{Config, ConfigFault, EdgeConfig};
@@ -29,7 +31,8 @@ pub(crate) fn reference(config: &Config, ambient: &Ambient) -> Result<ReferenceK
     root(told, &config.data, ambient).map(ReferenceKey::new)
 }
 
-/// The configured secret, the stored one, or a new one that is then stored with mode 0600.
+/// The configured secret, the stored one, or a new one that is then stored with mode 0600. A stored
+/// one that is damaged is put aside: a till sells on, and pseudonyms of before and after differ.
 fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     if let Some(text) = told {
         return parse_hex(text).ok_or_else(|| ConfigFault::Value {
@@ -37,36 +40,62 @@ fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], 
             problem: String::from("must be 64 hexadecimal digits"),
         });
     }
+    let lost = "pseudonyms made before and after will then differ";
+    stored(data, "pseudonym", lost, ambient)
+}
+
+/// The key that the ledger signs certificates with.
+pub(crate) fn close(data: &Path, org: &str, ambient: &Ambient) -> Result<CloseKey, ConfigFault> {
+    let lost = "certificates signed before and after will then need different public keys";
+    stored(data, "close", lost, ambient).map(|secret| CloseKey::new(org, &secret))
+}
+
+/// 32 secret bytes of the data directory, drawn at first and then stored with mode 0600.
+fn stored(data: &Path, name: &str, lost: &str, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     let folder = data.join("keys");
-    let path = folder.join("pseudonym");
+    let path = folder.join(name);
     let unreadable = |source| ConfigFault::Unreadable {
         path: path.clone(),
         source,
     };
     match std::fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| ConfigFault::Value {
-            field: path.display().to_string(),
-            problem: String::from(
-                "is damaged (not 32 bytes); move it away to start with a new key: pseudonyms made \
-                 before and after will then differ",
-            ),
-        }),
+        Ok(bytes) => {
+            if let Ok(key) = bytes.try_into() {
+                return Ok(key);
+            }
+            let aside = folder.join(format!("{name}.damaged"));
+            std::fs::rename(&path, &aside).map_err(unreadable)?;
+            tracing::error!(
+                code = %Code::KeyDamaged,
+                aside = %aside.display(),
+                lost,
+                "a key is damaged and was put aside; a new one was made"
+            );
+            store_new(&folder, &path, ambient).map_err(unreadable)
+        }
         Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {
-            let key: [u8; 32] = ambient.random();
-            std::fs::create_dir_all(&folder).map_err(unreadable)?;
-            let mut file = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(unreadable)?;
-            file.write_all(&key)
-                .and_then(|()| file.sync_all())
-                .map_err(unreadable)?;
-            Ok(key)
+            store_new(&folder, &path, ambient).map_err(unreadable)
         }
         Err(fault) => Err(unreadable(fault)),
     }
+}
+
+/// Whole and synced under another name first: a power cut leaves a key of 32 bytes or none.
+fn store_new(folder: &Path, path: &Path, ambient: &Ambient) -> std::io::Result<[u8; 32]> {
+    let key: [u8; 32] = ambient.random();
+    std::fs::create_dir_all(folder)?;
+    let fresh = path.with_extension("fresh");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)?;
+    std::fs::File::open(folder)?.sync_all()?;
+    Ok(key)
 }
 
 fn parse_hex(text: &str) -> Option<[u8; 32]> {
@@ -78,4 +107,27 @@ fn parse_hex(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_key_is_put_aside_and_a_new_one_stays() {
+        let name = format!("popwatch-keys-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let data = folder.as_path();
+        let ambient = Ambient::system();
+        let first = root(None, data, &ambient).unwrap();
+        assert_eq!(root(None, data, &ambient).unwrap(), first);
+        let path = data.join("keys/pseudonym");
+        std::fs::write(&path, &first[..31]).unwrap();
+        let second = root(None, data, &ambient).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(root(None, data, &ambient).unwrap(), second);
+        let aside = std::fs::read(data.join("keys/pseudonym.damaged")).unwrap();
+        assert_eq!(aside, &first[..31]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -23,13 +23,14 @@ mod store_thread;
 mod syncs;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::Edge;
@@ -124,12 +125,22 @@ pub enum StartFault {
     },
 }
 
-/// What takes the messages of the configured providers.
+/// What the books are evaluated by.
+fn rules(config: &Config, ambient: &Ambient) -> Result<Rules, ConfigFault> {
+    let mut rules = Rules::default();
+    if !config.providers.is_empty() {
+        let reference = keys::reference(config, ambient)?;
+        rules.accounts = config::provider::accounts(&config.providers, &reference)?.0;
+    }
+    Ok(rules)
+}
+
+/// What takes the messages of the configured providers, and its counters.
 fn webhooks(
     config: &Config,
     keeper: http::Keeper,
     ambient: &Ambient,
-) -> Result<http::WebhookState, ConfigFault> {
+) -> Result<(http::WebhookState, Arc<http::WebhookCounts>), ConfigFault> {
     let accounts = match config.providers.is_empty() {
         true => Vec::new(),
         false => {
@@ -137,7 +148,9 @@ fn webhooks(
             config::provider::accounts(&config.providers, &reference)?.1
         }
     };
-    Ok(http::WebhookState::new(accounts, keeper, ambient))
+    let state = http::WebhookState::new(accounts, keeper, ambient);
+    let counts = state.counts();
+    Ok((state, counts))
 }
 
 impl Node {
@@ -214,7 +227,8 @@ impl Node {
         let state = self.live_state(live, readers, ambient);
         let router = http::region_router(common, http::RegionLane::new(orders), state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
-        self.serve(listener, fixed(router, address), room);
+        let allowed = AllowedHosts::of(address, &config.hosts);
+        self.serve(listener, fixed(router, allowed), room);
         self.region = Some(address);
         Ok(())
     }
@@ -232,18 +246,15 @@ impl Node {
             path: data.clone(),
             source,
         })?;
-        let path = data.join("books.sqlite");
-        let books = Books::open(&path).map_err(|source| StartFault::Books {
-            path: path.clone(),
-            source,
-        })?;
+        let rules = rules(whole, ambient)?;
+        let (path, books) = open_books(config, data, rules, ambient.now()).await?;
         let (handle, thread) = spawn_books(books, ambient.clone())
             .map_err(|source| StartFault::Data { path, source })?;
         self.books = Some((handle.clone(), thread));
         let counters = Arc::new(LedgerMetrics::default());
         let shown = Arc::clone(&counters);
-        let webhooks = webhooks(whole, http::Keeper::Books(handle.clone()), ambient)?;
-        let told = webhooks.counts();
+        let keeper = http::Keeper::Books(handle.clone());
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
@@ -251,13 +262,18 @@ impl Node {
             Health::Answers,
         );
         let state = LedgerState {
+            close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
+            closing: Arc::default(),
+            references: keys::reference(whole, ambient)?,
+            data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
             ambient: ambient.clone(),
             metrics: counters,
         };
         let router = http::ledger_router(common, state, webhooks);
-        self.serve(listener, fixed(router, address), CONNECTIONS_MAX);
+        let allowed = AllowedHosts::of(address, &config.hosts);
+        self.serve(listener, fixed(router, allowed), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
     }
@@ -275,9 +291,9 @@ impl Node {
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
-        let allowed = AllowedHosts::of(address);
+        let allowed = AllowedHosts::of(address, &config.hosts);
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
-            Ok(router) => fixed(router, address),
+            Ok(router) => fixed(router, allowed.clone()),
             Err(fault) if fault.may_pass() => {
                 let fault = chain(&fault);
                 tracing::error!(code = %Code::NotDurable, fault, "the journal cannot be opened; it is tried again");
@@ -320,12 +336,9 @@ impl Node {
             doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone()),
         ));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let data = |source| StartFault::Data {
-            path: whole.data.clone(),
-            source,
-        };
+        let path = whole.data.clone();
         let spawned = spawn_journal(journal, ambient.clone(), news, vitals);
-        let (handle, thread) = spawned.map_err(data)?;
+        let (handle, thread) = spawned.map_err(|source| StartFault::Data { path, source })?;
         self.journal = Some((handle.clone(), thread));
 
         let (asks, orders) = mpsc::channel(DRIVER_QUEUE_MAX);
@@ -354,10 +367,8 @@ impl Node {
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
         let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
-        let webhooks = webhooks(whole, keeper, ambient)?;
-        let told = webhooks.counts();
+        let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
-        let counters = Arc::new(EdgeMetrics::default());
         let door = Door {
             rig: rig.clone(),
             journal_id,
@@ -369,9 +380,10 @@ impl Node {
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
         let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
         let counted = Arc::clone(&readers);
+        let clock = ambient.clone();
         let metrics = move || {
-            let host = looked.borrow().sample;
-            counters.render(&shown.borrow(), &gauges, &host, counted.open()) + &told.render()
+            let host = (&looked.borrow().sample, clock.wall_ms());
+            counters.render(&shown.borrow(), &gauges, host, counted.open()) + &told.render()
         };
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
@@ -460,9 +472,9 @@ impl Node {
     }
 }
 
-/// A router that stays, dressed for `address`.
-fn fixed(router: axum::Router, address: SocketAddr) -> watch::Receiver<axum::Router> {
-    watch::channel(http::dressed(router, AllowedHosts::of(address))).1
+/// A router that stays.
+fn fixed(router: axum::Router, allowed: AllowedHosts) -> watch::Receiver<axum::Router> {
+    watch::channel(http::dressed(router, allowed)).1
 }
 
 /// What an edge without a journal serves.
@@ -532,6 +544,49 @@ impl StartFault {
                 false
             }
         }
+    }
+}
+
+/// Opens the books where the configuration says, and says where that is. A server is waited for on
+/// a thread that may wait.
+async fn open_books(
+    config: &LedgerConfig,
+    data: &Path,
+    rules: Rules,
+    now: popwatch_core::time::Now,
+) -> Result<(PathBuf, Books), StartFault> {
+    let url = match (&config.store, &config.store_file) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|source| StartFault::Data {
+                path: file.clone(),
+                source,
+            })?;
+            Some(text.trim().to_string())
+        }
+        (None, None) => None,
+    };
+    // The address may hold a password, so only the kind of store is told.
+    let path = match &url {
+        None => data.join("books.sqlite"),
+        Some(_) => PathBuf::from("PostgreSQL"),
+    };
+    let file = path.clone();
+    let open = move || {
+        let mut books = match &url {
+            None => Books::open(&file)?,
+            Some(url) => Books::connect(url)?,
+        };
+        books.set_rules(rules, now)?;
+        Ok(books)
+    };
+    match tokio::task::spawn_blocking(open).await {
+        Ok(Ok(books)) => Ok((path, books)),
+        Ok(Err(source)) => Err(StartFault::Books { path, source }),
+        Err(gone) => Err(StartFault::Data {
+            path,
+            source: std::io::Error::other(gone),
+        }),
     }
 }
 

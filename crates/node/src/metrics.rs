@@ -72,7 +72,7 @@ impl EdgeMetrics {
         &self,
         status: &EdgeStatus,
         gauges: &Gauges,
-        host: &HostSample,
+        (host, wall_ms): (&HostSample, i64),
         readers: usize,
     ) -> String {
         let mut text = Exposition::new();
@@ -80,6 +80,7 @@ impl EdgeMetrics {
         self.spans.render(&mut text, &status.rig);
         render_store(&mut text, &status.rig, gauges);
         render_journal(&mut text, status);
+        render_lag_and_clock(&mut text, status, wall_ms);
         render_peers(&mut text, status);
         render_host(&mut text, &status.rig, host);
         readers_gauge(&mut text, readers);
@@ -260,6 +261,53 @@ fn render_journal(text: &mut Exposition, status: &EdgeStatus) {
             amount.minor,
         );
     }
+}
+
+/// How old the oldest unsent record is, what damage cost, how far the clock can be believed.
+fn render_lag_and_clock(text: &mut Exposition, status: &EdgeStatus, wall_ms: i64) {
+    let rig = status.rig.as_str();
+    let oldest = status.unsent.oldest_ms.unwrap_or(wall_ms);
+    text.family(
+        "popwatch_replication_lag_seconds",
+        MetricKind::Gauge,
+        "Age of the oldest record that the ledger does not hold; 0 when it holds all.",
+    )
+    .sample(
+        &[("rig", rig)],
+        seconds_of(wall_ms.saturating_sub(oldest).max(0)),
+    );
+    let mut family = text.family(
+        "popwatch_gaps_total",
+        MetricKind::Counter,
+        "Ranges of records lost to damage, by cause.",
+    );
+    for (cause, count) in &status.gaps_by_cause {
+        family.sample(&[("rig", rig), ("cause", cause)], count);
+    }
+    let clock = status.clock.unwrap_or_default();
+    for (name, help, ms) in [
+        (
+            "popwatch_clock_offset_seconds",
+            "The rig's wall clock minus true time.",
+            clock.offset_ms,
+        ),
+        (
+            "popwatch_clock_uncertainty_seconds",
+            "True time lies within this of the corrected clock.",
+            clock.u_ms.map(i64::from),
+        ),
+    ] {
+        if let Some(ms) = ms {
+            text.family(name, MetricKind::Gauge, help)
+                .sample(&[("rig", rig)], seconds_of(ms));
+        }
+    }
+}
+
+/// Milliseconds as seconds in decimals.
+fn seconds_of(ms: i64) -> String {
+    let sign = if ms < 0 { "-" } else { "" };
+    format!("{sign}{}", decimal(ms.unsigned_abs(), 3))
 }
 
 fn render_peers(text: &mut Exposition, status: &EdgeStatus) {

@@ -53,6 +53,7 @@ pub(crate) fn refold<F: Fs>(
 ) -> io::Result<Refolded> {
     let mut done = Refolded::default();
     let acked = journal.acked().to_vec();
+    let kept = kept(journal);
     let epochs = journal.epochs();
     for info in &epochs {
         let held = acked
@@ -89,11 +90,35 @@ pub(crate) fn refold<F: Fs>(
             now,
         );
     }
+    for (epoch, fold) in kept {
+        if epochs.iter().all(|info| info.epoch != epoch) && !edge.is_over(&fold, now.wall) {
+            edge.handle(Input::Kept(epoch, Box::new(fold)), now);
+        } else if let Err(fault) = savepoint::drop_cells(journal.fs(), epoch) {
+            tracing::warn!(%fault, epoch = epoch.0, "cells that nobody needs stay where they are");
+        }
+    }
     let is_there = |epoch| epochs.iter().any(|info| info.epoch == epoch);
     if let Err(fault) = savepoint::keep_only(journal.fs(), is_there) {
         tracing::warn!(%fault, "savepoints of epochs that are gone stay where they are");
     }
     Ok(done)
+}
+
+/// The cells of epochs whose records were trimmed.
+fn kept<F: Fs>(journal: &Journal<F>) -> Vec<(Epoch, EpochFold)> {
+    let rig = journal.rig();
+    let mut kept = Vec::new();
+    for (epoch, savepoint) in savepoint::kept_cells(journal.fs(), (rig, journal.journal_id())) {
+        let fold = savepoint.and_then(|of| EpochFold::restore(rig.clone(), &of).ok());
+        if let Some(fold) = fold {
+            kept.push((epoch, fold));
+            continue;
+        }
+        // The file stays: a disk that did not answer may do so at the next start.
+        let code = Code::CacheDamaged;
+        tracing::warn!(%code, epoch = epoch.0, "kept cells are not read; a region that forgets misses them");
+    }
+    kept
 }
 
 /// Puts an epoch's savepoint in place of its records. Answers up to which seq no record need be

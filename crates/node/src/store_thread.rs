@@ -14,6 +14,8 @@
 //! happens; a disk that takes nothing is asked again every two seconds, and the thread never ends
 //! because of it. While nothing happens and the disk has room, nothing is written.
 
+mod parting;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -23,6 +25,7 @@ use std::time::Duration;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::{Acked, Loss, SystemEvent};
 use popwatch_core::event::{Class, Event};
+use popwatch_core::fold::savepoint::Savepoint;
 use popwatch_core::id::{Epoch, EpochId, PopupId, Seq};
 use popwatch_core::lane::Stretch;
 use popwatch_core::lane::records_up::Want;
@@ -55,6 +58,9 @@ const GATHER_NS: u64 = 150_000;
 const SEAL_EVERY_NS: u64 = 60_000 * MS;
 /// Between two looks at the disk, ns.
 const DISK_EVERY_NS: u64 = 1_000 * MS;
+/// Between two looks for epochs that may go, ns; on a low disk sooner.
+const TRIM_EVERY_NS: u64 = 60_000 * MS;
+const TRIM_SOON_NS: u64 = 5_000 * MS;
 /// Between two tries of a disk that takes nothing, ns.
 const RETRY_NS: u64 = 2_000 * MS;
 const MS: u64 = 1_000_000;
@@ -101,12 +107,19 @@ pub(crate) enum News {
     Storing(bool),
     /// A stretch was read.
     Loaded(Want, Stretch),
+    /// The end of a past epoch is further on than was known: what lies between is lost.
+    Ended(Epoch, Seq),
+    /// The records of these epochs, oldest first, may go; what must be kept of them is said by
+    /// [`JournalHandle::let_go`].
+    MayGo(Vec<Epoch>),
     /// A piece of an epoch was read, and where it goes on.
     Reread(Reread, Vec<(Seq, std::sync::Arc<Record>)>, Seq),
 }
 
 type Answer = oneshot::Sender<Result<Vec<Fate>, Refusal>>;
 type Own = (Option<PopupId>, Event);
+/// An epoch that may go, and its cells if a region may need them.
+pub(crate) type Parting = (Epoch, Option<Box<Savepoint>>);
 
 enum Order {
     Append(Vec<Redacted<Draft>>, Place, Answer),
@@ -114,6 +127,8 @@ enum Order {
     Load(Want),
     Reread(Reread),
     Acked(Vec<Acked>),
+    LetGo(Vec<Parting>),
+    PeerKnows(Epoch, Seq),
     Fork(u32),
     Seal,
     Stop,
@@ -135,6 +150,8 @@ impl std::fmt::Debug for Order {
             Self::Load(_) => "Load",
             Self::Reread(_) => "Reread",
             Self::Acked(_) => "Acked",
+            Self::LetGo(_) => "LetGo",
+            Self::PeerKnows(..) => "PeerKnows",
             Self::Fork(_) => "Fork",
             Self::Seal => "Seal",
             Self::Stop => "Stop",
@@ -221,6 +238,17 @@ impl JournalHandle {
         );
     }
 
+    /// A peer holds an epoch further than it goes here. Best effort: the peer says it again.
+    pub(crate) fn peer_knows(&self, epoch: Epoch, seq: Seq) {
+        drop(self.orders.try_send(Order::PeerKnows(epoch, seq)));
+    }
+
+    /// Removes the records of epochs, oldest first, after what goes with them was kept. Best effort:
+    /// they may still go a minute later.
+    pub(crate) fn let_go(&self, epochs: Vec<Parting>) {
+        drop(self.orders.try_send(Order::LetGo(epochs)));
+    }
+
     /// Seals what came since the last seal, after what was handed over before. Best effort: a thread
     /// that is too busy to hear it seals within a minute.
     pub(crate) fn seal(&self) {
@@ -293,6 +321,7 @@ pub(crate) fn spawn_journal(
                 gathered: Gathered::default(),
                 sealed_ns: now,
                 looked_ns: None,
+                trimmed_ns: now,
                 worked: true,
                 failed_ns: None,
                 level: 0,
@@ -356,6 +385,8 @@ struct JournalThread {
     gathered: Gathered,
     sealed_ns: u64,
     looked_ns: Option<u64>,
+    /// When it was last looked for epochs that may go.
+    trimmed_ns: u64,
     /// Something was committed since the last look at the disk, or its reserve is being filled.
     worked: bool,
     /// When the disk last took nothing, while it does not.
@@ -398,6 +429,8 @@ impl JournalThread {
                 Order::Load(want) => self.load(want),
                 Order::Reread(ask) => self.reread(ask),
                 Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::LetGo(epochs) => self.let_go(epochs),
+                Order::PeerKnows(epoch, seq) => self.peer_knows(epoch, seq),
                 Order::Fork(next_epoch) => self.fork(next_epoch),
                 Order::Seal => {
                     if self.gathered.due_ns.is_some() {
@@ -573,6 +606,14 @@ impl JournalThread {
             self.gauges
                 .show(seen, self.journal.bytes_used(), self.journal.segments());
         }
+        let every = match self.level {
+            0 => TRIM_EVERY_NS,
+            _ => TRIM_SOON_NS,
+        };
+        if self.failed_ns.is_none() && now_ns.saturating_sub(self.trimmed_ns) >= every {
+            self.trimmed_ns = now_ns;
+            self.see_what_may_go();
+        }
     }
 
     /// How long nothing is due.
@@ -637,12 +678,13 @@ impl JournalThread {
             if let Event::System(SystemEvent::RigStarted(started)) = &committed.record.event
                 && let Some(epoch_id) = EpochId::from_slice(&started.epoch_id)
             {
-                tracing::warn!(
-                    code = %Code::SyncFailed,
-                    epoch = committed.epoch.0,
-                    reason = started.reason,
-                    "the journal goes on in a new epoch"
-                );
+                let (epoch, reason) = (committed.epoch.0, started.reason.as_str());
+                if reason == "trim" {
+                    tracing::info!(epoch, "the disk is low; the journal goes on in a new epoch");
+                } else {
+                    let code = Code::SyncFailed;
+                    tracing::warn!(%code, epoch, reason, "the journal goes on in a new epoch");
+                }
                 self.send(News::Durable(std::mem::take(&mut durable)));
                 self.send(News::Epoch(committed.epoch, epoch_id));
             }

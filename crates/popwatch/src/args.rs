@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
+    /// Close a popup's books and print the signed certificate's hash, or verify certificates.
+    Close(CloseArgs),
+    /// Print a popup's books as a journal for hledger or ledger, or as CSV.
+    Export(ExportArgs),
 }
 
 /// `popwatch demo`.
@@ -238,15 +242,108 @@ pub(crate) struct RepairArgs {
 /// `popwatch reconcile`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example: popwatch reconcile fri-market --ledger http://127.0.0.1:8730
+Example: popwatch reconcile fri-market
+         popwatch reconcile fri-market --settlement stripe:main=stripe.csv --count stock.csv
+         popwatch reconcile fri-market --accept k3m7 --to 5090 --why \"receipts found\"
+         popwatch reconcile fri-market --match pay-17 stripe:main:pi_3 --why \"same customer\"
+         popwatch reconcile fri-market --paid creators.json
 
-Exit status 3 when a break of severity m (money) or w (warning) is open.")]
+Files and decisions are taken first, in this order; then the books are reconciled and printed. The same
+file again changes nothing. --paid is a JSON array of {creator, currency, amount, paid_at, reference},
+amounts in minor units. Exit status 3 when a break of severity m (money) or w (warning) is open.")]
 pub(crate) struct ReconcileArgs {
     /// The popup.
     pub(crate) popup: String,
     /// Base URL of the ledger.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
     pub(crate) ledger: String,
+    /// A settlement file and whose it is: PROVIDER[:ACCOUNT]=FILE; the bank's is bank:ACCOUNT=FILE.
+    #[arg(long = "settlement", value_name = "OF=FILE")]
+    pub(crate) settlements: Vec<String>,
+    /// A count sheet, CSV or JSON.
+    #[arg(long = "count", value_name = "FILE")]
+    pub(crate) counts: Vec<PathBuf>,
+    /// Timers run out by this moment, RFC 3339; now if absent.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<String>,
+    /// Evaluate everything anew.
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Take a break as it is; its id or the beginning of it.
+    #[arg(long, value_name = "BREAK", requires_all = ["to", "why"])]
+    pub(crate) accept: Option<String>,
+    /// The account that takes the suspense of the accepted break.
+    #[arg(long, value_name = "ACCOUNT", requires = "accept")]
+    pub(crate) to: Option<String>,
+    /// Say that a claim and a provider's object (PROVIDER:ACCOUNT:ID) are one payment.
+    #[arg(long = "match", value_names = ["CLAIM", "OBJECT"], num_args = 2, requires = "why")]
+    pub(crate) matched: Vec<String>,
+    /// Why: for --accept and --match.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+    /// What creators were paid, JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) paid: Option<PathBuf>,
+}
+
+/// `popwatch close`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch close fri-market
+         popwatch close fri-market --format json > fri-market-1.json
+         popwatch close fri-market --verify fri-market-1.json --key local.close.popwatch+1f...+AU...
+
+Closing again what did not change gives the same certificate. --verify needs the files and the public
+key alone; several files are a chain and are given from the first on. Exit status 3 when a break about
+money is open, or when a certificate is not what was signed (PW0354, with the field).")]
+pub(crate) struct CloseArgs {
+    /// The popup.
+    pub(crate) popup: String,
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
+    /// What is vouched for: edge (every rig's records), settled (and all money on the bank account).
+    #[arg(long, default_value = "edge", value_parser = ["edge", "settled"])]
+    pub(crate) scope: String,
+    /// Close although breaks about money are open; the certificate lists them.
+    #[arg(long)]
+    pub(crate) allow_open: bool,
+    /// Verify these certificates instead, the oldest first.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) verify: Vec<PathBuf>,
+    /// The public key; the ledger is asked for it if absent.
+    #[arg(long, value_name = "KEY", requires = "verify")]
+    pub(crate) key: Option<String>,
+}
+
+/// `popwatch export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch export fri-market > fri-market.journal
+         hledger -f fri-market.journal balance
+         popwatch export fri-market --journal csv > balances.csv
+
+One transaction per effective entry. A provider account's own book is named ~stripe:main.")]
+pub(crate) struct ExportArgs {
+    /// The popup.
+    pub(crate) popup: String,
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
+    /// In which form.
+    #[arg(long, value_enum, default_value = "hledger")]
+    pub(crate) journal: JournalFormat,
+}
+
+/// What reads the export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JournalFormat {
+    /// hledger.
+    Hledger,
+    /// ledger.
+    Ledger,
+    /// A spreadsheet: the balances.
+    Csv,
 }
 
 /// `http://host:port`, without a slash at its end.

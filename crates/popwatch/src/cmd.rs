@@ -1,6 +1,8 @@
 //! The commands, one module each.
 
+mod close;
 mod demo;
+mod export;
 mod journal;
 mod reconcile;
 mod replay;
@@ -22,5 +24,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(&args, format).await,
         Command::Journal(args) => tokio::task::block_in_place(|| journal::run(&args, format)),
         Command::Reconcile(args) => reconcile::run(&args, format).await,
+        Command::Close(args) => close::run(&args, format).await,
+        Command::Export(args) => export::run(&args).await,
     }
 }

@@ -10,7 +10,8 @@ use popwatch_core::ledger::reconcile::CurrencyTotals;
 use popwatch_core::money::Currency;
 use popwatch_core::record;
 use popwatch_core::region::Region;
-use popwatch_core::role::edge::Edge;
+use popwatch_core::role::edge::{Edge, Remains};
+use popwatch_core::time::WallMs;
 use popwatch_store::books::{BooksFault, BooksView};
 use popwatch_store::fs::faulty::{Dice, FaultFs};
 
@@ -146,9 +147,15 @@ impl World {
         )
     }
 
-    /// After a start: everything a till was told is safe is there, byte for byte.
-    pub(crate) fn check_start(&self, rig: usize, read: &[EpochRead]) -> Checked {
-        acked_survives(&self.model, rig, read)?;
+    /// After a start: everything a till was told is safe is there, byte for byte; of an epoch that
+    /// was let go, at the ledger.
+    pub(crate) fn check_start(
+        &self,
+        rig: usize,
+        read: &[EpochRead],
+        at_the_ledger: &Payloads,
+    ) -> Checked {
+        acked_survives(&self.model, rig, read, at_the_ledger)?;
         seqs(&self.rigs[rig])
     }
 
@@ -328,9 +335,23 @@ fn gauges(world: &World, rig: &Rig) -> Checked {
     Ok(())
 }
 
+/// Payloads of one rig by epoch and seq.
+pub(crate) type Payloads = BTreeMap<(u32, u64), Vec<u8>>;
+
 /// L1 for one rig that was just read back.
-fn acked_survives(model: &Model, rig: usize, read: &[EpochRead]) -> Checked {
+fn acked_survives(
+    model: &Model,
+    rig: usize,
+    read: &[EpochRead],
+    at_the_ledger: &Payloads,
+) -> Checked {
     let mut held = BTreeMap::new();
+    let there: BTreeSet<u32> = read.iter().map(|epoch| epoch.info.epoch.0).collect();
+    for ((epoch, seq), payload) in at_the_ledger {
+        if !there.contains(epoch) {
+            held.insert((rig, *epoch, *seq), payload);
+        }
+    }
     for epoch in read {
         for (seq, payload) in &epoch.frames {
             held.insert((rig, epoch.info.epoch.0, *seq), payload);
@@ -354,7 +375,9 @@ pub(crate) fn same_cells(rig: &mut Rig) -> Checked {
     let read = reread(&mut live.journal)
         .map_err(|error| Finding::defect(format!("a journal that works is not read: {error}")))?;
     for EpochRead { info, frames, .. } in read {
-        if live.edge.is_refolding(info.epoch) {
+        // A disk that was not read yet holds up the fold that an anchor asked for; at the end of a
+        // day none is left.
+        if live.edge.remains(info.epoch, WallMs(0)) == Remains::NotYet {
             continue;
         }
         let mut fold = EpochFold::new(rig.id.clone(), info.epoch, info.epoch_id);

@@ -232,6 +232,11 @@ impl Story {
                     self.hear(of, noted.unwrap_or_default());
                 }
                 Output::Seal => {}
+                Output::PeerKnows(epoch, seq) => {
+                    let of_epoch = (epoch, seq);
+                    let sealed = self.devices[of].peer_knows(of_epoch, self.now_ms, now);
+                    self.hear(of, sealed);
+                }
                 Output::Fork(next_epoch) => self.fork(of, next_epoch)?,
             }
         }

@@ -257,6 +257,7 @@ impl Report {
             println!("deliveries   {:>10}", counts.deliveries);
             println!("put off      {:>10}", counts.put_off);
             println!("epochs       {:>10}", counts.epochs);
+            println!("trims        {:>10}", counts.trims);
             println!("segments     {:>10}", counts.segments);
             let (right, all) = (counts.minutes_right, counts.minutes_all);
             println!("minute right {right:>10} of {all}");
@@ -310,7 +311,7 @@ impl Report {
             let counts = days.counts;
             json!({ "seeds": days.seeds, "steps": counts.steps, "events_acked": counts.acked,
                 "crashes": counts.crashes, "deliveries": counts.deliveries,
-                "put_off": counts.put_off, "epochs": counts.epochs, "segments": counts.segments,
+                "put_off": counts.put_off, "epochs": counts.epochs, "trims": counts.trims, "segments": counts.segments,
                 "minutes_right": counts.minutes_right, "minutes_all": counts.minutes_all, "cpu_seconds": spent,
                 "steps_per_cpu_second": spent.map(|spent| per_second(counts.steps, spent)),
                 "failed": failed.collect::<Vec<_>>() })

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use popwatch_core::cell::Cell;
 use popwatch_core::id::{PopupId, RegionId};
 use popwatch_core::lane::records_up::Tally;
-use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch};
+use popwatch_core::lane::{
+    CellAck, CellBatch, FRAME_HEADER_BYTES, ItemBody, PeerFault, RecordAck, RecordBatch,
+};
 use popwatch_core::ledger::reconcile::{CurrencyTotals, Reconciliation};
 use popwatch_core::limits::CLOCK_PEER_U_MS;
 use popwatch_core::money::Currency;
@@ -13,7 +15,7 @@ use popwatch_core::region::Region;
 use popwatch_core::time::{MonoMs, Now, WallMs};
 use popwatch_store::books::{Books, BooksFault, BooksView};
 
-use crate::check::Finding;
+use crate::check::{Finding, Payloads};
 use crate::rig::WALL_MS;
 use crate::saboteur::Saboteur;
 
@@ -186,6 +188,22 @@ impl LedgerSide {
             self.batches.push(batch);
         }
         Ok(Ok(ack))
+    }
+
+    /// Every record of a rig that ever came here.
+    pub(crate) fn payloads(&self, rig: &str) -> Payloads {
+        let mut payloads = Payloads::new();
+        for batch in self.batches.iter().filter(|batch| batch.rig == rig) {
+            let mut seq = batch.first_seq;
+            for item in &batch.items {
+                if let Some(ItemBody::Frame(frame)) = &item.body {
+                    let payload = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+                    payloads.insert((batch.epoch, seq), payload.to_vec());
+                }
+                seq += item.seqs();
+            }
+        }
+        payloads
     }
 
     /// The book of a popup as it is answered.

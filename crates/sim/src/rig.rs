@@ -1,6 +1,8 @@
 //! One rig in the world: a disk that may fail, the real journal and door on it, the real edge beside
 //! them, and the till that talks to it. Driven the way the node drives them.
 
+mod trim;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -82,6 +84,8 @@ pub(crate) struct Live {
     pub(crate) door: Door,
     /// The next seal, ms of the world.
     pub(crate) seal_at_ms: u64,
+    /// The next look at the disk, ms of the world.
+    pub(crate) look_at_ms: u64,
 }
 
 /// One epoch as it was read back at a start.
@@ -99,6 +103,8 @@ pub(crate) struct EpochRead {
 pub(crate) enum Outcome {
     /// It is safe: epoch, seq and the journaled payload.
     Safe(u32, u64, Vec<u8>),
+    /// It is safe at this epoch and seq, and its record was let go: the ledger has it.
+    Known(u32, u64),
     /// It will never be taken.
     Refused,
     /// The disk did not take it; send it again.
@@ -223,6 +229,7 @@ impl Rig {
             what: "read back",
             source,
         })?;
+        self.restore_kept(&read, journal.journal_id(), &mut edge, now)?;
         self.told = read
             .iter()
             .map(|epoch| (epoch.info.epoch.0, seqs(epoch)))
@@ -245,6 +252,7 @@ impl Rig {
             edge,
             door,
             seal_at_ms: world_ms + SEAL_EVERY_MS,
+            look_at_ms: world_ms + SEAL_EVERY_MS,
         });
         Ok(read)
     }
@@ -505,6 +513,15 @@ impl Live {
                 })?;
                 let safe = Outcome::Safe(at.epoch.0, at.seq.0, record::encode(record));
                 Ok((safe, Answered::accepted(id, at.seq.0)))
+            }
+            // Its records went, its key stayed; that they are at the ledger is looked at elsewhere.
+            Verdict::Duplicate(at)
+                if self.journal.epochs().iter().all(|of| of.epoch != at.epoch) =>
+            {
+                Ok((
+                    Outcome::Known(at.epoch.0, at.seq.0),
+                    Answered::duplicate(id, Some(at.epoch.0), at.seq.0),
+                ))
             }
             Verdict::Duplicate(at) => {
                 // The disk died under the look at it: no answer leaves this rig.

@@ -40,7 +40,12 @@ pub(crate) enum Step {
     /// Calls of a disk that change it fail at random, so many of a million.
     BadDisk { rig: usize, ppm: u32 },
     /// A disk has so many bytes left.
-    FullDisk { rig: usize, bytes: u64 },
+    FullDisk {
+        rig: usize,
+        bytes: u64,
+        /// Power is cut so many calls of the disk into what is then let go, if at all.
+        cut_after: Option<u64>,
+    },
     /// One call of a disk, `after` calls from now, fails once: a read, a write, a sync.
     BadCall {
         rig: usize,
@@ -179,11 +184,15 @@ impl Script {
                 rig,
                 ppm: [20_000, 200_000, 700_000][self.dice.index(3)],
             },
-            94..95 => Step::FullDisk {
-                rig,
-                bytes: self.dice.below(90_000),
-            },
-            95..97 => {
+            94..96 => {
+                let cut = self.dice.below(3) == 0;
+                Step::FullDisk {
+                    rig,
+                    bytes: self.dice.below(60_000),
+                    cut_after: cut.then(|| self.dice.below(24)),
+                }
+            }
+            96..98 => {
                 let fault = [Fault::Io, Fault::Full, Fault::Short][self.dice.index(3)];
                 Step::BadCall {
                     rig,

@@ -61,6 +61,8 @@ pub(crate) struct Counts {
     pub(crate) put_off: u64,
     /// Lives of journals.
     pub(crate) epochs: u64,
+    /// Times that records were let go.
+    pub(crate) trims: u64,
     /// Segment files at the end of the day.
     pub(crate) segments: u64,
     /// Events of epochs with a contact that stand in their true minute.
@@ -78,6 +80,7 @@ impl Counts {
         self.deliveries += day.deliveries;
         self.put_off += day.put_off;
         self.epochs += day.epochs;
+        self.trims += day.trims;
         self.segments += day.segments;
         self.minutes_right += day.minutes_right;
         self.minutes_all += day.minutes_all;
@@ -279,9 +282,13 @@ impl World {
                 self.rigs[rig].disk_fails = true;
                 Ok(())
             }
-            Step::FullDisk { rig, bytes } => {
+            Step::FullDisk {
+                rig,
+                bytes,
+                cut_after,
+            } => {
                 self.fill_disk(rig, bytes);
-                Ok(())
+                self.trim_on_a_full_disk(rig, cut_after)
             }
             Step::BadCall { rig, after, fault } => {
                 let at = self.rigs[rig].disk.ops() + after;
@@ -430,7 +437,10 @@ impl World {
         let (now_ms, may_fail) = (self.now_ms, self.rigs[rig].may_fail());
         self.memory.forget();
         match self.rigs[rig].start(now_ms) {
-            Ok(read) => self.check_start(rig, &read),
+            Ok(read) => {
+                let at_the_ledger = self.ledger.payloads(self.rigs[rig].id.as_str());
+                self.check_start(rig, &read, &at_the_ledger)
+            }
             Err(_) if may_fail => {
                 self.rigs[rig].kill();
                 Ok(())
@@ -455,6 +465,33 @@ impl World {
             .sum();
         disk.capacity(u64::try_from(used).unwrap_or(0) + bytes);
         self.rigs[rig].disk_fails = true;
+    }
+
+    /// What the ledger holds goes; power may be cut in the middle of it.
+    fn trim_on_a_full_disk(&mut self, rig: usize, cut_after: Option<u64>) -> Checked {
+        let Some(after) = cut_after.filter(|_| self.rigs[rig].live.is_some()) else {
+            self.trim(rig);
+            return Ok(());
+        };
+        self.check_folds(rig)?;
+        self.cut_power_at(rig, after);
+        self.trim(rig);
+        self.end_process(rig, true)
+    }
+
+    /// Looks at a rig's disk and lets go of what may go.
+    fn trim(&mut self, rig: usize) {
+        let Some((epochs, early)) = self.rigs[rig].may_go(self.now_ms) else {
+            return;
+        };
+        self.commit(rig, early, true);
+        if epochs.is_empty() {
+            return;
+        }
+        if let Some(said) = self.rigs[rig].let_go(&epochs, self.now_ms) {
+            self.counts.trims += u64::from(!said.is_empty());
+            self.commit(rig, said, true);
+        }
     }
 
     fn heal_disk(&mut self, rig: usize) {
@@ -503,7 +540,7 @@ impl World {
             match outcome {
                 Outcome::Later => refused.push(told.class),
                 Outcome::Safe(..) => taken.push(told.class),
-                Outcome::Refused | Outcome::Unheard => {}
+                Outcome::Known(..) | Outcome::Refused | Outcome::Unheard => {}
             }
         }
         if !refused.is_empty() && !may_fail {
@@ -568,18 +605,18 @@ impl World {
                     self.counts.put_off += 1;
                     again.push(told);
                 }
-                Outcome::Safe(..) | Outcome::Refused if is_lost => again.push(told),
+                Outcome::Safe(..) | Outcome::Known(..) | Outcome::Refused if is_lost => {
+                    again.push(told)
+                }
                 Outcome::Safe(epoch, seq, payload) => {
-                    self.counts.acked += 1;
-                    self.model.acked(Fact {
-                        key: (told.source.clone(), told.id.clone()),
-                        popup: told.popup.clone(),
-                        place: (rig, *epoch, *seq),
-                        payload: payload.clone(),
-                        worth: told.worth.clone(),
-                        at_ms: told.at_ms,
-                    });
-                    self.rigs[rig].answered.push(told);
+                    self.safe(rig, (*epoch, *seq, payload.clone()), told);
+                }
+                Outcome::Known(epoch, seq) => {
+                    // Nobody may have heard of it when it became safe. What the ledger does not have
+                    // is missed at the next start.
+                    let payloads = self.ledger.payloads(self.rigs[rig].id.as_str());
+                    let payload = payloads.get(&(*epoch, *seq)).cloned().unwrap_or_default();
+                    self.safe(rig, (*epoch, *seq, payload), told);
                 }
                 Outcome::Refused => {}
             }
@@ -588,6 +625,20 @@ impl World {
         let beyond = rig.answered.len().saturating_sub(ANSWERED_KEPT);
         rig.answered.drain(..beyond);
         rig.outbox.splice(0..0, again);
+    }
+
+    /// A till was told that an event is safe.
+    fn safe(&mut self, rig: usize, (epoch, seq, payload): (u32, u64, Vec<u8>), told: Told) {
+        self.counts.acked += 1;
+        self.model.acked(Fact {
+            key: (told.source.clone(), told.id.clone()),
+            popup: told.popup.clone(),
+            place: (rig, epoch, seq),
+            payload,
+            worth: told.worth.clone(),
+            at_ms: told.at_ms,
+        });
+        self.rigs[rig].answered.push(told);
     }
 
     fn told(&mut self, rig: usize, heard: Heard) {

@@ -1,4 +1,4 @@
-//! The ledger in SQLite: records, facts, entries, balances and breaks, one transaction per batch.
+//! The ledger, in SQLite or PostgreSQL: records, facts, entries, balances and breaks, one transaction per batch.
 //!
 //! ```text
 //! RecordBatch ─► frames, chains ─► records ─► facts (three identities) ─► entries ─► balances
@@ -13,18 +13,27 @@
 //!
 //! If power fails inside [`Books::accept`] nothing of the batch is there, no acknowledgement was
 //! sent, and the same batch sent again gives the same books. SQLite runs in WAL mode with
-//! `synchronous=FULL`: a commit that returned survives.
+//! `synchronous=FULL`, PostgreSQL with `synchronous_commit`: a commit that returned survives. The
+//! stores differ in [`db`] alone; what stands in the books does not depend on which one holds them.
 
 mod central;
+mod closed;
+mod db;
+mod decided;
 mod frame;
 mod gaps;
+mod groups;
 mod held;
 mod identity;
 mod intake;
+mod policies;
 mod posting;
 mod read;
 mod rows;
+mod rules;
 mod schema;
+mod shown;
+mod tables;
 
 use std::path::Path;
 
@@ -32,17 +41,22 @@ use popwatch_core::code::Code;
 use popwatch_core::lane::{RecordAck, RecordBatch};
 use popwatch_core::ledger::entry::EntryFault;
 use popwatch_core::time::Now;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-pub use central::{CENTRAL, CentralVerdict};
+pub use self::central::{CENTRAL, CentralVerdict};
+pub use self::closed::ClosedBooks;
+use self::db::Db;
+pub use self::db::DbFault;
+use self::rules::Terms;
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
+pub use shown::{EntryLine, EntryQuestion, FactsView};
 
-/// Statements kept prepared.
-const STATEMENTS: usize = 64;
+/// How often a transaction is begun again that the server ended for the sake of another.
+const TRIES: u32 = 5;
 
 /// The books of all popups, in one database.
 pub struct Books {
-    db: Connection,
+    db: Db,
+    terms: Terms,
 }
 
 /// Why the books did not do what was asked. Nothing of the operation is kept, but for a fork: its
@@ -80,13 +94,13 @@ pub enum BooksFault {
     /// A version of SQLite that can lose commits.
     #[error("SQLite {0} can lose commits in WAL mode; build popwatch with its bundled SQLite")]
     SqliteUnsafe(&'static str),
-    /// SQLite failed.
+    /// The store failed.
     #[error("the ledger could not {what}")]
     Sql {
         /// What it tried.
         what: &'static str,
         /// Why not.
-        source: rusqlite::Error,
+        source: DbFault,
     },
     /// Stored bytes are not what was stored.
     #[error("the ledger's {0} is damaged")]
@@ -122,10 +136,7 @@ impl BooksFault {
     fn is_of_the_record(&self) -> bool {
         match self {
             Self::Batch(_) | Self::Entry(_) | Self::Law(_) => true,
-            Self::Sql { source, .. } => matches!(
-                source.sqlite_error_code(),
-                Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
-            ),
+            Self::Sql { source, .. } => source.is_of_the_record(),
             Self::Fork { .. }
             | Self::Protocol(_)
             | Self::SchemaNewer { .. }
@@ -136,38 +147,53 @@ impl BooksFault {
         }
     }
 
-    fn sql(what: &'static str) -> impl Fn(rusqlite::Error) -> Self {
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Sql { source, .. } if source.is_passing())
+    }
+
+    fn sql(what: &'static str) -> impl Fn(DbFault) -> Self {
         move |source| Self::Sql { what, source }
     }
 }
 
 impl Books {
-    /// Opens or makes the books in a file, with the newest schema.
+    /// Opens or makes the books in a file, with the newest schema. Books of an older schema are
+    /// copied beside the file first.
     pub fn open(path: &Path) -> Result<Self, BooksFault> {
-        let db = Connection::open(path).map_err(BooksFault::sql("open its database"))?;
+        Self::sqlite_is_safe()?;
+        let db = Db::open(path).map_err(BooksFault::sql("open its database"))?;
         Self::set_up(db)
     }
 
     /// Makes empty books that live as long as this value.
     pub fn open_memory() -> Result<Self, BooksFault> {
-        let db = Connection::open_in_memory().map_err(BooksFault::sql("make a database"))?;
+        Self::sqlite_is_safe()?;
+        let db = Db::open_memory().map_err(BooksFault::sql("make a database"))?;
         Self::set_up(db)
     }
 
-    fn set_up(mut db: Connection) -> Result<Self, BooksFault> {
-        // Versions that can lose a commit when two connections reset the write-ahead log at once.
-        if (3_007_000..=3_051_002).contains(&rusqlite::version_number()) {
-            return Err(BooksFault::SqliteUnsafe(rusqlite::version()));
+    /// Opens or makes the books in a PostgreSQL database, named as `postgres://user@host/database`
+    /// or in words: `host=… user=… dbname=…`. Not to be called from asynchronous code, nor is any
+    /// other function of such books: they wait for the server.
+    /// Without the feature `postgres` it always fails.
+    pub fn connect(url: &str) -> Result<Self, BooksFault> {
+        let db = Db::connect(url).map_err(BooksFault::sql("reach its database server"))?;
+        Self::set_up(db)
+    }
+
+    /// Refuses versions that can lose a commit when two connections reset the write-ahead log at
+    /// once.
+    fn sqlite_is_safe() -> Result<(), BooksFault> {
+        match (3_007_000..=3_051_002).contains(&rusqlite::version_number()) {
+            true => Err(BooksFault::SqliteUnsafe(rusqlite::version())),
+            false => Ok(()),
         }
-        db.set_prepared_statement_cache_capacity(STATEMENTS);
-        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; \
-                       PRAGMA busy_timeout = 5000; \
-                       PRAGMA wal_autocheckpoint = 4000;";
-        db.execute_batch(pragmas)
-            .map_err(BooksFault::sql("set up its database"))?;
-        schema::migrate(&mut db)?;
-        Ok(Self { db })
+    }
+
+    fn set_up(db: Db) -> Result<Self, BooksFault> {
+        schema::migrate(&db)?;
+        let terms = Terms::read(&db)?;
+        Ok(Self { db, terms })
     }
 
     /// Takes one batch of the records lane: verifies, stores, posts, checks, commits, answers. A
@@ -181,34 +207,38 @@ impl Books {
         if batch.rig == CENTRAL {
             return Err(BooksFault::Batch("claims the ledger's own journal"));
         }
-        let work = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(BooksFault::sql("begin"))?;
-        let outcome = intake::take(&work, batch, now);
-        match outcome {
-            Ok(_) | Err(BooksFault::Fork { .. }) => {
-                work.commit().map_err(BooksFault::sql("commit"))?;
-            }
-            // Dropping the transaction rolls it back.
-            Err(_) => drop(work),
-        }
-        match outcome {
+        let terms = &self.terms;
+        match self.transact(|db| intake::take(db, terms, batch, now)) {
             Err(fault) if batch.quarantined && fault.is_of_the_record() => {
-                self.keep_unread(batch, now)
+                self.transact(|db| intake::keep_unread(db, terms, batch, now))
             }
             outcome => outcome,
         }
     }
 
-    fn keep_unread(&mut self, batch: &RecordBatch, now: Now) -> Result<RecordAck, BooksFault> {
-        let work = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(BooksFault::sql("begin"))?;
-        let ack = intake::keep_unread(&work, batch, now)?;
-        work.commit().map_err(BooksFault::sql("commit"))?;
-        Ok(ack)
+    /// Does work in one transaction: all of it is durable when this returns, or, when it fails,
+    /// nothing is there; but a fork's bytes are kept. Work that the server ended for the sake of
+    /// another is done again from its begin.
+    fn transact<T>(&self, work: impl Fn(&Db) -> Result<T, BooksFault>) -> Result<T, BooksFault> {
+        let mut tries = 1;
+        loop {
+            let open = self.db.begin().map_err(BooksFault::sql("begin"))?;
+            let outcome = work(&self.db);
+            let outcome = match outcome {
+                Ok(_) | Err(BooksFault::Fork { .. }) => open
+                    .commit()
+                    .map_err(BooksFault::sql("commit"))
+                    .and(outcome),
+                Err(_) => {
+                    drop(open);
+                    outcome
+                }
+            };
+            match outcome {
+                Err(fault) if fault.is_passing() && tries < TRIES => tries += 1,
+                outcome => return outcome,
+            }
+        }
     }
 }
 

@@ -3,14 +3,20 @@
 //!
 //! ```text
 //! cache/epoch-0000000007.pws    `PWSAVE1\n` │ key 32 │ crc of the body 4, little-endian │ body
+//! cache/kept-0000000007.pws     likewise: the cells of an epoch whose records were trimmed
 //! ```
+//!
+//! What is kept of a trimmed epoch nobody makes again. It is there for a region that loses its
+//! memory; the ledger has the records, so losing this too costs a region's minutes and no money.
 //!
 //! The key is a hash of all that the body depends on. One file is written whole under another name,
 //! synced and renamed, so that a power cut leaves the old one, the new one or none.
 
 use std::io;
 
-use popwatch_core::id::Epoch;
+use popwatch_core::fold::savepoint::Savepoint;
+use popwatch_core::id::{Epoch, JournalId, RigId};
+use prost::Message;
 
 use crate::fs::{File, Fs};
 use crate::journal::format::crc;
@@ -52,7 +58,11 @@ pub enum Found {
 
 /// Reads the savepoint of an epoch. A disk that does not answer is the same as nothing.
 pub fn load<F: Fs>(fs: &F, epoch: Epoch, key: &Key) -> Found {
-    let Ok(file) = fs.open(&name(epoch)) else {
+    load_file(fs, &name(epoch), key)
+}
+
+fn load_file<F: Fs>(fs: &F, name: &str, key: &Key) -> Found {
+    let Ok(file) = fs.open(name) else {
         return Found::Nothing;
     };
     let Ok(len @ 0..=BODY_BYTES_MAX) = file.len() else {
@@ -80,7 +90,11 @@ pub fn load<F: Fs>(fs: &F, epoch: Epoch, key: &Key) -> Found {
 
 /// Keeps a savepoint. A failure loses nothing: the epoch is folded again.
 pub fn save<F: Fs>(fs: &F, epoch: Epoch, key: &Key, body: &[u8]) -> io::Result<()> {
-    let (name, fresh) = (name(epoch), format!("{DIR}/fresh.tmp"));
+    save_file(fs, &name(epoch), key, body)
+}
+
+fn save_file<F: Fs>(fs: &F, name: &str, key: &Key, body: &[u8]) -> io::Result<()> {
+    let fresh = format!("{DIR}/fresh.tmp");
     let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&key.0);
@@ -93,7 +107,7 @@ pub fn save<F: Fs>(fs: &F, epoch: Epoch, key: &Key, body: &[u8]) -> io::Result<(
     let file = fs.create(&fresh, u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
     file.write_at(&bytes, 0)?;
     file.sync_data()?;
-    fs.rename(&fresh, &name)?;
+    fs.rename(&fresh, name)?;
     fs.sync_dir(DIR)
 }
 
@@ -108,6 +122,62 @@ pub fn keep_only<F: Fs>(fs: &F, epochs: impl Fn(Epoch) -> bool) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// Keeps the cells of an epoch whose records are about to be trimmed.
+pub fn keep_cells<F: Fs>(
+    fs: &F,
+    (rig, journal): (&RigId, JournalId),
+    savepoint: &Savepoint,
+) -> io::Result<()> {
+    let epoch = Epoch(savepoint.epoch);
+    let key = kept_key(rig, journal, epoch);
+    save_file(fs, &kept_name(epoch), &key, &savepoint.encode_to_vec())
+}
+
+/// What was kept of trimmed epochs, ascending; `None` for a file that is damaged or another
+/// journal's. A disk that does not answer is the same as nothing.
+pub fn kept_cells<F: Fs>(
+    fs: &F,
+    (rig, journal): (&RigId, JournalId),
+) -> Vec<(Epoch, Option<Savepoint>)> {
+    let names = fs.list(DIR).unwrap_or_default();
+    let numbers = names.iter().filter_map(|name| {
+        name.strip_prefix("kept-")?
+            .strip_suffix(".pws")?
+            .parse()
+            .ok()
+    });
+    let mut epochs: Vec<Epoch> = numbers.map(Epoch).collect();
+    epochs.sort_unstable();
+    let read = |epoch: Epoch| {
+        let key = kept_key(rig, journal, epoch);
+        let savepoint = match load_file(fs, &kept_name(epoch), &key) {
+            Found::Whole(body) => Savepoint::decode(&body[..]).ok(),
+            Found::Nothing | Found::Damaged => None,
+        };
+        (epoch, savepoint.filter(|kept| kept.epoch == epoch.0))
+    };
+    epochs.into_iter().map(read).collect()
+}
+
+/// Removes what was kept of an epoch. A file that stays costs only its space.
+pub fn drop_cells<F: Fs>(fs: &F, epoch: Epoch) -> io::Result<()> {
+    fs.unlink(&kept_name(epoch))
+}
+
+/// No version stands in it: another popwatch could not make it again either.
+fn kept_key(rig: &RigId, journal: JournalId, epoch: Epoch) -> Key {
+    Key::of(&[
+        b"kept",
+        rig.as_str().as_bytes(),
+        &journal.0,
+        &epoch.0.to_le_bytes(),
+    ])
+}
+
+fn kept_name(epoch: Epoch) -> String {
+    format!("{DIR}/kept-{:010}.pws", epoch.0)
 }
 
 fn name(epoch: Epoch) -> String {
@@ -133,6 +203,24 @@ mod tests {
         assert_eq!(load(&fs, Epoch(8), &key), Found::Nothing);
         keep_only(&fs, |epoch| epoch != EPOCH).unwrap();
         assert_eq!(load(&fs, EPOCH, &key), Found::Nothing);
+    }
+
+    #[test]
+    fn cells_of_trimmed_epochs_are_found_by_their_journal_alone() {
+        let fs = FaultFs::new(1);
+        let rig = RigId::new("till-1").unwrap();
+        let (own, other) = ((&rig, JournalId([1; 16])), (&rig, JournalId([2; 16])));
+        let savepoint = Savepoint {
+            epoch: 7,
+            head: 3,
+            ..Savepoint::default()
+        };
+        keep_cells(&fs, own, &savepoint).unwrap();
+        keep_only(&fs, |_| false).unwrap();
+        assert_eq!(kept_cells(&fs, own), [(EPOCH, Some(savepoint))]);
+        assert_eq!(kept_cells(&fs, other), [(EPOCH, None)]);
+        drop_cells(&fs, EPOCH).unwrap();
+        assert_eq!(kept_cells(&fs, own), []);
     }
 
     #[test]

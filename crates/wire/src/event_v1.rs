@@ -61,6 +61,10 @@ pub fn data(event: &Event) -> Json {
     Json::Object(sink.0)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm per type, each only a list of fields"
+)]
 fn system_data(event: &SystemEvent) -> Json {
     match event {
         SystemEvent::RigStarted(started) => json!({

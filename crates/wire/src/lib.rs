@@ -5,7 +5,9 @@
 //! allocates, and no error repeats a value it read.
 
 pub mod answer_v1;
+pub mod books_v1;
 pub mod client_loss;
+pub mod close;
 pub mod cloudevents;
 pub mod count_sheet;
 pub mod door;

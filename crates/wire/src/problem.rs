@@ -113,12 +113,15 @@ pub const fn status(code: Code) -> u16 {
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
-        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown => 404,
+        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown | Code::NeverClosed => 404,
         Code::EventConflict
         | Code::EpochForked
         | Code::PositionOtherBytes
         | Code::ChainBroken
         | Code::EpochRewound
+        | Code::CloseRunning
+        | Code::CloseEarly
+        | Code::CloseOpen
         | Code::CellForked => 409,
         Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => {
             413
@@ -134,12 +137,14 @@ pub const fn status(code: Code) -> u16 {
         | Code::SettlementFileRefused
         | Code::SettlementRowRefused
         | Code::CountRowRefused
+        | Code::CertificateWrong
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,
         Code::RecordDamaged
         | Code::TailTorn
         | Code::CacheDamaged
+        | Code::KeyDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked

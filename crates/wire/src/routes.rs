@@ -260,8 +260,68 @@ const fn live(path: &'static str, summary: &'static str) -> Route {
     get(&[Role::Region], path, summary, &[POPUP], &LIVE)
 }
 
-const fn books(path: &'static str, summary: &'static str) -> Route {
-    get(&[Role::Ledger], path, summary, &[POPUP], &BOOKS)
+const LISTS: [Answer; 4] = [
+    done("As it stands.", JSON, Some("Document")),
+    NOT_MODIFIED,
+    BAD_QUERY,
+    NO_POPUP,
+];
+const CURSOR: Parameter = asked("cursor", "Where the page before ended.");
+const CLOSE_TAKES: [Body; 1] = [body(JSON, None)];
+const FILE_TAKES: [Body; 2] = [body("text/csv", None), body(JSON, None)];
+const CLOSED: [Answer; 5] = [
+    done("The certificate and its key.", JSON, Some("Document")),
+    BAD_QUERY,
+    NO_POPUP,
+    refused(
+        409,
+        "Another close runs, money is open, or the moment is too early.",
+    ),
+    refused(507, "The certificate would be too large."),
+];
+const TAKEN: [Answer; 6] = [
+    done("What became of its rows.", JSON, Some("Document")),
+    BAD_QUERY,
+    NO_POPUP,
+    refused(413, "It is too large."),
+    refused(422, "It cannot be taken; nothing of it was."),
+    refused(503, "The books take nothing at the moment; send it again."),
+];
+
+const fn asked(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter {
+        name,
+        in_path: false,
+        doc,
+        values: &[],
+    }
+}
+
+const fn books(
+    path: &'static str,
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    answers: &'static [Answer],
+) -> Route {
+    get(&[Role::Ledger], path, summary, parameters, answers)
+}
+
+const fn brought(
+    path: &'static str,
+    summary: &'static str,
+    parameters: &'static [Parameter],
+    takes: &'static [Body],
+    answers: &'static [Answer],
+) -> Route {
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path,
+        summary,
+        parameters,
+        takes,
+        answers,
+    }
 }
 
 const fn lane(role: &'static [Role], path: &'static str, summary: &'static str) -> Route {
@@ -406,15 +466,82 @@ pub const ROUTES: &[Route] = &[
     lane(&[Role::Ledger], "/v1/records", "The records lane."),
     books(
         "/v1/popups/{popup}/books",
-        "Balances and entries of a popup.",
+        "Balances of a popup, or with entries=1 the effective entries behind them; CSV by Accept.",
+        &[
+            POPUP,
+            asked("entries", "1: the entries, a page at a time."),
+            asked(
+                "account",
+                "Of the entries, those on this account or row of the chart.",
+            ),
+            asked("correction", "Of the entries, those up to this correction."),
+            CURSOR,
+        ],
+        &LISTS,
     ),
     books(
         "/v1/popups/{popup}/breaks",
-        "Named differences that are open or explained.",
+        "Named differences that are open or explained; CSV by Accept.",
+        &[
+            POPUP,
+            asked("state", "open, resolved or accepted."),
+            asked("class", "One class, such as E-GAP."),
+            asked("severity", "info, warn or money."),
+            CURSOR,
+        ],
+        &LISTS,
     ),
     books(
         "/v1/popups/{popup}/reconciliation",
         "Whether journal, cells and books agree, and where not.",
+        &[
+            POPUP,
+            asked(
+                "as_of",
+                "RFC 3339: timers run out by this moment; now if absent.",
+            ),
+            asked("full", "1: everything evaluated anew."),
+        ],
+        &BOOKS,
+    ),
+    books(
+        "/v1/popups/{popup}/close",
+        "A certificate of the books, with the key that verifies it.",
+        &[POPUP, asked("n", "Which one; the newest if absent.")],
+        &BOOKS,
+    ),
+    brought(
+        "/v1/popups/{popup}/close",
+        "Close the books and sign a certificate; the same books again give the same one.",
+        &[POPUP],
+        &CLOSE_TAKES,
+        &CLOSED,
+    ),
+    brought(
+        "/v1/popups/{popup}/settlements",
+        "Take a settlement file; answers when its rows are in the books.",
+        &[
+            POPUP,
+            asked("provider", "stripe, square, shopify, adyen or bank."),
+            asked("account", "The account's name; main if absent."),
+            asked("layout", "auto, or the name of a layout."),
+        ],
+        &FILE_TAKES,
+        &TAKEN,
+    ),
+    brought(
+        "/v1/popups/{popup}/counts",
+        "Take a count sheet, CSV or JSON.",
+        &[POPUP],
+        &FILE_TAKES,
+        &TAKEN,
+    ),
+    brought(
+        "/v1/popups/{popup}/decisions",
+        "Take a decision: accept a break, match a payment, note what creators were paid.",
+        &[POPUP],
+        &CLOSE_TAKES,
+        &TAKEN,
     ),
     get(
         &Role::ALL,

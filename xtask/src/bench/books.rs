@@ -5,6 +5,8 @@ use popwatch_core::event::Cursor;
 use popwatch_core::id::Seq;
 use popwatch_core::lane::{PROTOCOL, RecordBatch};
 use popwatch_core::limits::BATCH_BYTES_MAX;
+use popwatch_core::record::Draft;
+use popwatch_redact::proof::Redacted;
 use popwatch_store::books::Books;
 use popwatch_store::fs::Fs;
 use popwatch_store::fs::faulty::FaultFs;
@@ -58,24 +60,40 @@ pub(super) fn lines() -> Result<Vec<Line>> {
 }
 
 fn accept(books: &mut Books, batches: &[RecordBatch]) -> Result<u64> {
+    accept_all(books, batches)?;
+    Ok(EVENTS)
+}
+
+/// Hands batches over; each must be taken whole.
+pub(super) fn accept_all(books: &mut Books, batches: &[RecordBatch]) -> Result<()> {
     for batch in batches {
         let ack = books.accept(batch, sample::now())?;
         if let Some(odd) = ack.not_ok.iter().find(|odd| odd.verdict != "duplicate") {
             bail!("the ledger did not take seq {}: {}", odd.seq, odd.detail);
         }
     }
-    Ok(EVENTS)
+    Ok(())
 }
 
 /// A journal of sales, cut into batches of the records lane.
 fn sales() -> Result<Vec<RecordBatch>> {
+    batches_of(usize::try_from(EVENTS)?, |number, key| {
+        sample::draft(number as u64, 1, key)
+    })
+}
+
+/// A journal of drafts, made one after another with the journal's key, cut into batches.
+pub(super) fn batches_of(
+    count: usize,
+    draft: impl Fn(usize, &[u8; 32]) -> Result<Redacted<Draft>>,
+) -> Result<Vec<RecordBatch>> {
     let fs = FaultFs::new(1);
     let opening = sample::opening("till-1", 1, popwatch_core::limits::SEGMENT_BYTES)?;
     let (mut journal, _) = Journal::open(fs, opening)?;
     let key = *journal.journal_key();
-    let numbers: Vec<u64> = (0..EVENTS).collect();
+    let numbers: Vec<usize> = (0..count).collect();
     for some in numbers.chunks(BATCH) {
-        let drafts = some.iter().map(|number| sample::draft(*number, 1, &key));
+        let drafts = some.iter().map(|number| draft(*number, &key));
         journal.append(drafts.collect::<Result<Vec<_>>>()?, sample::stamp(0))?;
     }
     trunk(&mut journal, BATCH)

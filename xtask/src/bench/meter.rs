@@ -67,6 +67,23 @@ pub(super) fn cpu_of(process: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 10))
 }
 
+/// User and system time of a process, its living children and those that ended.
+pub(super) fn tree_cpu(process: u32) -> Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ended: u64 = fields
+        .split_whitespace()
+        .skip(13)
+        .take(2)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    // A child that ended since it was listed is counted with the ended ones next time.
+    let living = children_of(process).into_iter().flat_map(cpu_of);
+    let sum: Duration = living.sum();
+    Ok(sum + cpu_of(process)? + Duration::from_millis(ended * 10))
+}
+
 /// The processes whose parent is this one.
 pub(super) fn children_of(process: u32) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {

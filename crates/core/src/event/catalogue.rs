@@ -106,6 +106,10 @@ macro_rules! catalogue {
 
         /// One fact: what a client reported, or what popwatch wrote about itself.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(
+            clippy::large_enum_variant,
+            reason = "few events are alive at once, and those of the centre are the rare large ones"
+        )]
         pub enum Event {
             $( #[doc = $doc] $name($name), )*
             /// Written by popwatch itself.

@@ -17,6 +17,7 @@
 //! Memory does not grow with the backlog: what is unsent is a [`Tally`], not a list.
 
 mod cut;
+mod ends;
 mod suspect;
 mod tally;
 
@@ -159,6 +160,12 @@ pub struct RecordsUp {
     standing: Standing,
     nonsense: u64,
     quarantined: u64,
+    /// What the books reconciled, by epoch.
+    reconciled: BTreeMap<Epoch, Seq>,
+    /// How far the ledger said it holds epochs that ended earlier here, and what of it was not told
+    /// to the journal yet.
+    beyond: BTreeMap<Epoch, Seq>,
+    claims: Vec<(Epoch, Seq)>,
 }
 
 impl RecordsUp {
@@ -182,6 +189,9 @@ impl RecordsUp {
             standing: Standing::Fine,
             nonsense: 0,
             quarantined: 0,
+            reconciled: BTreeMap::new(),
+            beyond: BTreeMap::new(),
+            claims: Vec::new(),
         }
     }
 
@@ -198,25 +208,6 @@ impl RecordsUp {
                 forked: false,
             },
         );
-    }
-
-    /// The events of this epoch went on under another one: nothing of it is sent any more.
-    pub fn void(&mut self, epoch: Epoch) {
-        let Some(upstream) = self.epochs.get_mut(&epoch) else {
-            return;
-        };
-        upstream.void = true;
-        self.again.retain(|again| again.epoch != epoch);
-        self.suspect = self.suspect.filter(|suspect| suspect.epoch != epoch);
-        match self.phase {
-            // What is unsent is asked for by the hello anyway, or a late answer ends the exchange.
-            Phase::Greet | Phase::Greeting | Phase::Sending { .. } => {}
-            Phase::Counting { .. }
-            | Phase::Idle
-            | Phase::Loading(_)
-            | Phase::Ready(..)
-            | Phase::Forking { .. } => self.count(),
-        }
     }
 
     /// The epoch the ledger wants this rig to go on in at least, once per fork.
@@ -368,6 +359,13 @@ impl RecordsUp {
     pub fn acked(&mut self, ack: &RecordAck, now: MonoMs) {
         self.retry.worked(now, u64::from(ack.delay_ms));
         self.obey_wishes(ack);
+        let told = (Epoch(ack.epoch), Seq(ack.reconciled_seq));
+        if let Some(upstream) = self.epochs.get(&told.0)
+            && told.1 > Seq::NONE
+            && told.1 <= upstream.last
+        {
+            self.reconciled.insert(told.0, told.1);
+        }
         match core::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Greeting => {
                 if !matches!(self.standing, Standing::Forked(_)) {
@@ -569,6 +567,14 @@ impl RecordsUp {
         for (epoch, upstream) in counting {
             let held = ack.epochs.iter().find(|held| held.epoch == epoch.0);
             let held = held.filter(|held| held.epoch_id == upstream.epoch_id.0);
+            // No further than both cursors: above that a clone of this rig may still have records to
+            // send, and a gap told by this one would stand in their place.
+            let whole = held.map_or(Seq::NONE, |held| Seq(held.trunk_seq.min(held.bulk_seq)));
+            let is_news = self.beyond.get(epoch) < Some(&whole);
+            if whole > upstream.last && Some(*epoch) != newest && is_news {
+                self.beyond.insert(*epoch, whole);
+                self.claims.push((*epoch, whole));
+            }
             for cursor in Cursor::ALL {
                 let position = held.map_or(Seq::NONE, |held| match cursor {
                     Cursor::Trunk => Seq(held.trunk_seq),
@@ -630,10 +636,10 @@ impl RecordsUp {
     fn batch_acked(&mut self, want: Want, last: Seq, tally: &Tally, ack: &RecordAck, now: MonoMs) {
         // Of a closed epoch the ledger may hold more than a journal restored from a backup.
         let newest = self.epochs.keys().next_back().copied();
-        let upstream = self
-            .epochs
-            .get_mut(&want.epoch)
-            .expect("a sent epoch stays known");
+        // Its records went while they were on their way once more.
+        let Some(upstream) = self.epochs.get_mut(&want.epoch) else {
+            return;
+        };
         let told = match want.cursor {
             Cursor::Trunk => Seq(ack.trunk_seq),
             Cursor::Bulk => Seq(ack.bulk_seq),

@@ -142,10 +142,78 @@ classes! {
     PopupImplied = "X-POPUP", Info,
         "Sales named a popup that nobody had announced, or came outside its time.",
         "Announce the popup, or correct its name at the till.";
+    Late = "X-LATE", Info, "A record arrived after its books were closed.",
+        "Close again to sign the correction it belongs to.";
     Manual = "X-MANUAL", Info, "A manual entry was booked; it is never revenue.",
         "Clear it against what it stands for.";
     Signature = "P-SIG", Warn, "Messages of a provider came with a bad signature.",
         "Compare the account's secrets with the provider's, and this machine's clock; else somebody tries.";
+    Missing = "P-MISSING", Money, "A till says it was paid, and the provider knows nothing of it.",
+        "Look the payment up at the provider by its reference; if it is not there, the sale is unpaid.";
+    Unclaimed = "P-UNCLAIMED", Money, "A provider took money that no till claims.",
+        "Find the sale by time and amount; if there was none, give the money back.";
+    Double = "P-DOUBLE", Money, "A payment was charged more than once.",
+        "Refund the extra charge to the customer.";
+    OtherAmount = "P-AMOUNT", Money, "Till and provider tell different amounts of one payment.",
+        "Compare the receipt with the provider's page; correct the one that is wrong.";
+    OtherCurrency = "P-CCY", Money, "Till and provider tell different currencies of one payment.",
+        "Compare the receipt with the provider's page; check the terminal's currency.";
+    PartialCapture = "P-PARTIAL-CAPTURE", Money, "Less was captured than was authorised and claimed.",
+        "Capture the rest while the authorisation lives, or correct the sale.";
+    Declined = "P-DECLINED", Money, "A till says it was paid, the provider says declined.",
+        "Ask the customer to pay again, or write the sale off.";
+    OfflineDeclined = "P-OFFLINE-DECLINED", Money, "A payment taken offline was declined later.",
+        "Ask the customer to pay again, or write it off; lower the offline limit if it happens often.";
+    OfflineExpiring = "P-OFFLINE-EXPIRING", Warn, "A payment taken offline will soon expire.",
+        "Bring the terminal online now.";
+    OfflineStuck = "P-OFFLINE-STUCK", Money, "A payment taken offline never reached the provider.",
+        "Bring the terminal online; if the payment is gone from it, the sale is unpaid.";
+    RefundMissing = "P-REFUND-MISSING", Money, "A refund was promised at a till and not made.",
+        "Make the refund at the provider; the buyer waits for it.";
+    RefundUnclaimed = "P-REFUND-UNCLAIMED", Warn, "A provider made a refund that no till asked for.",
+        "Find out who refunded it and why.";
+    RefundFailed = "P-REFUND-FAILED", Money, "A refund failed after it was made.",
+        "Pay the buyer another way; the money is still here.";
+    OverRefund = "P-OVERREFUND", Money, "More was given back of a payment than was taken.",
+        "Ask who refunded it twice; the excess is lost unless the buyer returns it.";
+    State = "P-STATE", Warn, "A provider tells two states of one object that exclude each other.",
+        "Look at the object on the provider's page.";
+    GapExplained = "P-GAP-EXPLAINED", Info, "A provider's payment explains part of a lost range.",
+        "Nothing to do: the sale is counted again.";
+    KeyExpired = "P-KEY-EXPIRED", Warn, "An unconfirmed payment may no longer be repeated blindly.",
+        "Search the provider by the reference before anybody charges again.";
+    WebhookGap = "P-WEBHOOK-GAP", Info, "A file tells of a payment of which no message came.",
+        "Check that the provider's messages reach popwatch.";
+    Unsettled = "B-MISSING", Money, "A captured payment was never settled.",
+        "Upload the newest settlement file; if it is not in it, ask the provider.";
+    SettledTwice = "B-DUP", Money, "One movement was settled twice.",
+        "Ask the provider; the second amount may be taken back.";
+    SettledAmount = "B-GROSS", Money, "Settled and captured amounts differ.",
+        "Ask the provider which of the two is right.";
+    WrongFee = "B-FEE", Warn, "A fee is not what was agreed.",
+        "Compare it with the contract; correct the fee model or claim it back.";
+    Arithmetic = "B-ARITH", Money, "A row's amount less its fees is not its net.",
+        "Export the file again; if it stays, ask the provider.";
+    Conversion = "B-FX", Money, "A converted row is off by more than rounding.",
+        "Ask the provider for the rate of that row.";
+    UnknownLine = "B-UNKNOWN", Money, "A row of a settlement file belongs to no payment.",
+        "Find out what it is for, and accept it to an account.";
+    Unpaid = "B-UNPAID", Warn, "Settled money was never paid out.",
+        "Look at the payout schedule, and upload the newest file.";
+    Residual = "B-RESIDUAL", Money, "A payout is not the sum of its rows.",
+        "Upload the complete file of that payout; else ask the provider for the rest.";
+    DisputeFee = "B-DISPUTE-FEE", Warn, "A fee was taken for a dispute.",
+        "Add it to the account's fee model if it is agreed.";
+    ReserveDiffers = "B-RESERVE", Warn, "A provider released another sum than it held, or is late.",
+        "Ask the provider how the reserve was reckoned.";
+    Balance = "B-BALANCE", Money, "The balances of a file do not follow from its rows.",
+        "Upload the file of the whole period again, with all kinds of rows.";
+    PayoutFailed = "B-PAYOUT-FAILED", Money, "A payout failed or came back.",
+        "Check the bank account's details at the provider.";
+    BankMissing = "B-BANK-MISSING", Money, "A payout is not on the bank's list.",
+        "Upload the newest bank list; if it is not in it, ask the bank.";
+    BankAmount = "B-BANK-AMT", Money, "The bank got another amount than was paid out.",
+        "Ask the bank for its charges, or the provider for the payout's details.";
     RateCard = "C-CARD", Warn, "The rate card of a sale is lost, or its creator has none.",
         "Give the creator a rate card, or accept that the share stays with the house.";
     Weights = "C-WEIGHT", Warn, "The weights of a co-op's members are not a whole.",
@@ -176,76 +244,6 @@ classes! {
         "Count again; look for sales that nobody rang up and for the float.";
     CashShort = "D-SHORT", Warn, "A drawer held less than the books say.",
         "Count again; look for cash taken out, wrong change and refunds.";
-    ClaimMissing = "P-MISSING", Money, "A till says it was paid, and the provider knows nothing of it.",
-        "Look the payment up at the provider by the reference; if it is not there, ask the buyer.";
-    Unclaimed = "P-UNCLAIMED", Money, "A provider took money that no till tells of.",
-        "Find the sale: look at the till's journal, else refund the buyer at the provider.";
-    Double = "P-DOUBLE", Money, "A buyer was charged more than once.",
-        "Refund the extra charge at the provider; it is owed to the buyer.";
-    OtherAmount = "P-AMOUNT", Money, "Till and provider tell different amounts of one payment.",
-        "Compare the receipt with the provider's page of the payment, then correct the wrong side.";
-    OtherCurrency = "P-CCY", Money, "Till and provider tell different currencies of one payment.",
-        "Compare the receipt with the provider's page of the payment, then correct the wrong side.";
-    PartialCapture = "P-PARTIAL-CAPTURE", Money, "The provider took less than was promised.",
-        "Capture the rest at the provider while its promise lasts, or ask the buyer.";
-    OfflineStuck = "P-OFFLINE-STUCK", Money, "A payment stored on a device never reached the provider.",
-        "Bring the device online with its payment app open; do not sign out of it.";
-    OfflineExpiring = "P-OFFLINE-EXPIRING", Warn, "A payment stored on a device is about to be lost.",
-        "Bring the device online now, with its payment app open.";
-    OfflineDeclined = "P-OFFLINE-DECLINED", Money, "A payment taken offline was declined later.",
-        "Ask the buyer for another payment; the goods are gone.";
-    ClaimDeclined = "P-DECLINED", Money, "A till says it was paid, and the provider declined it.",
-        "Ask the buyer for another payment, and see why the till took it for paid.";
-    RefundMissing = "P-REFUND-MISSING", Money, "A refund was promised, and the provider made none.",
-        "Make the refund at the provider; the buyer still waits for it.";
-    RefundUnclaimed = "P-REFUND-UNCLAIMED", Warn, "The provider refunded what no till tells of.",
-        "Nothing to do where somebody refunded at the provider; else find out who.";
-    RefundFailed = "P-REFUND-FAILED", Money, "A refund came undone at the provider.",
-        "Refund the buyer another way.";
-    OverRefund = "P-OVERREFUND", Money, "More was refunded than was paid.",
-        "Ask the buyer for the excess, or accept it.";
-    StateConflict = "P-STATE", Warn, "A provider tells two things of one object that exclude each other.",
-        "Look at the provider's page of it; the books follow the one that moved money.";
-    GapExplained = "P-GAP-EXPLAINED", Info, "A payment stands for a record that a till lost.",
-        "Nothing to do; the sale counts by what the provider tells.";
-    KeyExpired = "P-KEY-EXPIRED", Warn, "A payment is unconfirmed for so long that repeating it could charge twice.",
-        "Search the provider by the reference before the till tries again.";
-    WebhookGap = "P-WEBHOOK-GAP", Info, "Something is known from a file alone; no message told of it.",
-        "See whether the provider still delivers messages here.";
-    Unsettled = "B-MISSING", Money, "What a provider took or gave back is in no settlement file.",
-        "Load the settlement file of those days; if it is there, ask the provider.";
-    SettledTwice = "B-DUP", Money, "A provider settled one movement twice.",
-        "Ask the provider which of the two lines it takes back.";
-    SettledOther = "B-GROSS", Money, "A provider settled another amount than it took.",
-        "Compare the settlement line with the provider's page of the payment.";
-    OtherFee = "B-FEE", Warn, "A provider took another fee than agreed.",
-        "Compare with the contract, or correct the fees in the configuration.";
-    Arithmetic = "B-ARITH", Money, "A settlement line's own figures do not add up.",
-        "Ask the provider; the books follow the net.";
-    UnknownLine = "B-UNKNOWN", Money, "A settlement line is of a kind or a thing nobody knows.",
-        "Find out what it is, and accept it to the right account.";
-    Unpaid = "B-UNPAID", Warn, "A settled line is in no payout yet.",
-        "See when the provider pays out; load that payout's file.";
-    Residual = "B-RESIDUAL", Money, "A payout is not the sum of its lines.",
-        "Load the whole file of the payout; what is then left is the provider's to explain.";
-    Balance = "B-BALANCE", Money, "The balances of a file do not follow from its lines.",
-        "Load the file of the whole period again, with all kinds of lines.";
-    Exchange = "B-FX", Money, "A line between currencies is off by more than rounding.",
-        "Compare its rate with the provider's, and ask.";
-    OtherDisputeFee = "B-DISPUTE-FEE", Warn, "A provider took a fee for a dispute that nobody agreed on.",
-        "Compare with the contract, or set the fee in the configuration.";
-    Reserve = "B-RESERVE", Warn, "A provider released another sum than it held back, or is late.",
-        "Ask the provider for its reserve and the date of release.";
-    PayoutFailed = "B-PAYOUT-FAILED", Money, "A payout failed or came back.",
-        "Check the bank details at the provider; the money is still there.";
-    BankMissing = "B-BANK-MISSING", Money, "A payout did not reach the bank.",
-        "Load the bank's file; if it is not there, ask the provider for the trace.";
-    BankOther = "B-BANK-AMT", Money, "The bank got another amount than the provider paid.",
-        "Ask the bank for its charges, and the provider for the amount.";
-    FileLayout = "B-FILE-LAYOUT", Warn, "A file is in no layout that is read, or damaged.",
-        "Export it again in a layout of the documentation; nothing of it was taken.";
-    FileDouble = "B-FILE-DUP", Money, "Two files tell one line differently.",
-        "Ask the provider which one holds; the first stands.";
 }
 
 impl BreakClass {

@@ -46,8 +46,19 @@ rules! {
     CapturedOffline = "R12", "A capture while the provider could not be asked.";
     Shares = "R13", "Shares of creators in a sale.";
     SaleStock = "R14", "Stock that left with a sale.";
+    Confirmed = "R15", "A provider confirms a claim.";
+    SecondCharge = "R16", "A second charge on one reference: owed to the customer.";
+    SecondChargeBack = "R17", "A second charge given back.";
+    Unclaimed = "R18", "A provider took money that no till claims.";
+    Unconfirmed = "R19", "A till claims money that the provider has not got.";
+    Settled = "R20", "A settlement line, or how far lines and object differ.";
+    Reserve = "R21", "Money set aside by a provider, or set free.";
+    PaidOut = "R22", "A payout sent, arrived at the bank or come back.";
     Refund = "R23", "A refund asked.";
     ShareBack = "R24", "Shares that a refund or a lost payment takes back.";
+    RefundConfirmed = "R25", "A provider confirms a refund, or it came undone.";
+    OfflineLost = "R26", "A payment stored offline that the provider refused.";
+    Dispute = "R27", "A dispute opened, won or lost.";
     ShareDispute = "R28", "Shares that a dispute takes, or gives back when it is won.";
     TokenIssued = "R30", "A token handed out.";
     TokenRedeemed = "R31", "A token used.";
@@ -58,21 +69,10 @@ rules! {
     StockAdjust = "R42", "Stock adjusted, or the certain skew of a count.";
     Oversold = "R43", "Stock used beyond what was there.";
     GapValue = "R50", "The value of a lost range.";
+    GapExplained = "R51", "A provider's object explains part of a lost range.";
+    Exchanged = "R62", "Charged in one currency, settled in another.";
     SharePaid = "R60", "A pool divided, a share released, or a creator paid.";
     Manual = "R61", "A cash count, or a manual entry.";
-    Confirmed = "R15", "The provider confirms a claim.";
-    Overcharged = "R16", "A second success on one reference: owed to the buyer.";
-    OverchargeBack = "R17", "What was charged twice went back.";
-    Unclaimed = "R18", "The provider took money that no claim tells of.";
-    Unconfirmed = "R19", "A claim that the provider does not know or declined.";
-    Settled = "R20", "A line of a settlement file.";
-    Reserved = "R21", "A provider's reserve, held or released.";
-    PaidOut = "R22", "A payout sent, arrived or come back.";
-    RefundConfirmed = "R25", "The provider confirms a refund, or it came undone.";
-    OfflineLost = "R26", "A payment stored offline that was declined or expired.";
-    Disputed = "R27", "A dispute opened, won or lost.";
-    GapExplained = "R51", "The value of a lost range, explained by a provider's object.";
-    Exchanged = "R62", "Charged in one currency, settled in another.";
 }
 
 /// One leg: so much of one commodity on one account; debit positive, credit negative.

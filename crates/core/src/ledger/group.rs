@@ -38,7 +38,7 @@ pub enum GroupKind {
     Token,
     /// What a rig may sell of a SKU, and what it sold.
     Rights,
-    /// A payout, its lines' sums and its bank line. Transitive, for a bank line may name several.
+    /// Payouts, their lines' sums and bank lines. Transitive.
     Payout,
     /// A till's drawer in one currency of one popup.
     Cash,
@@ -66,12 +66,6 @@ impl GroupKind {
         Self::Share,
     ];
 
-    /// Whether facts that are joined by a chain of shared keys are one group of this kind.
-    #[must_use]
-    pub const fn is_transitive(self) -> bool {
-        matches!(self, Self::Pairing | Self::Payout)
-    }
-
     /// Its number in the store.
     #[must_use]
     pub const fn number(self) -> u8 {
@@ -86,6 +80,13 @@ impl GroupKind {
             Self::Order => 8,
             Self::Sale => 9,
         }
+    }
+
+    /// Whether facts that are joined by a chain of shared keys are one group, not only those that
+    /// share a key.
+    #[must_use]
+    pub const fn is_transitive(self) -> bool {
+        matches!(self, Self::Pairing | Self::Payout)
     }
 
     /// Finds a kind by its number.
@@ -152,11 +153,8 @@ pub trait Surroundings {
     /// The rig whose lost range holds the place a reference points to: the reference is a `pwr-` one
     /// whose anchor stands in or before a gap of its epoch that nothing explains yet.
     fn gap_at(&self, reference: &str) -> Option<crate::id::Position>;
-    /// The popup whose tag a `pwr-` reference bears, where it is known here.
-    fn popup_of(&self, reference: &str) -> Option<PopupId> {
-        let _ = reference;
-        None
-    }
+    /// The popup whose tag a `pwr-` reference carries, among those the books know.
+    fn popup_of(&self, reference: &str) -> Option<PopupId>;
     /// When a popup starts and ends, ms since 1970, where that was announced.
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)>;
     /// When the records lane of a rig had last caught up, ms since 1970.

@@ -395,7 +395,7 @@ impl Desk<'_, '_> {
                     conflict.stands.text(),
                     conflict.against.text()
                 );
-                let found = Break::new(BreakClass::StateConflict, keys(), sentence);
+                let found = Break::new(BreakClass::State, keys(), sentence);
                 self.name_of(of, found.evident(object.names()));
             }
             if object.from_file {
@@ -498,4 +498,8 @@ fn suspend(found: Break, currency: Currency, amount: i128) -> Result<(Account, B
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the kinds it is about"
+)]
 mod tests;

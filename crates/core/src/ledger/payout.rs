@@ -372,13 +372,17 @@ impl Desk<'_, '_> {
     /// A payout that came back, or never arrived.
     fn ends(&mut self, one: &Payout, arrived: bool) -> Result<(), EntryFault> {
         let paid = Money::new(fit(one.amount)?, one.currency);
-        let (class, of, sentence) = if one.stage == Stage::Failed {
+        let (class, stands, sentence) = if one.stage == Stage::Failed {
             let sentence = format!(
                 "{} could not pay out {paid} ({}); the money is still with it.",
                 title(&one.provider),
                 one.id
             );
-            (BreakClass::PayoutFailed, Chart::PspAvailable, sentence)
+            (
+                BreakClass::PayoutFailed,
+                Account::plain(Chart::PspAvailable),
+                sentence,
+            )
         } else {
             let due = one.at_ms.saturating_add(self.group.rules.timers.bank_ms);
             if arrived || one.amount == 0 || !self.is_over(due) {
@@ -389,11 +393,11 @@ impl Desk<'_, '_> {
                 title(&one.provider),
                 one.id
             );
-            (BreakClass::BankMissing, Chart::PayoutTransit, sentence)
-        };
-        let stands = match of {
-            Chart::PayoutTransit => Account::of(of, &one.id),
-            _ => Account::plain(of),
+            (
+                BreakClass::BankMissing,
+                Account::of(Chart::PayoutTransit, &one.id),
+                sentence,
+            )
         };
         let found = Break::new(class, one.keys(), sentence)
             .amounting(Commodity::Money(one.currency), paid.minor, Some(stands))
@@ -443,7 +447,7 @@ fn other_at_bank(one: &Payout, line: &BankLine, by: i128) -> Result<Break, Entry
         one.id,
         Money::new(line.amount, one.currency)
     );
-    let found = Break::new(BreakClass::BankOther, one.keys(), sentence);
+    let found = Break::new(BreakClass::BankAmount, one.keys(), sentence);
     Ok(found
         .evident([one.id.clone(), line.line.clone()].into())
         .suspended(Commodity::Money(one.currency), fit(by)?))

@@ -6,6 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::money::div_half_even;
 use crate::provider::ProviderKind;
 
 /// A provider account that belongs to this org.
@@ -32,6 +33,19 @@ pub struct FeeModel {
     pub fixed: i64,
     /// Minor units.
     pub cap: Option<i64>,
+}
+
+impl FeeModel {
+    /// What is taken for an amount, minor units: the part is rounded once, half to even.
+    #[must_use]
+    pub fn of(&self, amount: i64) -> i64 {
+        let scaled = i128::from(amount).saturating_mul(i128::from(self.percent_ppm));
+        let part = div_half_even(scaled, 1_000_000);
+        let fee = i64::try_from(part)
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.fixed);
+        self.cap.map_or(fee, |cap| fee.min(cap))
+    }
 }
 
 /// How long a difference may last before it is a break, ms.

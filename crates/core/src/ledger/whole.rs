@@ -1,6 +1,11 @@
 //! Whole books in memory, for tests: every fact and group evaluated from nothing, the surroundings
 //! answered by looking through everything.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks for the one event it made and for no other"
+)]
+
 mod examples;
 mod oracle;
 
@@ -12,7 +17,7 @@ use core::cell::RefCell;
 
 use super::fact::EventKey;
 use super::group::{self, Group, GroupKey, GroupKind, Surroundings, Word};
-use super::post::{self, Card, RefundContext, StockContext};
+use super::post::{self, Card, Posted, RefundContext, StockContext};
 use super::rules::Rules;
 use super::{Account, Break, Chart, Commodity, Entry, Fact, FactId};
 use crate::event::commerce::Commerce;
@@ -133,89 +138,85 @@ impl Day {
         let mut facts = self.facts.clone();
         facts.sort_by(|a, b| a.order().cmp(&b.order()));
         self.made.borrow_mut().clear();
-        let (mut breaks, mut due_ms) = (Vec::new(), None::<i64>);
+        let mut books = Books {
+            entries: Vec::new(),
+            breaks: Vec::new(),
+            due_ms: None,
+        };
         for fact in &facts {
-            let posted = if let Event::PaymentRefunded(asked) = &fact.event {
-                let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
-                let before = facts.iter().filter(|other| other.order() < fact.order());
-                let before = before.filter_map(|other| match &other.event {
-                    Event::PaymentRefunded(theirs) if theirs.payment == asked.payment => {
-                        Some(i128::from(theirs.amount.0))
-                    }
-                    _ => None,
-                });
-                let before = before.sum();
-                let sale = facts
-                    .iter()
-                    .find(|other| other.id == sale)
-                    .map(|sale| &**sale);
-                post::refund(fact, asked, &RefundContext { sale, before }, self)
-            } else {
-                post::post(fact, self)
-            }
-            .expect("amounts of events are bounded");
-            let entries = posted
-                .entries
-                .iter()
-                .map(|entry| (None, entry.get().clone()));
-            self.made.borrow_mut().extend(entries);
-            breaks.extend(posted.breaks);
+            self.keep(None, self.alone(fact, &facts), &mut books);
         }
-        let rules = Rules::default();
         let mut words = self.said.clone();
         for kind in GroupKind::ALL {
-            let mut groups: BTreeMap<GroupKey, Vec<Rc<Fact>>> = BTreeMap::new();
-            for fact in &facts {
-                for key in group::keys_of(fact, &rules)
-                    .into_iter()
-                    .filter(|key| key.kind == kind)
-                {
-                    groups.entry(key).or_default().push(Rc::clone(fact));
+            self.together(kind, &facts, &mut words, &mut books);
+        }
+        let made = self.made.borrow();
+        books.entries = made.iter().map(|(_, entry)| entry.clone()).collect();
+        books
+    }
+
+    fn keep(&self, by: Option<GroupKey>, posted: Posted, books: &mut Books) {
+        let entries = posted.entries.iter().map(|entry| (by, entry.get().clone()));
+        self.made.borrow_mut().extend(entries);
+        books.breaks.extend(posted.breaks);
+    }
+
+    fn alone(&self, fact: &Fact, facts: &[Rc<Fact>]) -> Posted {
+        let posted = if let Event::PaymentRefunded(asked) = &fact.event {
+            let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
+            let earlier = facts.iter().filter(|other| other.order() < fact.order());
+            let before = earlier.filter_map(|other| match &other.event {
+                Event::PaymentRefunded(theirs) if theirs.payment == asked.payment => {
+                    Some(i128::from(theirs.amount.0))
                 }
-            }
-            for (key, mut members) in groups {
-                if members.iter().any(|fact| group::reads(kind, fact)) {
-                    members.retain(|fact| group::reads(kind, fact));
-                } else {
-                    members.truncate(1);
-                }
-                let heard: Vec<Word> = words
-                    .iter()
-                    .filter(|word| word.to == key)
-                    .cloned()
-                    .collect();
-                let outcome = group::evaluate(&Group {
-                    kind,
-                    key,
-                    members: &members,
-                    words: &heard,
-                    rules: &rules,
-                    as_of_ms: self.as_of_ms,
-                    around: self,
-                });
-                words.extend(outcome.words);
-                due_ms = [due_ms, outcome.due_ms].into_iter().flatten().min();
-                for made in outcome.made {
-                    let entries = made
-                        .posted
-                        .entries
-                        .iter()
-                        .map(|entry| (Some(key), entry.get().clone()));
-                    self.made.borrow_mut().extend(entries);
-                    breaks.extend(made.posted.breaks);
-                }
+                _ => None,
+            });
+            let before = before.sum();
+            let sale = facts.iter().find(|other| other.id == sale);
+            let sale = sale.map(|sale| &**sale);
+            post::refund(fact, asked, &RefundContext { sale, before }, self)
+        } else {
+            post::post(fact, self)
+        };
+        posted.expect("one fact's amounts fit")
+    }
+
+    fn together(
+        &self,
+        kind: GroupKind,
+        facts: &[Rc<Fact>],
+        words: &mut Vec<Word>,
+        books: &mut Books,
+    ) {
+        let rules = Rules::default();
+        let mut groups: BTreeMap<GroupKey, Vec<Rc<Fact>>> = BTreeMap::new();
+        for fact in facts {
+            let keys = group::keys_of(fact, &rules).into_iter();
+            for key in keys.filter(|key| key.kind == kind) {
+                groups.entry(key).or_default().push(Rc::clone(fact));
             }
         }
-        let entries = self
-            .made
-            .borrow()
-            .iter()
-            .map(|(_, entry)| entry.clone())
-            .collect();
-        Books {
-            entries,
-            breaks,
-            due_ms,
+        for (key, mut members) in groups {
+            if members.iter().any(|fact| group::reads(kind, fact)) {
+                members.retain(|fact| group::reads(kind, fact));
+            } else {
+                members.truncate(1);
+            }
+            let to_it = words.iter().filter(|word| word.to == key);
+            let outcome = group::evaluate(&Group {
+                kind,
+                key,
+                members: &members,
+                words: &to_it.cloned().collect::<Vec<_>>(),
+                rules: &rules,
+                as_of_ms: self.as_of_ms,
+                around: self,
+            });
+            words.extend(outcome.words);
+            books.due_ms = [books.due_ms, outcome.due_ms].into_iter().flatten().min();
+            for made in outcome.made {
+                self.keep(Some(key), made.posted, books);
+            }
         }
     }
 }
@@ -244,6 +245,9 @@ impl StockContext for Day {
 impl Surroundings for Day {
     fn stock(&self) -> &dyn StockContext {
         self
+    }
+    fn popup_of(&self, _: &str) -> Option<PopupId> {
+        None
     }
     fn gap_at(&self, _: &str) -> Option<Position> {
         None

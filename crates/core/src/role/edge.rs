@@ -5,11 +5,13 @@
 //! no peer is ever waited for (L10).
 
 mod beacon;
+mod lost;
 mod oldest;
 mod reread;
+mod trimmed;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -17,15 +19,16 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::clock::{Clock, ClockState, Exchange};
-use crate::event::system::{Gap, Loss, RigStarted, SystemEvent};
+use crate::event::system::{Gap, RigStarted, SystemEvent};
 use crate::event::{Cursor, Event};
+use crate::fold::savepoint::Savepoint;
 use crate::fold::{EpochFold, Step};
 use crate::host::{Asked, HostSample, HostWatch};
 use crate::id::{BootId, Epoch, EpochId, JournalId, PopupId, Position, RegionId, RigId, Seq};
 use crate::lane::cells_up::{CellsUp, Folds};
 use crate::lane::records_up::{Ask, RecordsUp, Standing, Tally, Want};
 use crate::lane::{CellAck, CellBatch, PeerFault, RecordAck, RecordBatch, Stretch};
-use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS, STATUS_GAPS_MAX, STATUS_LOSSES_MAX};
+use crate::limits::{CELLS_DELAY_MS, PAGE_DELAY_MS};
 use crate::record::Record;
 use crate::region::Region;
 use crate::role::edge::oldest::Oldest;
@@ -52,6 +55,8 @@ pub enum Input {
     /// What a closed epoch folded to, in place of its records, and how much of it the ledger lacks
     /// beyond the records that are told.
     Restored(Epoch, Box<EpochFold>, Tally),
+    /// What was kept of an epoch whose records were trimmed: its cells, for regions that forget.
+    Kept(Epoch, Box<EpochFold>),
     /// A record became durable (or was read back at start).
     Durable {
         /// Its epoch.
@@ -102,6 +107,17 @@ pub enum TimeOf {
     Region(usize),
 }
 
+/// What must outlive the records of an epoch that may be trimmed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remains {
+    /// It is being folded again: not now.
+    NotYet,
+    /// Nothing: it made no cells, or those of popups that are long over.
+    Nothing,
+    /// Its cells.
+    Cells(Box<Savepoint>),
+}
+
 /// Which records are needed to fold an epoch again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reread {
@@ -129,6 +145,9 @@ pub enum Output {
     Fork(u32),
     /// Seal the journal now: the power may go.
     Seal,
+    /// A peer holds an epoch that is over up to this seq, further than it goes here: what was cut
+    /// from its end had been acknowledged. Then say [`Input::Ended`].
+    PeerKnows(Epoch, Seq),
 }
 
 /// What the machine has to know of its host: states that it cannot see itself, and what goes into
@@ -177,11 +196,17 @@ pub struct Edge {
     /// The newest gaps; `gap_records` counts all.
     gaps: VecDeque<Gap>,
     gap_records: u64,
+    /// Gaps by cause.
+    gap_causes: BTreeMap<&'static str, u64>,
     last_sale_ms: Option<i64>,
     clock: Clock,
     rereads: Rereads,
     began: Option<MonoMs>,
     oldest: Oldest,
+    /// Epochs of `folds` whose records are gone.
+    kept: BTreeSet<Epoch>,
+    /// Times replaced in epochs whose folds are gone.
+    times_replaced_before: u64,
     /// The last exchange with each peer.
     talks: BTreeMap<(&'static str, usize), Talk>,
 }
@@ -234,11 +259,14 @@ impl Edge {
             losses: BTreeMap::new(),
             gaps: VecDeque::new(),
             gap_records: 0,
+            gap_causes: BTreeMap::new(),
             last_sale_ms: None,
             clock: Clock::default(),
             rereads: Rereads::default(),
             began: None,
             oldest: Oldest::default(),
+            kept: BTreeSet::new(),
+            times_replaced_before: 0,
             talks: BTreeMap::new(),
         }
     }
@@ -262,6 +290,7 @@ impl Edge {
                     records.untold(&backlog);
                 }
             }
+            Input::Kept(epoch, fold) => self.keep(epoch, *fold, now.mono),
             Input::Durable { epoch, seq, record } => self.take(epoch, seq, &record, now.mono),
             Input::Ended { epoch, last } => {
                 if let Some(records) = &mut self.records {
@@ -334,6 +363,9 @@ impl Edge {
         self.feed_page(now);
         if let Some(next_epoch) = self.records.as_mut().and_then(RecordsUp::take_fork) {
             return Some(Output::Fork(next_epoch));
+        }
+        if let Some((epoch, seq)) = self.records.as_mut().and_then(RecordsUp::take_claim) {
+            return Some(Output::PeerKnows(epoch, seq));
         }
         if let Some(event) = self.asked.event.take() {
             return Some(Output::Note(vec![(None, event)]));
@@ -415,13 +447,6 @@ impl Edge {
         }
     }
 
-    /// Whether an epoch is being folded again: until that is done its cells stay as they were before
-    /// the anchor.
-    #[must_use]
-    pub fn is_refolding(&self, epoch: Epoch) -> bool {
-        self.rereads.holds(epoch)
-    }
-
     /// What the ledger holds of the current epoch: (trunk, bulk).
     #[must_use]
     pub fn replicated(&self) -> (Seq, Seq) {
@@ -429,6 +454,20 @@ impl Edge {
         self.records
             .as_ref()
             .map_or(none, |records| records.positions(self.epoch))
+    }
+
+    /// What the books have reconciled of the current epoch; `None` until the ledger said.
+    #[must_use]
+    pub fn reconciled(&self) -> Option<Seq> {
+        self.records.as_ref()?.reconciled(self.epoch)
+    }
+
+    /// The newest policy version that runs here; `None` while all popups are only implied.
+    #[must_use]
+    pub fn policy_running(&self) -> Option<u32> {
+        let popups = self.folds.get(&self.epoch)?.popups();
+        let versions = popups.values().map(|policy| policy.version);
+        versions.max().filter(|version| *version > 0)
     }
 
     /// The records lane, if there is a ledger.
@@ -536,36 +575,14 @@ impl Edge {
     #[must_use]
     pub fn times_replaced(&self) -> u64 {
         let counts = self.folds.values().map(|fold| fold.skipped());
-        counts.map(|skipped| skipped.times_replaced).sum()
+        let now: u64 = counts.map(|skipped| skipped.times_replaced).sum();
+        self.times_replaced_before.saturating_add(now)
     }
 
     /// When the newest sale was made, by the rig's clock, ms since 1970.
     #[must_use]
     pub fn last_sale_ms(&self) -> Option<i64> {
         self.last_sale_ms
-    }
-
-    /// Records lost to damage, all epochs.
-    #[must_use]
-    pub fn gap_records(&self) -> u64 {
-        self.gap_records
-    }
-
-    /// The newest gaps, oldest first; a bounded number of them.
-    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
-        self.gaps.iter()
-    }
-
-    /// Events refused or shed, as far as journaled.
-    #[must_use]
-    pub fn losses(&self) -> u64 {
-        self.losses.values().sum()
-    }
-
-    /// The same by class and cause.
-    pub fn losses_by_cause(&self) -> impl Iterator<Item = (&str, &str, u64)> {
-        let rows = self.losses.iter();
-        rows.map(|((class, cause), count)| (class.as_str(), cause.as_str(), *count))
     }
 
     /// When the oldest record that the ledger does not hold was made, ms since 1970 by the rig's
@@ -583,6 +600,12 @@ impl Edge {
             let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);
             windows.any(|window| window.contains(&wall.0))
         })
+    }
+
+    fn keep(&mut self, epoch: Epoch, fold: EpochFold, now: MonoMs) {
+        self.kept.insert(epoch);
+        self.folds.insert(epoch, fold);
+        self.folds_changed(now);
     }
 
     fn open_epoch(&mut self, epoch: Epoch, epoch_id: EpochId, acked: (Seq, Seq)) {
@@ -604,6 +627,8 @@ impl Edge {
         }
         if let Event::System(SystemEvent::RigStarted(started)) = &record.event {
             self.void(started, now);
+        } else if let Event::System(SystemEvent::RigTrimmed(trimmed)) = &record.event {
+            self.trimmed(trimmed, WallMs(record.stamp.wall_ms));
         }
         if let Some(records) = &mut self.records {
             records.durable(epoch, seq, record);
@@ -680,25 +705,6 @@ impl Edge {
             if let Some(records) = &mut self.records {
                 records.void(epoch);
             }
-        }
-    }
-
-    fn note_gap(&mut self, gap: &Gap) {
-        self.gap_records += (gap.last + 1).saturating_sub(gap.first);
-        if self.gaps.len() >= STATUS_GAPS_MAX {
-            self.gaps.pop_front();
-        }
-        self.gaps.push_back(gap.clone());
-    }
-
-    fn note_loss(&mut self, loss: &Loss) {
-        for row in &loss.counts {
-            let mut key = (row.class.clone(), row.cause.clone());
-            if self.losses.len() >= STATUS_LOSSES_MAX && !self.losses.contains_key(&key) {
-                key = (String::from("other"), String::from("other"));
-            }
-            let count = self.losses.entry(key).or_default();
-            *count = count.saturating_add(row.count);
         }
     }
 

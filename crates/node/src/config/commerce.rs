@@ -194,7 +194,7 @@ impl ShareConfig {
         if !self.tips_ppm.is_none_or(share) {
             return Err(("tips_ppm", range(WHOLE_PPM.to_string())));
         }
-        if !self.hold_days.is_none_or(|days| days <= HOLD_DAYS_MAX) {
+        if self.hold_days.is_some_and(|days| days > HOLD_DAYS_MAX) {
             return Err(("hold_days", range(HOLD_DAYS_MAX.to_string())));
         }
         if !self

@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::shared::{ProblemAnswer, problem, read_body};
 use crate::ambient::Ambient;
+use crate::gauges::Windows;
 use crate::metrics::EdgeMetrics;
 use crate::store_thread::{Fate, JournalHandle, Refusal};
 
@@ -88,7 +89,7 @@ pub(super) async fn events(
         ce_headers: &texts,
         body: &body,
     };
-    let windows = edge.journal.gauges().windows();
+    let windows = edge.windows();
     let until = |popup: &PopupId| windows.get(popup).copied();
     let counts = &mut Counts::default();
     let admitted = edge
@@ -116,6 +117,11 @@ impl Inner {
     /// What admits.
     pub(super) const fn door(&self) -> &Door {
         &self.door
+    }
+
+    /// Up to which moment records of each popup are folded.
+    pub(super) fn windows(&self) -> Arc<Windows> {
+        self.journal.gauges().windows()
     }
 
     /// Its counters.

@@ -12,7 +12,7 @@ use popwatch_wire::problem::Problem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
-use super::shared::{ProblemAnswer, problem};
+use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
 use crate::driver::RegionOrder;
 
 /// How handlers reach the region's loop.
@@ -65,12 +65,14 @@ pub(super) async fn held(
 
 /// Reads and decodes the body of a lane.
 pub(super) async fn read_batch<M: bodies::LaneBody>(body: Body) -> Result<M, ProblemAnswer> {
-    let body = axum::body::to_bytes(body, BATCH_WIRE_BYTES_MAX)
+    let body = read_body(body, BATCH_WIRE_BYTES_MAX)
         .await
-        .map_err(|_| {
-            let detail =
-                format!("a batch holds at most {BATCH_WIRE_BYTES_MAX} bytes; send fewer items");
-            too_large(Problem::new(Code::BatchInvalid, detail))
+        .map_err(|fault| match fault {
+            BodyFault::TooLarge(max) => {
+                let detail = format!("a batch holds at most {max} bytes; send fewer items");
+                too_large(Problem::new(Code::BatchInvalid, detail))
+            }
+            BodyFault::Slow => fault.problem(""),
         })?;
     bodies::decode(&body).map_err(|fault| {
         let found = Problem::new(fault.code(), fault.to_string());

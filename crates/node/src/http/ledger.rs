@@ -1,21 +1,35 @@
 //! The records lane's receiving end, and what the books answer.
 
 mod answer;
+pub(super) mod central;
+pub(super) mod closing;
 
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::cell::Cell;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::{CellBatch, RecordAck, RecordBatch};
 use popwatch_core::ledger::reconcile::{CellState, Cells};
-use popwatch_core::limits::{BATCH_WIRE_BYTES_MAX, CLOCK_PEER_U_MS, PEER_DELAY_MS_MAX};
-use popwatch_store::books::BooksFault;
+use popwatch_core::ledger::{Account, Break};
+use popwatch_core::limits::{
+    BATCH_WIRE_BYTES_MAX, BOOKS_PAGE_ROWS_MAX, CLOCK_PEER_U_MS, PEER_DELAY_MS_MAX,
+};
+use popwatch_core::time::WallMs;
+use popwatch_redact::pseudonym::ReferenceKey;
+use popwatch_store::books::{BooksFault, EntryQuestion};
+use popwatch_wire::books_v1::csv;
+use popwatch_wire::close::CloseKey;
 use popwatch_wire::lanes;
+use serde::Deserialize;
+
+pub(crate) use closing::ORG;
 
 use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
@@ -41,6 +55,14 @@ pub(crate) struct LedgerState {
     pub(crate) ambient: Ambient,
     /// Counters.
     pub(crate) metrics: Arc<LedgerMetrics>,
+    /// What certificates are signed with.
+    pub(crate) close_key: Arc<CloseKey>,
+    /// Held while a close runs.
+    pub(crate) closing: Arc<tokio::sync::Mutex<()>>,
+    /// Under which card-like references are mapped.
+    pub(crate) references: ReferenceKey,
+    /// Where uploads wait while they are read.
+    pub(crate) data: Arc<FilePath>,
 }
 
 impl From<Busy> for ProblemAnswer {
@@ -130,6 +152,11 @@ fn unreadable(fault: BooksFault) -> ProblemAnswer {
 }
 
 async fn known(state: &LedgerState, popup: &str) -> Result<PopupId, ProblemAnswer> {
+    if let Ok(book) = PopupId::of_book(popup)
+        && book.is_account_book()
+    {
+        return Ok(book);
+    }
     let popup = popup_id(popup)?;
     let popups = state
         .books
@@ -145,50 +172,169 @@ async fn known(state: &LedgerState, popup: &str) -> Result<PopupId, ProblemAnswe
     ))
 }
 
-/// Accounts with their balances.
+/// What of a book is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct BooksOf {
+    account: Option<String>,
+    entries: Option<u8>,
+    correction: Option<u32>,
+    cursor: Option<u64>,
+}
+
+/// Accounts with their balances, or the entries behind them.
 pub(super) async fn books(
     State(state): State<LedgerState>,
     Path(popup): Path<String>,
+    Query(of): Query<BooksOf>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let view = state
+    let as_of_ms = state.ambient.wall_ms();
+    let wrong = |detail: &str| problem(Code::QueryInvalid, detail.to_owned());
+    let account = match &of.account {
+        Some(text) => Some(
+            Account::parse(text)
+                .ok_or_else(|| wrong("account must be one of the chart, such as 1310"))?,
+        ),
+        None => None,
+    };
+    let is_list = of.entries.is_some_and(|entries| entries != 0);
+    if !is_list && (account.is_some() || of.correction.is_some()) {
+        return Err(wrong("account and correction need entries=1"));
+    }
+    let question = EntryQuestion {
+        account,
+        correction: of.correction,
+        after: of.cursor.unwrap_or(0),
+    };
+    let (view, entries) = state
         .books
-        .ask(move |books| books.books(&popup))
+        .ask(move |books| {
+            let view = books.books(&popup)?;
+            let entries = match is_list {
+                true => Some(books.entries(&popup, &question)?),
+                false => None,
+            };
+            Ok((view, entries))
+        })
         .await?
         .map_err(unreadable)?;
-    Ok(Json(answer::books(&view)).into_response())
+    let (body, rows) = match &entries {
+        Some(entries) => (answer::entries(&view, entries), answer::entry_rows(entries)),
+        None => (answer::books(&view), answer::account_rows(&view)),
+    };
+    Ok(dressed(&headers, body, &rows, as_of_ms))
 }
 
-/// Named differences.
+/// A list as JSON or, where that is asked for, as CSV; with an `ETag` that covers all but the moment.
+fn dressed(
+    headers: &HeaderMap,
+    mut body: serde_json::Value,
+    rows: &[Vec<String>],
+    as_of_ms: i64,
+) -> Response {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let hash = blake3::hash(body.to_string().as_bytes()).to_hex();
+    let is_csv = text(header::ACCEPT).is_some_and(|accept| accept.contains("text/csv"));
+    let etag = format!("W/\"{}{}\"", &hash[..32], if is_csv { "-csv" } else { "" });
+    let held = text(header::IF_NONE_MATCH);
+    if held.is_some_and(|held| held.split(',').any(|tag| tag.trim() == etag)) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+    }
+    if is_csv {
+        let media = (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned());
+        return ([media, (header::ETAG, etag)], csv(rows)).into_response();
+    }
+    body["as_of_ms"] = as_of_ms.into();
+    ([(header::ETAG, etag)], Json(body)).into_response()
+}
+
+/// Which breaks are asked for.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct BreaksOf {
+    state: Option<String>,
+    class: Option<String>,
+    severity: Option<String>,
+    cursor: Option<String>,
+}
+
+impl BreaksOf {
+    fn wants(&self, found: &Break) -> bool {
+        let fits = |asked: &Option<String>, held: &str| asked.as_deref().is_none_or(|a| a == held);
+        fits(&self.state, found.state.text())
+            && fits(&self.class, found.class.text())
+            && fits(&self.severity, found.severity.text())
+    }
+}
+
+/// Named differences, those of the provider accounts apart.
 pub(super) async fn breaks(
     State(state): State<LedgerState>,
     Path(popup): Path<String>,
+    Query(of): Query<BreaksOf>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
-    let breaks = state
+    let as_of_ms = state.ambient.wall_ms();
+    let (view, mut own, accounts) = state
         .books
-        .ask(move |books| books.breaks(&popup))
+        .ask(move |books| {
+            let accounts = books.account_breaks()?;
+            Ok((books.books(&popup)?, books.breaks(&popup)?, accounts))
+        })
         .await?
         .map_err(unreadable)?;
-    Ok(Json(answer::breaks(&breaks)).into_response())
+    own.retain(|found| of.wants(found));
+    own.sort_by(|a, b| a.id.cmp(&b.id));
+    let of_accounts: Vec<_> = accounts
+        .into_iter()
+        .map(|(_, found)| found)
+        .filter(|found| of.wants(found))
+        .take(BOOKS_PAGE_ROWS_MAX)
+        .collect();
+    let from = of.cursor.as_ref().map_or(0, |cursor| {
+        own.partition_point(|found| found.id.as_str() <= cursor.as_str())
+    });
+    let page = &own[from..own.len().min(from + BOOKS_PAGE_ROWS_MAX)];
+    let body = answer::breaks(&view, &own, page, &of_accounts);
+    Ok(dressed(&headers, body, &answer::break_rows(page), as_of_ms))
+}
+
+/// As of when, and whether from nothing.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReconciliationOf {
+    as_of: Option<String>,
+    full: Option<u8>,
 }
 
 /// Completeness and the comparison of re-fold and region.
 pub(super) async fn reconciliation(
     State(state): State<LedgerState>,
     Path(popup): Path<String>,
+    Query(of): Query<ReconciliationOf>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = known(&state, &popup).await?;
     let cells = region_cells(&state, &popup).await?;
-    let as_of = state.ambient.now().wall;
+    let now = state.ambient.now();
+    let as_of = match of.as_of.as_deref() {
+        None => now.wall,
+        Some(text) => WallMs(popwatch_wire::json::rfc3339_ms(text).ok_or_else(|| {
+            let detail = "as_of must be an RFC 3339 time";
+            problem(Code::QueryInvalid, detail.to_owned())
+        })?),
+    };
+    let is_full = of.full.is_some_and(|full| full != 0);
     let asked = popup.clone();
     let (view, found) = state
         .books
         .ask(move |books| {
+            books.advance(as_of.0, now)?;
             let view = books.books(&asked)?;
-            books
-                .reconcile(&asked, cells, as_of)
-                .map(|found| (view, found))
+            let found = match is_full {
+                true => books.reconcile_full(&asked, cells, as_of, now)?,
+                false => books.reconcile(&asked, cells, as_of)?,
+            };
+            Ok((view, found))
         })
         .await?
         .map_err(unreadable)?;

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use popwatch_core::id::PopupId;
 use popwatch_core::limits::REQUEST_EVENTS_MAX;
 use popwatch_redact::apply::Counts;
 use popwatch_wire::exposition::{Exposition, MetricKind};
@@ -65,11 +66,14 @@ impl Inner {
         peer: SocketAddr,
     ) -> Result<Partial, ProblemAnswer> {
         let (_room, body) = self.body(headers, body).await?;
+        let windows = self.windows();
+        let until = |popup: &PopupId| windows.get(popup).copied();
         let mut trace = self.door().admit_trace(
             format,
             encoding(headers),
             &body,
             self.arrival(peer),
+            &until,
             &mut Counts::default(),
         )?;
         let mut verdicts = Vec::with_capacity(trace.admissions.len());

@@ -155,7 +155,10 @@ impl Stage {
             SocketAddr::from(([127, 0, 0, 1], number))
         };
         let mut nodes = Vec::new();
-        let region = RegionConfig { listen: port(8720) };
+        let region = RegionConfig {
+            listen: port(8720),
+            hosts: Vec::new(),
+        };
         let node = Node::start(
             config(data.path(), "region", |c| c.region = Some(region)),
             &ambient,
@@ -166,7 +169,10 @@ impl Stage {
         let ledger = LedgerConfig {
             listen: port(8730),
             regions: vec![format!("http://{region}")],
+            store: None,
+            store_file: None,
             pseudonym_key: None,
+            hosts: Vec::new(),
         };
         let node = Node::start(
             config(data.path(), "ledger", |c| c.ledger = Some(ledger)),
@@ -192,6 +198,7 @@ impl Stage {
                 host_probes: false,
                 host_root: PathBuf::from("/"),
                 host_upsd: None,
+                hosts: Vec::new(),
             };
             let mut config = config(data.path(), &rig, |c| c.edge = Some(edge));
             config.popups = vec![popup_config(plan)];

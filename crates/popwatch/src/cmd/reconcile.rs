@@ -9,8 +9,12 @@ use popwatch_core::id::PopupId;
 use popwatch_core::money::{Currency, Money};
 use popwatch_node::client::Client;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A large settlement file is read and posted before the answer.
+const UPLOAD_WAIT: Duration = Duration::from_secs(1_800);
 
 /// The ledger's answer, as far as it is printed.
 #[derive(Debug, Deserialize)]
@@ -90,7 +94,15 @@ struct Break {
 pub(super) async fn run(args: &ReconcileArgs, format: Format) -> anyhow::Result<Exit> {
     let popup = PopupId::new(&args.popup)
         .map_err(|fault| Misuse::argument(format!("the popup's name {fault}")))?;
+    bring(args, &popup).await?;
     let url = format!("{}/v1/popups/{popup}/reconciliation", args.ledger);
+    let mut asked = vec![format!("full={}", u8::from(args.full))];
+    asked.extend(
+        args.as_of
+            .iter()
+            .map(|at| format!("as_of={}", at.replace('+', "%2B"))),
+    );
+    let url = format!("{url}?{}", asked.join("&"));
     let answer = Client::new()
         .get(&url, &[("accept", "application/json")])
         .await
@@ -121,6 +133,86 @@ pub(super) async fn run(args: &ReconcileArgs, format: Format) -> anyhow::Result<
     } else {
         Exit::Done
     })
+}
+
+/// Takes files and decisions to the ledger, before it is asked.
+async fn bring(args: &ReconcileArgs, popup: &PopupId) -> anyhow::Result<()> {
+    let base = format!("{}/v1/popups/{popup}", args.ledger);
+    let read = |path: &std::path::Path| {
+        std::fs::read(path)
+            .map_err(|fault| Misuse::input(format!("{} cannot be read: {fault}", path.display())))
+    };
+    for text in &args.settlements {
+        let (of, path) = text.split_once('=').ok_or_else(|| {
+            Misuse::argument("a settlement file is given as stripe=FILE or stripe:main=FILE")
+        })?;
+        let (provider, account) = of.split_once(':').unwrap_or((of, "main"));
+        let url = format!("{base}/settlements?provider={provider}&account={account}");
+        let said = take(&url, read(path.as_ref())?, path).await?;
+        print::note(tally(path, &said));
+    }
+    for path in &args.counts {
+        let name = path.display().to_string();
+        let said = take(&format!("{base}/counts"), read(path)?, &name).await?;
+        print::note(tally(&name, &said));
+    }
+    let mut decisions = Vec::new();
+    if let (Some(id), Some(to)) = (&args.accept, &args.to) {
+        decisions.push(json!({ "accept": { "break": id, "account": to, "why": args.why } }));
+    }
+    if let [claim, object] = &args.matched[..] {
+        let mut parts = object.splitn(3, ':');
+        let (Some(provider), Some(account), Some(object)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Misuse::argument("an object is given as PROVIDER:ACCOUNT:ID").into());
+        };
+        decisions.push(json!({ "match": { "claim": claim, "provider": provider,
+            "account": account, "object": object, "why": args.why } }));
+    }
+    if let Some(path) = &args.paid {
+        let rows: Value = serde_json::from_slice(&read(path)?).map_err(|_| {
+            Misuse::input(format!(
+                "{} is not a JSON array of payments",
+                path.display()
+            ))
+        })?;
+        decisions.push(json!({ "paid": rows }));
+    }
+    for decision in decisions {
+        let url = format!("{base}/decisions");
+        take(&url, decision.to_string().into_bytes(), "the decision").await?;
+    }
+    Ok(())
+}
+
+/// Posts a file or a decision; what is not taken is the caller's to mend.
+async fn take(url: &str, body: Vec<u8>, what: &str) -> anyhow::Result<Value> {
+    let waits = (Duration::from_secs(5), UPLOAD_WAIT);
+    let answer = Client::with_waits(waits.0, waits.1)
+        .post(url, &[("content-type", "application/octet-stream")], body)
+        .await
+        .with_context(|| format!("{what} did not reach the ledger"))?;
+    if matches!(answer.status, 400..=499) {
+        return Err(Misuse::input(format!("{what} was not taken: {}", problem(&answer))).into());
+    }
+    if !answer.is_success() {
+        bail!("{what} was not taken: {}", problem(&answer));
+    }
+    serde_json::from_slice(&answer.body)
+        .with_context(|| format!("{url} does not answer like a popwatch ledger"))
+}
+
+fn tally(what: &str, said: &Value) -> String {
+    let count = |name: &str| said[name].as_u64().unwrap_or(0);
+    format!(
+        "{what}: {} rows, {} new, {} known, {} in conflict, {} refused",
+        count("rows"),
+        count("new"),
+        count("exists"),
+        count("conflicts"),
+        count("refused"),
+    )
 }
 
 impl Break {
@@ -270,7 +362,6 @@ fn show(code: &str, minor: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[track_caller]
     fn check(body: Value, expect: &str) -> bool {

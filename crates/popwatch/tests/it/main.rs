@@ -11,6 +11,7 @@
 mod admission;
 mod browser;
 mod cli;
+mod closing;
 mod damage;
 mod demo;
 mod door;
@@ -18,6 +19,7 @@ mod host;
 mod kills;
 mod needs_chromium;
 mod needs_curl;
+mod needs_hledger;
 mod needs_node;
 mod needs_promtool;
 mod needs_python3;

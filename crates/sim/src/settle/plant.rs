@@ -80,6 +80,10 @@ fn one(world: &mut World, fault: Fault) -> Option<()> {
 }
 
 /// Faults of one sale.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one short arm per fault, in their order"
+)]
 fn of_sale(world: &mut World, fault: Fault, off: i64) -> Option<()> {
     let sale = world.spare()?;
     let object = world.rows[sale.row].line.object.clone();

@@ -28,6 +28,10 @@ impl World {
                 if !sealed.is_empty() {
                     self.commit(rig, sealed, true);
                 }
+                let live = self.rigs[rig].live.as_ref();
+                if live.is_some_and(|live| live.look_at_ms <= self.now_ms) {
+                    self.trim(rig);
+                }
                 moved |= self.poll(rig)?;
             }
             if !moved {
@@ -72,6 +76,12 @@ impl World {
                 }
                 // No rig of the simulated world has a host to look at.
                 Output::Seal => {}
+                Output::PeerKnows(epoch, seq) => {
+                    let sealed = self.rigs[rig].peer_knows((epoch, seq), self.now_ms, now);
+                    if !sealed.is_empty() {
+                        self.commit(rig, sealed, true);
+                    }
+                }
             }
         }
         Ok(moved)

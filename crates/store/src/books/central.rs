@@ -22,11 +22,11 @@ use popwatch_core::ledger::Fact;
 use popwatch_core::limits::{BATCH_ITEMS_MAX, PAYLOAD_BYTES_MAX};
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::Now;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::db::{Db, values};
 use super::held::Held;
 use super::rows::{column, position};
-use super::{Books, BooksFault, frame, intake};
+use super::{Books, BooksFault, Terms, frame, intake};
 
 /// The rig under which the ledger itself writes.
 pub const CENTRAL: &str = "central";
@@ -66,13 +66,8 @@ impl Books {
         records: Vec<Record>,
         now: Now,
     ) -> Result<Vec<CentralVerdict>, BooksFault> {
-        let work = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(BooksFault::sql("begin"))?;
-        let verdicts = append(&work, &records, now)?;
-        work.commit().map_err(BooksFault::sql("commit"))?;
-        Ok(verdicts)
+        let terms = &self.terms;
+        self.transact(|db| append(db, terms, &records, now))
     }
 }
 
@@ -96,8 +91,9 @@ struct Telling {
     conflict: bool,
 }
 
-pub(super) fn append(
-    db: &Connection,
+fn append(
+    db: &Db,
+    terms: &Terms,
     records: &[Record],
     now: Now,
 ) -> Result<Vec<CentralVerdict>, BooksFault> {
@@ -137,19 +133,20 @@ pub(super) fn append(
             true => CentralVerdict::Exists(at),
         });
         if waiting.len() == BATCH_ITEMS_MAX {
-            flush(db, tail, &mut waiting, &mut verdicts, now)?;
+            flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
             told = Told::default();
         }
     }
     if let Some(tail) = &mut tail {
-        flush(db, tail, &mut waiting, &mut verdicts, now)?;
+        flush(db, terms, tail, &mut waiting, &mut verdicts, now)?;
     }
     Ok(verdicts)
 }
 
 /// Stores and posts what waits, and says which of it is a repeat or in conflict.
 fn flush(
-    db: &Connection,
+    db: &Db,
+    terms: &Terms,
     tail: &mut Tail,
     waiting: &mut Vec<(usize, Vec<u8>)>,
     verdicts: &mut [CentralVerdict],
@@ -185,7 +182,7 @@ fn flush(
         chain_after: tail.chain.to_vec(),
         ..RecordBatch::default()
     };
-    let ack = intake::take(db, &batch, now)?;
+    let ack = intake::take(db, terms, &batch, now)?;
     for odd in ack.not_ok {
         let Some((at, _)) = odd
             .seq
@@ -207,15 +204,13 @@ fn flush(
 }
 
 /// The end of the journal; its epoch's id is made of what opens it.
-fn read_tail(db: &Connection, now: Now, payload: &[u8]) -> Result<Tail, BooksFault> {
+fn read_tail(db: &Db, now: Now, payload: &[u8]) -> Result<Tail, BooksFault> {
     let found: Option<(Vec<u8>, Vec<u8>)> = db
-        .prepare_cached("SELECT epoch_id, trunk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2")
-        .and_then(|mut ask| {
-            ask.query_row(params![CENTRAL, EPOCH], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-        })
+        .row(
+            "SELECT epoch_id, trunk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2",
+            values![CENTRAL, EPOCH],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .map_err(BooksFault::sql("read the centre's journal"))?;
     let Some((epoch_id, trunk)) = found else {
         let mut id = [0; 16];
@@ -249,7 +244,7 @@ fn read_tail(db: &Connection, now: Now, payload: &[u8]) -> Result<Tail, BooksFau
 
 impl Told {
     /// The records that already say what this one would, what posts and is earliest first.
-    fn same(&self, db: &Connection, fact: &Fact) -> Result<Vec<Telling>, BooksFault> {
+    fn same(&self, db: &Db, fact: &Fact) -> Result<Vec<Telling>, BooksFault> {
         let mut known: Vec<Telling> = stored(db, fact)?;
         for key in [fact.event_key.0, fact.id.0] {
             known.extend(self.0.get(&key).into_iter().flatten().cloned());
@@ -271,26 +266,25 @@ impl Told {
     }
 }
 
-fn stored(db: &Connection, fact: &Fact) -> Result<Vec<Telling>, BooksFault> {
-    let read = || {
-        db.prepare_cached(
+fn stored(db: &Db, fact: &Fact) -> Result<Vec<Telling>, BooksFault> {
+    let rows: Vec<([u8; 16], i64, i64, String, i64, i64)> = db
+        .rows(
             "SELECT content, occurred_ms, state, rig, epoch, seq FROM facts WHERE event = ?1
              UNION ALL
              SELECT content, occurred_ms, state, rig, epoch, seq FROM facts WHERE fact_id = ?2",
-        )?
-        .query_map(params![fact.event_key.0, fact.id.0], |row| {
-            Ok((
-                row.get::<_, [u8; 16]>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, i64>(2)?,
-                row.get::<_, String>(3)?,
-                row.get::<_, i64>(4)?,
-                row.get::<_, i64>(5)?,
-            ))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()
-    };
-    let rows = read().map_err(BooksFault::sql("look up a fact"))?;
+            values![fact.event_key.0, fact.id.0],
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
+                ))
+            },
+        )
+        .map_err(BooksFault::sql("look up a fact"))?;
     rows.into_iter()
         .map(|(content, occurred_ms, state, rig, epoch, seq)| {
             Ok(Telling {

@@ -17,13 +17,14 @@ use popwatch_core::ledger::count::Band;
 use popwatch_core::ledger::post::{LostValue, Posted, gap_value, worth};
 use popwatch_core::ledger::{FactId, Ranges};
 use popwatch_core::money::Currency;
+use popwatch_core::provider::reference::RigTag;
 use popwatch_core::record::{self, Origin};
 use prost::Message as _;
-use rusqlite::{Connection, params};
 
+use super::db::{Db, values};
 use super::posting::Poster;
 use super::rows::{column, number};
-use super::{BooksFault, frame};
+use super::{BooksFault, frame, groups};
 
 /// What somebody stated about a lost range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,13 +57,13 @@ pub(super) fn state(
     .encode_to_vec();
     poster
         .db
-        .prepare_cached(
+        .run(
             "INSERT INTO gaps (rig, epoch, first, last, source, worth, at_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT DO UPDATE SET at_ms = MIN(at_ms, excluded.at_ms)",
-        )
-        .and_then(|mut put| {
-            put.execute(params![
+             ON CONFLICT (rig, epoch, first, last, source, worth) DO UPDATE SET
+               at_ms = CASE WHEN excluded.at_ms < gaps.at_ms
+                            THEN excluded.at_ms ELSE gaps.at_ms END",
+            values![
                 rig.as_str(),
                 epoch,
                 column(stated.first),
@@ -70,8 +71,8 @@ pub(super) fn state(
                 i64::from(!stated.by_record),
                 worth,
                 stated.at_ms
-            ])
-        })
+            ],
+        )
         .map_err(BooksFault::sql("note a gap"))?;
     poster.gaps.insert((rig.clone(), epoch));
     Ok(())
@@ -85,19 +86,17 @@ pub(super) fn resent(
 ) -> Result<(), BooksFault> {
     poster
         .db
-        .prepare_cached(
+        .run(
             "INSERT INTO resent (rig, epoch, seq, at_epoch, at_seq) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
-        )
-        .and_then(|mut put| {
-            put.execute(params![
+            values![
                 at.rig.as_str(),
                 origin.epoch,
                 column(origin.seq),
                 at.epoch.0,
                 column(at.seq.0)
-            ])
-        })
+            ],
+        )
         .map_err(BooksFault::sql("note a record's first place"))?;
     touch(poster, &at.rig, origin.epoch, origin.seq, origin.seq)
 }
@@ -112,14 +111,12 @@ pub(super) fn touch(
 ) -> Result<(), BooksFault> {
     let stated: bool = poster
         .db
-        .prepare_cached(
+        .one(
             "SELECT EXISTS (SELECT 1 FROM gaps
                             WHERE rig = ?1 AND epoch = ?2 AND first <= ?4 AND last >= ?3)",
+            values![rig.as_str(), epoch, column(first), column(last)],
+            |row| row.get(0),
         )
-        .and_then(|mut ask| {
-            let range = params![rig.as_str(), epoch, column(first), column(last)];
-            ask.query_row(range, |row| row.get(0))
-        })
         .map_err(BooksFault::sql("look for gaps"))?;
     if stated {
         poster.gaps.insert((rig.clone(), epoch));
@@ -130,6 +127,8 @@ pub(super) fn touch(
 /// Posts the value of the lost ranges of every epoch touched.
 pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
     for (rig, epoch) in std::mem::take(&mut poster.gaps) {
+        let tag = RigTag::of_rig(&rig);
+        groups::answer(poster, &format!("gap:{}", tag.as_str()))?;
         let stated = read(poster.db, &rig, epoch)?;
         let popups: BTreeSet<PopupId> = stated
             .iter()
@@ -165,7 +164,7 @@ pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
 
 /// Captured minus refunded per currency that nothing held of the range explains; no zeros.
 fn lost_values(
-    db: &Connection,
+    db: &Db,
     rig: &RigId,
     epoch: u32,
     gap: &Stated,
@@ -203,14 +202,14 @@ fn lost_values(
 /// What the held records of a range are worth, and those that replace one of it, each with its
 /// currency; refunds negative.
 fn held_worth(
-    db: &Connection,
+    db: &Db,
     rig: &RigId,
     epoch: u32,
     gap: &Stated,
     popup: &PopupId,
 ) -> Result<Vec<(Currency, i128)>, BooksFault> {
     let ask = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT bytes FROM records
              WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4
                AND book = ?5 AND fact_id IS NOT NULL AND bytes IS NOT NULL
@@ -221,18 +220,15 @@ fn held_worth(
                AND now.book = ?5 AND now.fact_id IS NOT NULL AND now.bytes IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM records AS first WHERE first.rig = resent.rig
                                AND first.epoch = resent.epoch AND first.seq = resent.seq)",
-        )?
-        .query_map(
-            params![
+            values![
                 rig.as_str(),
                 epoch,
                 column(gap.first),
                 column(gap.last),
                 popup.as_str()
             ],
-            |row| row.get::<_, Vec<u8>>(0),
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            |row| row.get::<Vec<u8>>(0),
+        )
     };
     let frames = ask().map_err(BooksFault::sql("read the records of a gap"))?;
     let mut out = Vec::new();
@@ -257,21 +253,21 @@ fn held_worth(
 }
 
 /// All statements about one epoch.
-fn read(db: &Connection, rig: &RigId, epoch: u32) -> Result<Vec<Stated>, BooksFault> {
+fn read(db: &Db, rig: &RigId, epoch: u32) -> Result<Vec<Stated>, BooksFault> {
     let ask = || {
-        db.prepare_cached(
+        db.rows::<(i64, i64, i64, Vec<u8>, i64)>(
             "SELECT first, last, source, worth, at_ms FROM gaps WHERE rig = ?1 AND epoch = ?2",
-        )?
-        .query_map(params![rig.as_str(), epoch], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        })?
-        .collect::<rusqlite::Result<Vec<(i64, i64, i64, Vec<u8>, i64)>>>()
+            values![rig.as_str(), epoch],
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
+            },
+        )
     };
     let rows = ask().map_err(BooksFault::sql("read gaps"))?;
     rows.into_iter()
@@ -314,7 +310,7 @@ fn choose(mut stated: Vec<Stated>) -> Vec<Stated> {
 }
 
 /// Seqs of an epoch that were stated as lost and are not held.
-pub(super) fn lost(db: &Connection, rig: &RigId, epoch: u32) -> Result<Ranges, BooksFault> {
+pub(super) fn lost(db: &Db, rig: &RigId, epoch: u32) -> Result<Ranges, BooksFault> {
     let mut lost = Ranges::default();
     for gap in read(db, rig, epoch)? {
         let held = held_in(db, rig, epoch, gap.first, gap.last)?;
@@ -327,7 +323,7 @@ pub(super) fn lost(db: &Connection, rig: &RigId, epoch: u32) -> Result<Ranges, B
 
 /// The given seqs and those up to `last` at which a record is held.
 pub(super) fn with_held(
-    db: &Connection,
+    db: &Db,
     rig: &RigId,
     epoch: u32,
     mut seqs: Ranges,
@@ -342,22 +338,13 @@ pub(super) fn with_held(
     Ok(seqs)
 }
 
-fn held_in(
-    db: &Connection,
-    rig: &RigId,
-    epoch: u32,
-    first: u64,
-    last: u64,
-) -> Result<Ranges, BooksFault> {
+fn held_in(db: &Db, rig: &RigId, epoch: u32, first: u64, last: u64) -> Result<Ranges, BooksFault> {
     let ask = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT seq FROM records WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
-        )?
-        .query_map(
-            params![rig.as_str(), epoch, column(first), column(last)],
-            |row| row.get::<_, i64>(0),
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            values![rig.as_str(), epoch, column(first), column(last)],
+            |row| row.get::<i64>(0),
+        )
     };
     let seqs = ask().map_err(BooksFault::sql("read the records of a gap"))?;
     Ok(Ranges::of(
@@ -367,35 +354,32 @@ fn held_in(
 
 /// Seqs of a range whose records are held at another place.
 fn resent_of(
-    db: &Connection,
+    db: &Db,
     rig: &RigId,
     epoch: u32,
     first: u64,
     last: u64,
 ) -> Result<Vec<u64>, BooksFault> {
     let ask = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT seq FROM resent WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
-        )?
-        .query_map(
-            params![rig.as_str(), epoch, column(first), column(last)],
-            |row| row.get::<_, i64>(0),
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            values![rig.as_str(), epoch, column(first), column(last)],
+            |row| row.get::<i64>(0),
+        )
     };
     let seqs = ask().map_err(BooksFault::sql("read the records of a gap"))?;
     Ok(seqs.into_iter().map(number).collect())
 }
 
 /// How far off a popup's stock may be because of lost records.
-pub(super) fn band(db: &Connection, popup: &PopupId) -> Result<Band, BooksFault> {
+pub(super) fn band(db: &Db, popup: &PopupId) -> Result<Band, BooksFault> {
     let ask = || {
-        db.prepare_cached(
+        db.rows::<(String, u32)>(
             "SELECT DISTINCT rig, epoch FROM gaps
              WHERE rig IN (SELECT rig FROM rig_popups WHERE book = ?1)",
-        )?
-        .query_map([popup.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Vec<(String, u32)>>>()
+            values![popup.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
     };
     let mut band = Band::NONE;
     for (rig, epoch) in ask().map_err(BooksFault::sql("read gaps"))? {

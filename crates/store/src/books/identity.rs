@@ -7,16 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::fact::EventKey;
 use popwatch_core::ledger::post;
 use popwatch_core::ledger::{Commodity, Fact, FactId, hex};
 use popwatch_core::money::{Currency, Money};
-use rusqlite::params;
 
 use super::BooksFault;
+use super::db::values;
 use super::posting::Poster;
 use super::rows::{column, set_breaks};
+use super::tables::FACTS;
 
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +49,86 @@ impl Verdict {
     }
 }
 
+/// What is known, inside this transaction, of keys by which facts meet. Facts and refunds are added
+/// and never removed while a batch is taken, so an answer stays right once what is added is noted
+/// here too.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Keys of events and facts that were looked up: whether a record states them.
+    events: BTreeMap<EventKey, bool>,
+    facts: BTreeMap<FactId, bool>,
+    /// Sales that were looked up and of which no refund speaks.
+    pub(super) unrefunded: BTreeSet<FactId>,
+}
+
+impl Known {
+    fn states(&self, fact: &Fact) -> bool {
+        self.events.get(&fact.event_key) == Some(&true) || self.facts.get(&fact.id) == Some(&true)
+    }
+
+    fn add(&mut self, fact: &Fact) {
+        self.events.insert(fact.event_key, true);
+        self.facts.insert(fact.id, true);
+    }
+}
+
+/// Looks up all at once what [`identify`] and posting will ask of these facts.
+pub(super) fn foresee<'f>(
+    poster: &mut Poster<'_>,
+    facts: impl Iterator<Item = &'f Fact> + Clone,
+) -> Result<(), BooksFault> {
+    let looks_up = BooksFault::sql("look up facts");
+    let known = &mut poster.known;
+    let events: BTreeSet<[u8; 16]> = facts
+        .clone()
+        .map(|fact| fact.event_key)
+        .filter(|key| !known.events.contains_key(key))
+        .map(|key| key.0)
+        .collect();
+    let found = poster
+        .db
+        .known("SELECT event FROM facts WHERE event = ?1", &events, &[])
+        .map_err(&looks_up)?;
+    let states = |key: &[u8; 16]| (EventKey(*key), found.contains(key));
+    known.events.extend(events.iter().map(states));
+
+    let ids: BTreeSet<[u8; 16]> = facts
+        .map(|fact| fact.id)
+        .filter(|id| !known.facts.contains_key(id))
+        .map(|id| id.0)
+        .collect();
+    let found = poster
+        .db
+        .known("SELECT fact_id FROM facts WHERE fact_id = ?1", &ids, &[])
+        .map_err(&looks_up)?;
+    let states = |id: &[u8; 16]| (FactId(*id), found.contains(id));
+    known.facts.extend(ids.iter().map(states));
+    Ok(())
+}
+
+/// Looks up all at once which of these sales no refund speaks of.
+pub(super) fn foresee_refunds(
+    poster: &mut Poster<'_>,
+    book: &PopupId,
+    sales: &BTreeSet<[u8; 16]>,
+) -> Result<(), BooksFault> {
+    let refunded = poster
+        .db
+        .known(
+            "SELECT sale FROM refunds_of WHERE sale = ?1 AND book = ?2",
+            sales,
+            values![book.as_str()],
+        )
+        .map_err(BooksFault::sql("look up refunds"))?;
+    let free = sales.difference(&refunded).map(|id| FactId(*id));
+    poster.known.unrefunded.extend(free);
+    Ok(())
+}
+
 /// Notes a new record's fact and decides its group.
 pub(super) fn identify(poster: &mut Poster<'_>, fact: Fact) -> Result<Verdict, BooksFault> {
-    let known: bool = poster
-        .db
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM facts WHERE event = ?1)
-                 OR EXISTS (SELECT 1 FROM facts WHERE fact_id = ?2)",
-        )
-        .and_then(|mut ask| ask.query_row(params![fact.event_key.0, fact.id.0], |row| row.get(0)))
-        .map_err(BooksFault::sql("look up a fact"))?;
+    foresee(poster, std::iter::once(&fact))?;
+    let known = poster.known.states(&fact);
     let state = if known {
         Verdict::Repeat
     } else {
@@ -70,19 +142,16 @@ pub(super) fn identify(poster: &mut Poster<'_>, fact: Fact) -> Result<Verdict, B
     decide(poster, &fact)
 }
 
-fn insert(poster: &Poster<'_>, fact: &Fact, state: Verdict) -> Result<(), BooksFault> {
+fn insert(poster: &mut Poster<'_>, fact: &Fact, state: Verdict) -> Result<(), BooksFault> {
+    poster.known.add(fact);
     let worth = post::worth(&fact.event);
     let at = &fact.position;
     let kind = fact.event.type_number();
     poster
         .db
-        .prepare_cached(
-            "INSERT INTO facts (fact_id, rig, epoch, seq, book, kind, event, content, state,
-               occurred_ms, recorded_ms, currency, amount)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        )
-        .and_then(|mut put| {
-            put.execute(params![
+        .put(
+            &FACTS,
+            values![
                 fact.id.0,
                 at.rig.as_str(),
                 at.epoch.0,
@@ -96,9 +165,8 @@ fn insert(poster: &Poster<'_>, fact: &Fact, state: Verdict) -> Result<(), BooksF
                 poster.now_ms,
                 worth.as_ref().map(|worth| worth.currency.code()),
                 worth.as_ref().map(|worth| worth.minor),
-            ])
-        })
-        .map(drop)
+            ],
+        )
         .map_err(BooksFault::sql("note a fact"))
 }
 
@@ -228,25 +296,21 @@ fn candidates(
         (None, None) => return Ok(Vec::new()),
     };
     let read = || {
-        poster
-            .db
-            .prepare_cached(sql)?
-            .query_map([key], |row| {
-                Ok(Candidate {
-                    occurred_ms: row.get(0)?,
-                    rig: row.get(1)?,
-                    epoch: row.get(2)?,
-                    seq: row.get(3)?,
-                    fact: FactId(row.get(4)?),
-                    event: EventKey(row.get(5)?),
-                    content: row.get(6)?,
-                    state: row.get(7)?,
-                    book: row.get(8)?,
-                    currency: row.get(9)?,
-                    amount: row.get(10)?,
-                })
-            })?
-            .collect::<rusqlite::Result<Vec<_>>>()
+        poster.db.rows(sql, values![key], |row| {
+            Ok(Candidate {
+                occurred_ms: row.get(0)?,
+                rig: row.get(1)?,
+                epoch: row.get(2)?,
+                seq: row.get(3)?,
+                fact: FactId(row.get(4)?),
+                event: EventKey(row.get(5)?),
+                content: row.get(6)?,
+                state: row.get(7)?,
+                book: row.get(8)?,
+                currency: row.get(9)?,
+                amount: row.get(10)?,
+            })
+        })
     };
     read().map_err(BooksFault::sql("read the records of a fact"))
 }
@@ -257,19 +321,11 @@ fn set_state(poster: &Poster<'_>, one: &Candidate, verdict: Verdict) -> Result<(
     }
     poster
         .db
-        .prepare_cached(
+        .run(
             "UPDATE facts SET state = ?5
              WHERE fact_id = ?1 AND rig = ?2 AND epoch = ?3 AND seq = ?4",
+            values![one.fact.0, one.rig, one.epoch, one.seq, verdict.column()],
         )
-        .and_then(|mut put| {
-            put.execute(params![
-                one.fact.0,
-                one.rig,
-                one.epoch,
-                one.seq,
-                verdict.column()
-            ])
-        })
         .map(drop)
         .map_err(BooksFault::sql("decide a fact"))
 }

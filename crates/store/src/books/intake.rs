@@ -16,30 +16,34 @@ mod chain;
 mod head;
 mod word;
 
+use std::collections::BTreeMap;
+
 use popwatch_core::code::Code;
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::event::{Cursor, Event};
 use popwatch_core::id::{PopupId, Position};
 use popwatch_core::lane::{self, NotOk, RecordAck, RecordBatch, SkipWhy};
 use popwatch_core::ledger::breaks::{Break, BreakClass};
-use popwatch_core::ledger::{self, Commodity, Fact, FactId};
+use popwatch_core::ledger::{self, Commodity, Fact, FactId, Ranges};
 use popwatch_core::money::{Currency, Money};
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::Now;
-use rusqlite::{Connection, OptionalExtension, params};
 
+use super::db::{Db, values};
 use super::frame::Frame;
 use super::held::{Held, Stretch};
 use super::identity::Verdict;
 use super::posting::Poster;
-use super::rows::{column, set_breaks};
-use super::{BooksFault, gaps, identity};
+use super::rows::{column, number, set_breaks};
+use super::tables::RECORDS;
+use super::{BooksFault, Terms, gaps, groups, identity, policies};
 use ack::ack;
 use head::{Head, Place};
 
 /// Takes a batch inside the open transaction.
 pub(super) fn take(
-    db: &Connection,
+    db: &Db,
+    terms: &Terms,
     batch: &RecordBatch,
     now: Now,
 ) -> Result<RecordAck, BooksFault> {
@@ -49,12 +53,13 @@ pub(super) fn take(
         db,
         now_ms: now.wall.0,
         head: &head,
-        poster: Poster::new(db, now.wall.0),
+        poster: Poster::new(db, terms, now.wall.0),
         not_ok: Vec::new(),
     };
     intake.beacons(batch)?;
     if !places.is_empty() {
         intake.stretch(batch, &places)?;
+        groups::answer(&mut intake.poster, &format!("rig:{}", head.rig))?;
     }
     let Intake { poster, not_ok, .. } = intake;
     poster.finish()?;
@@ -63,7 +68,8 @@ pub(super) fn take(
 
 /// Keeps the one item of a batch that [`take`] could not, unread.
 pub(super) fn keep_unread(
-    db: &Connection,
+    db: &Db,
+    terms: &Terms,
     batch: &RecordBatch,
     now: Now,
 ) -> Result<RecordAck, BooksFault> {
@@ -72,7 +78,7 @@ pub(super) fn keep_unread(
         db,
         now_ms: now.wall.0,
         head: &head,
-        poster: Poster::new(db, now.wall.0),
+        poster: Poster::new(db, terms, now.wall.0),
         not_ok: Vec::new(),
     };
     intake.unread(batch)?;
@@ -82,11 +88,18 @@ pub(super) fn keep_unread(
 }
 
 struct Intake<'a> {
-    db: &'a Connection,
+    db: &'a Db,
     now_ms: i64,
     head: &'a Head,
     poster: Poster<'a>,
     not_ok: Vec<NotOk>,
+}
+
+/// What a frame says; nothing where it cannot be read.
+#[derive(Default)]
+struct Said {
+    record: Option<Record>,
+    fact: Option<Fact>,
 }
 
 impl Intake<'_> {
@@ -107,14 +120,19 @@ impl Intake<'_> {
             before: walked.before,
             after: walked.after,
         };
-        let before = held.clone();
         if !held.add(stretch) {
             return Err(BooksFault::Bound("separate stretches of one epoch"));
         }
         self.keep_held(&trunk, &bulk)?;
+        let held = self.held_hashes(places)?;
+        let mut news = self.read(places, &held)?.into_iter();
         for place in places {
             match place {
-                Place::Frame(frame) => self.frame(frame, before.has(frame.seq))?,
+                Place::Frame(frame) => match held.get(&frame.seq) {
+                    Some(held) if *held == hash_of(frame) => {}
+                    Some(_) => self.other_bytes(frame)?,
+                    None => self.frame(frame, news.next().unwrap_or_default())?,
+                },
                 Place::Skip { first, last, skip } => self.skip(*first, *last, skip)?,
             }
         }
@@ -129,17 +147,15 @@ impl Intake<'_> {
 
     fn keep_held(&self, trunk: &Held, bulk: &Held) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "UPDATE rig_epochs SET trunk = ?3, bulk = ?4 WHERE rig = ?1 AND epoch = ?2",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     trunk.encode(),
                     bulk.encode()
-                ])
-            })
+                ],
+            )
             .map(drop)
             .map_err(BooksFault::sql("write what is held"))
     }
@@ -149,26 +165,25 @@ impl Intake<'_> {
         let (rig, epoch) = (self.head.rig.as_str(), self.head.epoch);
         let found: Option<(Vec<u8>, Vec<u8>, Vec<u8>)> = self
             .db
-            .prepare_cached(
+            .row(
                 "SELECT epoch_id, trunk, bulk FROM rig_epochs WHERE rig = ?1 AND epoch = ?2",
+                values![rig, epoch],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
-            .and_then(|mut ask| {
-                ask.query_row(params![rig, epoch], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })
-                .optional()
-            })
             .map_err(BooksFault::sql("read what is held"))?;
         let Some((epoch_id, trunk, bulk)) = found else {
             self.db
-                .prepare_cached(
+                .run(
                     "INSERT INTO rig_epochs (rig, epoch, epoch_id, journal_id, trunk, bulk)
-                     VALUES (?1, ?2, ?3, ?4, x'', x'')",
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+                    values![
+                        rig,
+                        epoch,
+                        self.head.epoch_id.0,
+                        self.head.journal_id.0,
+                        [0_u8; 0]
+                    ],
                 )
-                .and_then(|mut put| {
-                    let head = self.head;
-                    put.execute(params![rig, epoch, head.epoch_id.0, head.journal_id.0])
-                })
                 .map_err(BooksFault::sql("open an epoch"))?;
             return Ok((Held::default(), Held::default()));
         };
@@ -184,26 +199,68 @@ impl Intake<'_> {
         Ok((read(&trunk)?, read(&bulk)?))
     }
 
-    fn frame(&mut self, frame: &Frame<'_>, overlaps: bool) -> Result<(), BooksFault> {
-        if overlaps && let Some(held) = self.held_hash(frame.seq)? {
-            return match held == hash_of(frame) {
-                true => Ok(()),
-                false => self.other_bytes(frame),
+    /// What the frames say whose positions hold nothing yet, in their order. What identity will ask
+    /// of their facts is asked here, at once.
+    fn read(
+        &mut self,
+        places: &[Place<'_>],
+        held: &BTreeMap<u64, [u8; 16]>,
+    ) -> Result<Vec<Said>, BooksFault> {
+        let mut news = Vec::new();
+        for place in places {
+            let Place::Frame(frame) = place else {
+                continue;
             };
+            if held.contains_key(&frame.seq) {
+                continue;
+            }
+            // No journal compresses yet, so such a payload is from a newer one.
+            let record = match frame.compressed {
+                true => None,
+                false => record::decode(frame.payload()).ok(),
+            };
+            let at = self.head.position(frame.seq);
+            let fact = record.as_ref().and_then(|record| Fact::of(record, at));
+            news.push(Said { record, fact });
         }
-        // No journal compresses yet, so such a payload is from a newer one.
-        let record = match frame.compressed {
-            true => None,
-            false => record::decode(frame.payload()).ok(),
-        };
+        identity::foresee(
+            &mut self.poster,
+            news.iter().filter_map(|said| said.fact.as_ref()),
+        )?;
+        Ok(news)
+    }
+
+    /// The hashes of the records that are held where frames of this batch stand.
+    fn held_hashes(&self, places: &[Place<'_>]) -> Result<BTreeMap<u64, [u8; 16]>, BooksFault> {
+        let seqs = places.iter().filter_map(|place| match place {
+            Place::Frame(frame) => Some((frame.seq, frame.seq)),
+            Place::Skip { .. } => None,
+        });
+        let mut held = BTreeMap::new();
+        for (first, last) in Ranges::of(seqs).as_slice() {
+            let found: Vec<(i64, [u8; 16])> = self
+                .db
+                .rows(
+                    "SELECT seq, hash FROM records
+                     WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
+                    values![
+                        self.head.rig.as_str(),
+                        self.head.epoch,
+                        column(*first),
+                        column(*last)
+                    ],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .map_err(BooksFault::sql("look up records"))?;
+            held.extend(found.into_iter().map(|(seq, hash)| (number(seq), hash)));
+        }
+        Ok(held)
+    }
+
+    fn frame(&mut self, frame: &Frame<'_>, said: Said) -> Result<(), BooksFault> {
+        let Said { record, fact } = said;
         let at = self.head.position(frame.seq);
-        let fact = record
-            .as_ref()
-            .and_then(|record| Fact::of(record, at.clone()));
-        let stored = self.store(frame, record.as_ref(), fact.as_ref())?;
-        if !stored {
-            return self.other_bytes(frame);
-        }
+        self.store(frame, record.as_ref(), fact.as_ref())?;
         let Some(record) = record else {
             return self.poison(frame.seq, frame.bytes);
         };
@@ -239,15 +296,12 @@ impl Intake<'_> {
         frame: &Frame<'_>,
         record: Option<&Record>,
         fact: Option<&Fact>,
-    ) -> Result<bool, BooksFault> {
+    ) -> Result<(), BooksFault> {
         let book = record.and_then(|record| record.popup.as_ref());
         self.db
-            .prepare_cached(
-                "INSERT INTO records (rig, epoch, seq, hash, class, book, fact_id, bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+            .put(
+                &RECORDS,
+                values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     column(frame.seq),
@@ -256,22 +310,18 @@ impl Intake<'_> {
                     book.map(PopupId::as_str),
                     fact.map(|fact| fact.id.0),
                     frame.bytes
-                ])
-            })
-            .map(|rows| rows == 1)
+                ],
+            )
             .map_err(BooksFault::sql("store a record"))
     }
 
     fn held_hash(&self, seq: u64) -> Result<Option<[u8; 16]>, BooksFault> {
         self.db
-            .prepare_cached("SELECT hash FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3")
-            .and_then(|mut ask| {
-                ask.query_row(
-                    params![self.head.rig.as_str(), self.head.epoch, column(seq)],
-                    |row| row.get(0),
-                )
-                .optional()
-            })
+            .row(
+                "SELECT hash FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
+                values![self.head.rig.as_str(), self.head.epoch, column(seq)],
+                |row| row.get(0),
+            )
             .map_err(BooksFault::sql("look up a record"))
     }
 
@@ -324,7 +374,11 @@ impl Intake<'_> {
                     at_ms: ledger::fact::occurred_ms(record),
                 },
             ),
-            SystemEvent::PolicyApplied(policy) => self.policy(&policy.popup, false),
+            SystemEvent::PolicyApplied(policy) => {
+                self.policy(&policy.popup, false)?;
+                let applied_ms = ledger::fact::occurred_ms(record);
+                policies::note(&mut self.poster, at, policy, applied_ms)
+            }
             SystemEvent::PolicyImplied(policy) => self.policy(&policy.popup, true),
             SystemEvent::RigConflict(conflict) => self.rig_conflict(at, conflict),
             SystemEvent::RigStopped(_)

@@ -6,20 +6,24 @@
 //! explains refunds that came before it, anything that moves stock moves what counts were compared
 //! with. All of them are posted again; unchanged entries stay untouched.
 
+mod sums;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use popwatch_core::event::Event;
 use popwatch_core::id::{PopupId, RigId, Sku};
-use popwatch_core::invariant;
 use popwatch_core::ledger::count::{Counted, OnHandMove, evaluate};
 use popwatch_core::ledger::entry::{decode_legs, encode_legs};
 use popwatch_core::ledger::post::{self, Card, Posted, RefundContext, StockContext};
-use popwatch_core::ledger::{Commodity, Entry, Fact, FactId, Leg};
-use rusqlite::{Connection, params};
+use popwatch_core::ledger::{Entry, Fact, FactId, Leg};
 
-use super::rows::set_breaks;
-use super::{BooksFault, gaps, identity};
+use super::db::{Db, values};
+use super::groups::{self, Marks};
+use super::identity::Known;
+use super::rows::set_breaks_in;
+use super::tables::{ENTRIES, STOCK_LINES};
+use super::{BooksFault, Terms, decided, gaps, identity, policies};
 
 /// Kinds of rows in `stock_lines`.
 mod line {
@@ -31,8 +35,18 @@ mod line {
 
 /// What a batch has touched so far.
 pub(super) struct Poster<'a> {
-    pub(super) db: &'a Connection,
+    pub(super) db: &'a Db,
     pub(super) now_ms: i64,
+    pub(super) terms: &'a Terms,
+    /// As of when groups are evaluated, ms since 1970.
+    pub(super) as_of_ms: i64,
+    pub(super) marks: Marks,
+    /// What facts put into drawers in this batch, by book, account and currency, and when.
+    pub(super) drawers: BTreeMap<((String, String, String), i64), i128>,
+    /// What is settled is of a fact, not of a group.
+    of_facts: bool,
+    /// Which correction a book's entries belong to.
+    corrections: BTreeMap<String, i64>,
     facts: BTreeMap<FactId, Option<Rc<Fact>>>,
     dirty: BTreeSet<FactId>,
     /// Facts that were never posted: nothing of theirs needs to be looked up or reversed.
@@ -41,14 +55,22 @@ pub(super) struct Poster<'a> {
     skus: BTreeSet<(PopupId, Sku)>,
     pub(super) gaps: BTreeSet<(RigId, u32)>,
     parts: BTreeSet<(PopupId, RigId, u32)>,
-    sums: BTreeMap<(String, String, String), (i128, i128)>,
+    pub(super) sums: BTreeMap<(String, String, String), (i128, i128)>,
+    pub(super) known: Known,
+    next_entry: Option<i64>,
 }
 
 impl<'a> Poster<'a> {
-    pub(super) fn new(db: &'a Connection, now_ms: i64) -> Self {
+    pub(super) fn new(db: &'a Db, terms: &'a Terms, now_ms: i64) -> Self {
         Self {
             db,
             now_ms,
+            terms,
+            as_of_ms: terms.as_of_ms,
+            marks: Marks::default(),
+            drawers: BTreeMap::new(),
+            of_facts: false,
+            corrections: BTreeMap::new(),
             facts: BTreeMap::new(),
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
@@ -57,6 +79,8 @@ impl<'a> Poster<'a> {
             gaps: BTreeSet::new(),
             parts: BTreeSet::new(),
             sums: BTreeMap::new(),
+            known: Known::default(),
+            next_entry: None,
         }
     }
 
@@ -86,21 +110,33 @@ impl<'a> Poster<'a> {
         }
         self.parts.insert(part);
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO rig_popups (book, rig, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![popup.as_str(), rig.as_str(), epoch],
             )
-            .and_then(|mut put| put.execute(params![popup.as_str(), rig.as_str(), epoch]))
-            .map(drop)
             .map_err(BooksFault::sql("note who took part"))
+            .and_then(|new| match new {
+                0 => Ok(()),
+                _ => groups::answer(self, groups::POPUPS),
+            })
     }
 
     /// Posts everything touched, writes the balances and proves the laws.
     pub(super) fn finish(mut self) -> Result<(), BooksFault> {
+        self.foresee_refunds()?;
         for id in std::mem::take(&mut self.dirty) {
             self.index(id)?;
         }
+        // All that posting asks of shelves is asked before anything is put on one.
         let mut known = Shelves::default();
+        for id in self.to_post.clone() {
+            if let Some(fact) = self.fact(id)? {
+                for sku in post::skus(&fact) {
+                    self.learn(&mut known, &fact.popup, &sku)?;
+                }
+            }
+        }
         for id in std::mem::take(&mut self.to_post) {
             self.post(id, &mut known)?;
         }
@@ -108,11 +144,40 @@ impl<'a> Poster<'a> {
         for (popup, sku) in std::mem::take(&mut self.skus) {
             self.counts(&popup, &sku, &mut known)?;
         }
+        groups::evaluate(&mut self)?;
+        decided::accept(&mut self)?;
         self.write_sums()?;
+        self.write_drawers()?;
         self.prove()
     }
 
-    fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
+    fn foresee_refunds(&mut self) -> Result<(), BooksFault> {
+        let mut sales: BTreeMap<PopupId, BTreeSet<[u8; 16]>> = BTreeMap::new();
+        let fresh = self
+            .fresh
+            .iter()
+            .filter_map(|id| self.facts.get(id)?.as_ref());
+        for fact in fresh.filter(|fact| matches!(fact.event, Event::PaymentCaptured(_))) {
+            let of_popup = sales.entry(fact.popup.clone()).or_default();
+            of_popup.insert(fact.id.0);
+        }
+        for (popup, sales) in sales {
+            identity::foresee_refunds(self, &popup, &sales)?;
+        }
+        Ok(())
+    }
+
+    /// Which correction entries of a book belong to: 0 before its first close.
+    pub(super) fn correction(&mut self, book: &str) -> Result<i64, BooksFault> {
+        if let Some(known) = self.corrections.get(book) {
+            return Ok(*known);
+        }
+        let found = decided::correction(self.db, book)?;
+        self.corrections.insert(book.to_string(), found);
+        Ok(found)
+    }
+
+    pub(super) fn fact(&mut self, id: FactId) -> Result<Option<Rc<Fact>>, BooksFault> {
         if let Some(known) = self.facts.get(&id) {
             return Ok(known.clone());
         }
@@ -130,6 +195,8 @@ impl<'a> Poster<'a> {
         let Some(fact) = self.fact(id)? else {
             return Ok(());
         };
+        groups::join(self, &fact)?;
+        decided::note(self, &fact)?;
         if let Some(sku) = post::supplied(&fact) {
             let first = self.lines(&fact.popup, sku, line::SUPPLY)?.is_empty();
             self.put_line(&fact, sku, line::SUPPLY, "", 0)?;
@@ -158,14 +225,16 @@ impl<'a> Poster<'a> {
     /// Removes the rows of every record that could have stated this fact.
     fn unindex(&mut self, id: FactId) -> Result<(), BooksFault> {
         for old in identity::every(self, id)? {
+            groups::leave(self, &old)?;
+            decided::forget(self, &old)?;
             for sku in post::skus(&old) {
                 let book = old.popup.as_str();
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM stock_lines
                          WHERE book = ?1 AND sku = ?2 AND kind IN (0, 1, 2, 6) AND fact_id = ?3",
+                        values![book, sku.as_str(), id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![book, sku.as_str(), id.0]))
                     .map_err(BooksFault::sql("forget stock lines"))?;
                 self.skus.insert((old.popup.clone(), sku.clone()));
                 if post::supplied(&old).is_some() || post::grantee(&old).is_some() {
@@ -175,10 +244,10 @@ impl<'a> Poster<'a> {
             if let Event::PaymentRefunded(asked) = &old.event {
                 let sale = FactId::of_capture(&old.popup, asked.payment.as_str());
                 self.db
-                    .prepare_cached(
+                    .run(
                         "DELETE FROM refunds_of WHERE book = ?1 AND sale = ?2 AND fact_id = ?3",
+                        values![old.popup.as_str(), sale.0, id.0],
                     )
-                    .and_then(|mut gone| gone.execute(params![old.popup.as_str(), sale.0, id.0]))
                     .map_err(BooksFault::sql("forget a refund"))?;
                 self.post_refunds(&old.popup, sale)?;
             }
@@ -189,25 +258,28 @@ impl<'a> Poster<'a> {
         Ok(())
     }
 
-    fn put_refund(&self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+    fn put_refund(&mut self, fact: &Fact, sale: FactId) -> Result<(), BooksFault> {
+        self.known.unrefunded.remove(&sale);
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO refunds_of (book, sale, fact_id) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO NOTHING",
+                values![fact.popup.as_str(), sale.0, fact.id.0],
             )
-            .and_then(|mut put| put.execute(params![fact.popup.as_str(), sale.0, fact.id.0]))
             .map(drop)
             .map_err(BooksFault::sql("note a refund"))
     }
 
     fn refunds(&self, popup: &PopupId, sale: FactId) -> Result<Vec<FactId>, BooksFault> {
+        if self.known.unrefunded.contains(&sale) {
+            return Ok(Vec::new());
+        }
         let read = || {
-            self.db
-                .prepare_cached("SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2")?
-                .query_map(params![popup.as_str(), sale.0], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM refunds_of WHERE book = ?1 AND sale = ?2",
+                values![popup.as_str(), sale.0],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read refunds"))
     }
@@ -221,28 +293,29 @@ impl<'a> Poster<'a> {
     /// Facts with rows of a kind for a SKU.
     fn lines(&self, popup: &PopupId, sku: &Sku, kind: i64) -> Result<Vec<FactId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
-                )?
-                .query_map(params![popup.as_str(), sku.as_str(), kind], |row| {
-                    Ok(FactId(row.get(0)?))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT fact_id FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = ?3",
+                values![popup.as_str(), sku.as_str(), kind],
+                |row| Ok(FactId(row.get(0)?)),
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
 
-    fn places(&self, popup: &PopupId, sku: &Sku) -> Result<BTreeSet<String>, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| row.get(0))?
-                .collect::<rusqlite::Result<BTreeSet<_>>>()
-        };
-        read().map_err(BooksFault::sql("read stock lines"))
+    pub(super) fn places(
+        &self,
+        popup: &PopupId,
+        sku: &Sku,
+    ) -> Result<BTreeSet<String>, BooksFault> {
+        let found = self
+            .db
+            .rows(
+                "SELECT place FROM stock_lines WHERE book = ?1 AND sku = ?2 AND kind = 0",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read stock lines"))?;
+        Ok(found.into_iter().collect())
     }
 
     fn post_sku(&mut self, popup: &PopupId, sku: &Sku) -> Result<(), BooksFault> {
@@ -261,13 +334,9 @@ impl<'a> Poster<'a> {
         units: i64,
     ) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
-                "INSERT OR REPLACE INTO stock_lines
-                   (book, sku, kind, fact_id, place, occurred_ms, units)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+            .put(
+                &STOCK_LINES,
+                values![
                     fact.popup.as_str(),
                     sku.as_str(),
                     kind,
@@ -275,9 +344,8 @@ impl<'a> Poster<'a> {
                     place,
                     fact.occurred_ms,
                     units
-                ])
-            })
-            .map(drop)
+                ],
+            )
             .map_err(BooksFault::sql("note a stock line"))
     }
 
@@ -295,7 +363,11 @@ impl<'a> Poster<'a> {
         for sku in &skus {
             self.learn(known, &fact.popup, sku)?;
         }
-        let posted = if let Event::PaymentRefunded(asked) = &fact.event {
+        if fact.policy_version != 0 {
+            let card = policies::card(self.db, &fact)?;
+            known.1.insert(id, card);
+        }
+        let mut posted = if let Event::PaymentRefunded(asked) = &fact.event {
             let sale = FactId::of_capture(&fact.popup, asked.payment.as_str());
             let before = self.refunded_before(&fact, sale)?;
             let sale = self.fact(sale)?;
@@ -313,6 +385,8 @@ impl<'a> Poster<'a> {
             self.put_line(&fact, &sku, line::MOVE, "", units)?;
             self.skus.insert((fact.popup.clone(), sku));
         }
+        known.1.remove(&id);
+        posted.breaks.extend(decided::late(self, &fact, fresh)?);
         self.settle(id, fact.popup.as_str(), &posted, fresh)
     }
 
@@ -341,20 +415,25 @@ impl<'a> Poster<'a> {
         if known.0.contains_key(&key) {
             return Ok(());
         }
-        let stocked = self
-            .db
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM stock_lines
-                                WHERE book = ?1 AND sku = ?2 AND kind = 1)",
-            )
-            .and_then(|mut ask| ask.query_row([popup.as_str(), sku.as_str()], |row| row.get(0)))
-            .map_err(BooksFault::sql("read stock lines"))?;
+        let stocked = self.is_stocked(popup, sku)?;
         let granted = match stocked {
             true => self.places(popup, sku)?,
             false => BTreeSet::new(),
         };
         known.0.insert(key, Shelf { stocked, granted });
         Ok(())
+    }
+
+    /// Whether anybody received or set aside items of this SKU.
+    pub(super) fn is_stocked(&self, popup: &PopupId, sku: &Sku) -> Result<bool, BooksFault> {
+        self.db
+            .one(
+                "SELECT EXISTS (SELECT 1 FROM stock_lines
+                                WHERE book = ?1 AND sku = ?2 AND kind = 1)",
+                values![popup.as_str(), sku.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read stock lines"))
     }
 
     /// Evaluates the counts of a SKU again.
@@ -409,18 +488,17 @@ impl<'a> Poster<'a> {
 
     fn moves(&self, popup: &PopupId, sku: &Sku) -> Result<Vec<OnHandMove>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT occurred_ms, units FROM stock_lines
+            self.db.rows(
+                "SELECT occurred_ms, units FROM stock_lines
                      WHERE book = ?1 AND sku = ?2 AND kind = 2 AND units <> 0",
-                )?
-                .query_map([popup.as_str(), sku.as_str()], |row| {
+                values![popup.as_str(), sku.as_str()],
+                |row| {
                     Ok(OnHandMove {
                         at_ms: row.get(0)?,
                         units: row.get(1)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read stock lines"))
     }
@@ -428,12 +506,11 @@ impl<'a> Poster<'a> {
     /// All SKUs of a popup that were counted must be looked at again.
     pub(super) fn recount(&mut self, popup: &PopupId) -> Result<(), BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
-                )?
-                .query_map([popup.as_str()], |row| row.get::<_, String>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT DISTINCT sku FROM stock_lines WHERE book = ?1 AND kind = 6",
+                values![popup.as_str()],
+                |row| row.get::<String>(0),
+            )
         };
         for sku in read().map_err(BooksFault::sql("read counted stock"))? {
             let sku = Sku::new(&sku).map_err(|_| BooksFault::Damaged("SKU"))?;
@@ -450,17 +527,30 @@ impl<'a> Poster<'a> {
         posted: &Posted,
         fresh: bool,
     ) -> Result<(), BooksFault> {
-        let mut wanted: Vec<_> = posted
-            .entries
+        self.of_facts = true;
+        let settled = self.settle_in(id, &[(book, posted)], fresh);
+        self.of_facts = false;
+        settled
+    }
+
+    /// Makes what stands for a cause exactly this, in however many books.
+    pub(super) fn settle_in(
+        &mut self,
+        id: FactId,
+        made: &[(&str, &Posted)],
+        fresh: bool,
+    ) -> Result<(), BooksFault> {
+        let mut wanted: Vec<_> = made
             .iter()
-            .map(|entry| (entry.id(), entry.get()))
+            .flat_map(|(book, posted)| posted.entries.iter().map(move |entry| (*book, entry)))
+            .map(|(book, entry)| (book, entry.id(), entry.get()))
             .collect();
         if !fresh {
             for old in self.live(id)? {
-                let same = wanted.iter().position(|(entry_id, entry)| {
+                let same = wanted.iter().position(|(book, entry_id, entry)| {
                     entry_id.0 == old.entry_id
                         && entry.occurred_ms == old.occurred_ms
-                        && book == old.book
+                        && *book == old.book
                 });
                 match same {
                     Some(at) => drop(wanted.swap_remove(at)),
@@ -468,23 +558,27 @@ impl<'a> Poster<'a> {
                 }
             }
         }
-        for (entry_id, entry) in wanted {
+        for (book, entry_id, entry) in wanted {
             self.append(book, &entry_id.0, entry)?;
         }
-        if fresh && posted.breaks.is_empty() {
+        let breaks: Vec<(&str, &[_])> = made
+            .iter()
+            .filter(|(_, posted)| !posted.breaks.is_empty())
+            .map(|(book, posted)| (*book, &posted.breaks[..]))
+            .collect();
+        if fresh && breaks.is_empty() {
             return Ok(());
         }
-        set_breaks(self.db, id, book, None, &posted.breaks, self.now_ms, fresh)
+        set_breaks_in(self.db, id, None, &breaks, self.now_ms, fresh)
     }
 
-    fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
+    pub(super) fn live(&self, id: FactId) -> Result<Vec<Live>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
+            self.db.rows(
+                "SELECT n, book, entry_id, rule, occurred_ms, legs FROM entries
                      WHERE fact_id = ?1 AND live = 1",
-                )?
-                .query_map([id.0], |row| {
+                values![id.0],
+                |row| {
                     Ok(Live {
                         n: row.get(0)?,
                         book: row.get(1)?,
@@ -493,32 +587,57 @@ impl<'a> Poster<'a> {
                         occurred_ms: row.get(4)?,
                         legs: row.get(5)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         read().map_err(BooksFault::sql("read entries"))
     }
 
+    /// The number of the next entry. Whoever writes is alone, so counting on from the greatest is
+    /// enough, in every store.
+    fn next_entry(&mut self) -> Result<i64, BooksFault> {
+        let next = match self.next_entry {
+            Some(next) => next,
+            None => {
+                let last: i64 = self
+                    .db
+                    .one(
+                        "SELECT COALESCE(MAX(n), 0) FROM entries",
+                        values![],
+                        |row| row.get(0),
+                    )
+                    .map_err(BooksFault::sql("number an entry"))?;
+                last + 1
+            }
+        };
+        self.next_entry = Some(next + 1);
+        Ok(next)
+    }
+
     fn append(&mut self, book: &str, id: &[u8; 16], entry: &Entry) -> Result<(), BooksFault> {
+        let nothing: Option<i64> = None;
+        let n = self.next_entry()?;
+        let correction = self.correction(book)?;
         self.db
-            .prepare_cached(
-                "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction, live,
-                   occurred_ms, recorded_ms, legs)
-                 VALUES (?1, ?2, ?3, ?4, NULL, 0, 1, ?5, ?6, ?7)",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+            .put(
+                &ENTRIES,
+                values![
+                    n,
                     book,
                     id,
                     entry.fact.0,
                     entry.rule.text(),
+                    nothing,
+                    correction,
+                    1_i64,
                     entry.occurred_ms,
                     self.now_ms,
                     encode_legs(&entry.legs)
-                ])
-            })
+                ],
+            )
             .map_err(BooksFault::sql("append an entry"))?;
         self.sum(book, &entry.legs, 1);
+        self.fill_drawer(book, &entry.legs, entry.occurred_ms, 1);
         Ok(())
     }
 
@@ -531,130 +650,42 @@ impl<'a> Poster<'a> {
                 ..leg.clone()
             })
             .collect();
+        let n = self.next_entry()?;
+        let correction = self.correction(&old.book)?;
         let write = || {
             self.db
-                .prepare_cached("UPDATE entries SET live = 0 WHERE n = ?1")?
-                .execute([old.n])?;
-            self.db
-                .prepare_cached(
-                    "INSERT INTO entries (book, entry_id, fact_id, rule, reverses, correction,
-                       live, occurred_ms, recorded_ms, legs)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6, ?7, ?8)",
-                )?
-                .execute(params![
+                .run("UPDATE entries SET live = 0 WHERE n = ?1", values![old.n])?;
+            self.db.put(
+                &ENTRIES,
+                values![
+                    n,
                     old.book,
                     old.entry_id,
                     id.0,
                     old.rule,
                     old.n,
+                    correction,
+                    0_i64,
                     old.occurred_ms,
                     self.now_ms,
                     encode_legs(&turned)
-                ])
+                ],
+            )
         };
         write().map_err(BooksFault::sql("reverse an entry"))?;
         self.sum(&old.book, &legs, -1);
-        Ok(())
-    }
-
-    /// Adds (or with -1 takes back) legs to the sums of this batch.
-    fn sum(&mut self, book: &str, legs: &[Leg], sign: i128) {
-        for leg in legs {
-            let key = (
-                book.to_string(),
-                leg.commodity.to_string(),
-                leg.account.to_string(),
-            );
-            let sums = self.sums.entry(key).or_default();
-            let amount = i128::from(leg.amount.unsigned_abs()) * sign;
-            match leg.amount > 0 {
-                true => sums.0 += amount,
-                false => sums.1 += amount,
-            }
-        }
-    }
-
-    fn write_sums(&self) -> Result<(), BooksFault> {
-        for ((book, commodity, account), (debit, credit)) in &self.sums {
-            if (*debit, *credit) == (0, 0) {
-                continue;
-            }
-            let fits = |sum: i128| i64::try_from(sum).map_err(|_| BooksFault::Bound("units"));
-            let (debit, credit) = (fits(*debit)?, fits(*credit)?);
-            self.db
-                .prepare_cached(
-                    "INSERT INTO balances (book, commodity, account, debit, credit)
-                     VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (book, commodity, account) DO UPDATE SET
-                       debit = debit + excluded.debit, credit = credit + excluded.credit",
-                )
-                .and_then(|mut put| put.execute(params![book, commodity, account, debit, credit]))
-                .map_err(BooksFault::sql("write balances"))?;
-        }
-        Ok(())
-    }
-
-    /// L6 over every book and commodity this batch touched, as the database has them now.
-    fn prove(&self) -> Result<(), BooksFault> {
-        let touched: BTreeSet<(&str, &str)> = self
-            .sums
-            .keys()
-            .map(|(book, commodity, _)| (book.as_str(), commodity.as_str()))
-            .collect();
-        for (book, commodity) in touched {
-            let rows = balances(self.db, book, commodity)?;
-            let legs = rows
-                .iter()
-                .flat_map(|(_, debit, credit)| [(commodity, *debit), (commodity, -credit)]);
-            invariant::books_balance(legs).map_err(BooksFault::Law)?;
-            if !matches!(Commodity::parse(commodity), Some(Commodity::Money(_))) {
-                continue;
-            }
-            let suspense: i64 = rows
-                .iter()
-                .filter(|(account, _, _)| account.starts_with("3900:"))
-                .map(|(_, debit, credit)| credit - debit)
-                .sum();
-            let open: i64 = self
-                .db
-                .prepare_cached(
-                    "SELECT COALESCE(SUM(suspense), 0) FROM breaks
-                     WHERE book = ?1 AND commodity = ?2 AND suspense <> 0 AND state = 'open'",
-                )
-                .and_then(|mut ask| ask.query_row([book, commodity], |row| row.get(0)))
-                .map_err(BooksFault::sql("sum open breaks"))?;
-            let one = |amount| BTreeMap::from([(commodity, amount)]);
-            invariant::suspense_explained(&one(suspense), &one(open)).map_err(BooksFault::Law)?;
-        }
+        self.fill_drawer(&old.book, &legs, old.occurred_ms, -1);
         Ok(())
     }
 }
 
-/// The accounts of one book and commodity: account, debit, credit.
-pub(super) fn balances(
-    db: &Connection,
-    book: &str,
-    commodity: &str,
-) -> Result<Vec<(String, i64, i64)>, BooksFault> {
-    let read = || {
-        db.prepare_cached(
-            "SELECT account, debit, credit FROM balances WHERE book = ?1 AND commodity = ?2",
-        )?
-        .query_map([book, commodity], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()
-    };
-    read().map_err(BooksFault::sql("read balances"))
-}
-
-struct Live {
+pub(super) struct Live {
     n: i64,
-    book: String,
+    pub(super) book: String,
     entry_id: [u8; 16],
     rule: String,
     occurred_ms: i64,
-    legs: Vec<u8>,
+    pub(super) legs: Vec<u8>,
 }
 
 struct Shelf {
@@ -662,9 +693,9 @@ struct Shelf {
     granted: BTreeSet<String>,
 }
 
-/// What is known of the SKUs this batch touches.
+/// What is known of the SKUs this batch touches, and the promises of the fact being posted.
 #[derive(Default)]
-struct Shelves(BTreeMap<(PopupId, Sku), Shelf>);
+struct Shelves(BTreeMap<(PopupId, Sku), Shelf>, BTreeMap<FactId, Card>);
 
 impl Shelves {
     fn shelf(&self, popup: &PopupId, sku: &Sku) -> Option<&Shelf> {
@@ -682,8 +713,8 @@ impl StockContext for Shelves {
             .is_some_and(|shelf| shelf.granted.contains(rig.as_str()))
     }
 
-    fn card(&self, _: &Fact) -> Card {
-        Card::None
+    fn card(&self, fact: &Fact) -> Card {
+        self.1.get(&fact.id).cloned().unwrap_or(Card::None)
     }
 }
 

@@ -7,6 +7,7 @@ use popwatch_core::event::system::SystemEvent;
 use popwatch_core::fold::{EpochFold, Step};
 use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
+use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
     CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck,
@@ -17,11 +18,14 @@ use popwatch_core::ledger::{Account, Break, Commodity, Ranges, post};
 use popwatch_core::money::Currency;
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::WallMs;
-use rusqlite::{OptionalExtension, params};
 
+use super::db::{DbFault, Row, values};
 use super::held::Held;
-use super::rows::{self, breaks_of, epoch_number, fact_at, number, position};
+use super::rows::{self, breaks_of, column, epoch_number, fact_at, number, position};
 use super::{Books, BooksFault, frame, gaps};
+
+/// Records read at once when an epoch is folded again.
+const SCAN_PAGE: i64 = 1_000;
 
 /// One line of a book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub struct EpochWatermark {
     pub missing: Ranges,
     /// Seqs named as lost.
     pub lost: Ranges,
+    /// Whether a later word said where the epoch ended.
+    pub sealed: bool,
 }
 
 /// The books of one popup.
@@ -120,10 +126,11 @@ impl Books {
     /// The popups that have a book or a rig that took part.
     pub fn popups(&self) -> Result<Vec<PopupId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached("SELECT DISTINCT book FROM rig_popups ORDER BY book")?
-                .query_map([], |row| row.get::<_, String>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT DISTINCT book FROM rig_popups ORDER BY book",
+                values![],
+                |row| row.get::<String>(0),
+            )
         };
         read()
             .map_err(BooksFault::sql("list popups"))?
@@ -148,6 +155,7 @@ impl Books {
         for found in breaks_of(&self.db, popup)? {
             if let Some(currency) = found.commodity.as_ref().and_then(Commodity::currency)
                 && found.suspense != 0
+                && found.state == BreakState::Open
             {
                 view.currencies.entry(currency).or_default().open_breaks += found.suspense;
             }
@@ -164,6 +172,7 @@ impl Books {
                 last: epoch.known_last(),
                 missing: epoch.lacking(),
                 lost: epoch.lost.clone(),
+                sealed: epoch.ended_at.is_some(),
                 rig: epoch.rig,
                 epoch: epoch.epoch,
             })
@@ -271,49 +280,50 @@ impl Books {
         epoch: u32,
         mut each: impl FnMut(u64, Record) -> Result<(), BooksFault>,
     ) -> Result<(), BooksFault> {
-        let what = "read the records of an epoch";
-        let mut ask = self
-            .db
-            .prepare_cached(
-                "SELECT seq, bytes FROM records
-                 WHERE rig = ?1 AND epoch = ?2 AND bytes IS NOT NULL ORDER BY seq",
-            )
-            .map_err(BooksFault::sql(what))?;
-        let mut rows = ask
-            .query(params![rig.as_str(), epoch])
-            .map_err(BooksFault::sql(what))?;
-        while let Some(row) = rows.next().map_err(BooksFault::sql(what))? {
-            let (seq, record) = held_record(row).map_err(BooksFault::sql(what))?;
-            if let Some(record) = record {
-                each(seq, record)?;
+        let mut after = 0;
+        loop {
+            let page: Vec<(u64, Option<Record>)> = self
+                .db
+                .rows(
+                    "SELECT seq, bytes FROM records
+                     WHERE rig = ?1 AND epoch = ?2 AND seq > ?3 AND bytes IS NOT NULL
+                     ORDER BY seq LIMIT ?4",
+                    values![rig.as_str(), epoch, column(after), SCAN_PAGE],
+                    held_record,
+                )
+                .map_err(BooksFault::sql("read the records of an epoch"))?;
+            let Some((last, _)) = page.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (seq, record) in page {
+                if let Some(record) = record {
+                    each(seq, record)?;
+                }
             }
         }
-        Ok(())
     }
 
     fn epoch_id(&self, rig: &RigId, epoch: u32) -> Result<Option<EpochId>, BooksFault> {
         self.db
-            .prepare_cached("SELECT epoch_id FROM rig_epochs WHERE rig = ?1 AND epoch = ?2")
-            .and_then(|mut ask| {
-                ask.query_row(params![rig.as_str(), epoch], |row| row.get(0))
-                    .optional()
-            })
+            .row(
+                "SELECT epoch_id FROM rig_epochs WHERE rig = ?1 AND epoch = ?2",
+                values![rig.as_str(), epoch],
+                |row| row.get(0),
+            )
             .map(|found| found.map(EpochId))
             .map_err(BooksFault::sql("read an epoch"))
     }
 
     fn read_accounts(&self, popup: &PopupId, view: &mut BooksView) -> Result<(), BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT commodity, account, debit, credit FROM balances
+            self.db.rows::<(String, String, i64, i64)>(
+                "SELECT commodity, account, debit, credit FROM balances
                      WHERE book = ?1 AND (debit <> 0 OR credit <> 0)
                      ORDER BY commodity, account",
-                )?
-                .query_map([popup.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(String, String, i64, i64)>>>()
+                values![popup.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
         };
         for (commodity, account, debit, credit) in
             read().map_err(BooksFault::sql("read balances"))?
@@ -352,17 +362,14 @@ impl Books {
     }
 
     fn totals(&self, popup: &PopupId) -> Result<BTreeMap<Currency, CurrencyTotals>, BooksFault> {
-        let (sale, refund) = (11, 13);
+        let (sale, refund) = (11_i64, 13_i64);
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT kind, currency, SUM(amount), COUNT(*) FROM facts
+            self.db.rows::<(i64, String, i64, i64)>(
+                "SELECT kind, currency, CAST(SUM(amount) AS BIGINT), COUNT(*) FROM facts
                      WHERE book = ?1 AND state = 1 AND kind IN (?2, ?3) GROUP BY kind, currency",
-                )?
-                .query_map(params![popup.as_str(), sale, refund], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(i64, String, i64, i64)>>>()
+                values![popup.as_str(), sale, refund],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )
         };
         let mut out: BTreeMap<Currency, CurrencyTotals> = BTreeMap::new();
         for (kind, currency, amount, count) in read().map_err(BooksFault::sql("sum facts"))? {
@@ -379,10 +386,11 @@ impl Books {
 
     fn effective(&self, popup: &PopupId) -> Result<Vec<EntryId>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached("SELECT entry_id FROM entries WHERE book = ?1 AND live = 1")?
-                .query_map([popup.as_str()], |row| row.get(0).map(EntryId))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+            self.db.rows(
+                "SELECT entry_id FROM entries WHERE book = ?1 AND live = 1",
+                values![popup.as_str()],
+                |row| row.get(0).map(EntryId),
+            )
         };
         read().map_err(BooksFault::sql("read entries"))
     }
@@ -390,17 +398,14 @@ impl Books {
     /// Refunds of sales nobody stated.
     fn orphans(&self, popup: &PopupId) -> Result<Vec<Break>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT f.rig, f.epoch, f.seq FROM refunds_of r
+            self.db.rows::<(String, i64, i64)>(
+                "SELECT f.rig, f.epoch, f.seq FROM refunds_of r
                      JOIN facts f ON f.fact_id = r.fact_id AND f.state = 1
                      WHERE r.book = ?1 AND NOT EXISTS
                        (SELECT 1 FROM facts s WHERE s.fact_id = r.sale AND s.state = 1)",
-                )?
-                .query_map([popup.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                })?
-                .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()
+                values![popup.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
         };
         let mut out = Vec::new();
         for (rig, epoch, seq) in read().map_err(BooksFault::sql("read refunds"))? {
@@ -418,14 +423,13 @@ impl Books {
     /// after a fork: their events stand in a later one.
     fn coverage(&self, popup: &PopupId) -> Result<Vec<EpochCoverage>, BooksFault> {
         let read = || {
-            self.db
-                .prepare_cached(
-                    "WITH parts AS (
+            self.db.rows(
+                "WITH parts AS (
                        SELECT rig, MIN(epoch) AS since FROM rig_popups WHERE book = ?1 GROUP BY rig
                      ), words AS (
                        SELECT w.* FROM epoch_words w JOIN parts p ON p.rig = w.rig
                        LEFT JOIN rig_epochs h ON h.rig = w.rig AND h.epoch = w.epoch
-                       WHERE (h.epoch_id IS NULL OR w.epoch_id IN (h.epoch_id, x''))
+                       WHERE (h.epoch_id IS NULL OR w.epoch_id IN (h.epoch_id, ?2))
                          AND NOT EXISTS (SELECT 1 FROM epoch_voids v
                            WHERE v.rig = w.rig AND v.epoch_id = w.epoch_id)
                      ), said AS (
@@ -443,20 +447,20 @@ impl Books {
                      WHERE NOT EXISTS (SELECT 1 FROM epoch_voids v
                        WHERE v.rig = h.rig AND v.epoch_id = h.epoch_id)
                      ORDER BY e.rig, e.epoch",
-                )?
-                .query_map([popup.as_str()], |row| {
+                values![popup.as_str(), [0_u8; 0]],
+                |row| {
                     Ok(CoverageRow {
                         rig: row.get(0)?,
                         epoch: row.get(1)?,
-                        trunk: row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default(),
-                        bulk: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
+                        trunk: row.get::<Option<Vec<u8>>>(2)?.unwrap_or_default(),
+                        bulk: row.get::<Option<Vec<u8>>>(3)?.unwrap_or_default(),
                         ended: row.get(4)?,
                         head: row.get(5)?,
-                        held_last: row.get::<_, Option<i64>>(6)?.unwrap_or(0),
+                        held_last: row.get::<Option<i64>>(6)?.unwrap_or(0),
                         ended_least: row.get(7)?,
                     })
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                },
+            )
         };
         let mut found = read().map_err(BooksFault::sql("read coverage"))?;
         for at in (0..found.len()).rev() {
@@ -472,16 +476,15 @@ impl Books {
     /// of it was durable. What a rig tells of such a run (that its seqs are void) may come by one
     /// cursor and, once its file is gone, never by the other.
     fn was_void(&self, rig: &str, epoch: i64) -> Result<bool, BooksFault> {
-        let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT bytes FROM records
-                     WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
-                )?
-                .query_map(params![rig, epoch], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<Vec<u8>>>>()
-        };
-        let starts = read().map_err(BooksFault::sql("read starts"))?;
+        let starts: Vec<Vec<u8>> = self
+            .db
+            .rows(
+                "SELECT bytes FROM records
+                 WHERE rig = ?1 AND epoch > ?2 AND seq = 1 AND bytes IS NOT NULL",
+                values![rig, epoch],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("read starts"))?;
         let epoch = epoch_number(epoch);
         let says = |bytes: &Vec<u8>| {
             let payload = bytes.get(frame::HEADER_BYTES..)?;
@@ -521,8 +524,8 @@ impl Books {
 }
 
 /// The record of a row of seq and bytes; `None` where it is unreadable.
-fn held_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u64, Option<Record>)> {
-    let bytes = row.get_ref(1)?.as_blob()?;
+fn held_record(row: &Row<'_>) -> Result<(u64, Option<Record>), DbFault> {
+    let bytes = row.blob(1)?;
     let payload = bytes.get(frame::HEADER_BYTES..).unwrap_or_default();
     Ok((number(row.get(0)?), record::decode(payload).ok()))
 }

@@ -1,12 +1,11 @@
 //! Small steps between values and columns.
 
+use super::db::{Db, DbFault, values};
+use super::{BooksFault, frame};
 use popwatch_core::id::{Epoch, PopupId, Position, RigId, Seq};
 use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::{Account, Break, BreakClass, Commodity, Fact, FactId};
 use popwatch_core::record;
-use rusqlite::{Connection, OptionalExtension, params};
-
-use super::{BooksFault, frame};
 
 /// A seq or count as a column. Seqs beyond are refused at the door of the ledger.
 pub(super) fn column(number: u64) -> i64 {
@@ -33,26 +32,20 @@ pub(super) fn position(rig: &str, epoch: i64, seq: i64) -> Result<Position, Book
 }
 
 /// The record at a position, decoded; `None` when it is not held, erased or unreadable.
-pub(super) fn record_at(
-    db: &Connection,
-    at: &Position,
-) -> Result<Option<record::Record>, BooksFault> {
+pub(super) fn record_at(db: &Db, at: &Position) -> Result<Option<record::Record>, BooksFault> {
     let bytes: Option<Option<Vec<u8>>> = db
-        .prepare_cached("SELECT bytes FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3")
-        .and_then(|mut ask| {
-            ask.query_row(
-                params![at.rig.as_str(), at.epoch.0, column(at.seq.0)],
-                |row| row.get(0),
-            )
-            .optional()
-        })
+        .row(
+            "SELECT bytes FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
+            values![at.rig.as_str(), at.epoch.0, column(at.seq.0)],
+            |row| row.get(0),
+        )
         .map_err(BooksFault::sql("read a record"))?;
     let payload = bytes.flatten();
     Ok(payload.and_then(|bytes| record::decode(bytes.get(frame::HEADER_BYTES..)?).ok()))
 }
 
 /// The fact stated at a position.
-pub(super) fn fact_at(db: &Connection, at: Position) -> Result<Option<Fact>, BooksFault> {
+pub(super) fn fact_at(db: &Db, at: Position) -> Result<Option<Fact>, BooksFault> {
     let record = record_at(db, &at)?;
     Ok(record.and_then(|record| Fact::of(&record, at)))
 }
@@ -84,7 +77,7 @@ pub(super) fn unpack(mut bytes: &[u8]) -> Option<Vec<String>> {
 /// Makes the breaks of one cause exactly these: others of that cause go, the rest stay as first
 /// seen.
 pub(super) fn set_breaks(
-    db: &Connection,
+    db: &Db,
     cause: FactId,
     book: &str,
     rig: Option<&RigId>,
@@ -92,22 +85,41 @@ pub(super) fn set_breaks(
     now_ms: i64,
     fresh: bool,
 ) -> Result<(), BooksFault> {
+    set_breaks_in(db, cause, rig, &[(book, breaks)], now_ms, fresh)
+}
+
+/// The same for a cause with breaks in several books.
+pub(super) fn set_breaks_in(
+    db: &Db,
+    cause: FactId,
+    rig: Option<&RigId>,
+    made: &[(&str, &[Break])],
+    now_ms: i64,
+    fresh: bool,
+) -> Result<(), BooksFault> {
     let write = || {
         if !fresh {
-            let old: Vec<(String, String)> = db
-                .prepare_cached("SELECT book, id FROM breaks WHERE cause = ?1")?
-                .query_map([cause.0], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<_, _>>()?;
+            let old: Vec<(String, String)> = db.rows(
+                "SELECT book, id FROM breaks WHERE cause = ?1",
+                values![cause.0],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
             for (of, id) in old {
-                let stays = of == book && breaks.iter().any(|found| found.id.as_str() == id);
+                let stays = made.iter().any(|(book, breaks)| {
+                    of == *book && breaks.iter().any(|found| found.id.as_str() == id)
+                });
                 if !stays {
-                    db.prepare_cached("DELETE FROM breaks WHERE book = ?1 AND id = ?2")?
-                        .execute([&of, &id])?;
+                    db.run(
+                        "DELETE FROM breaks WHERE book = ?1 AND id = ?2",
+                        values![of, id],
+                    )?;
                 }
             }
         }
-        for found in breaks {
-            insert_break(db, cause, book, rig, found, now_ms)?;
+        for (book, breaks) in made {
+            for found in *breaks {
+                insert_break(db, cause, book, rig, found, now_ms)?;
+            }
         }
         Ok(())
     };
@@ -115,14 +127,14 @@ pub(super) fn set_breaks(
 }
 
 fn insert_break(
-    db: &Connection,
+    db: &Db,
     cause: FactId,
     book: &str,
     rig: Option<&RigId>,
     found: &Break,
     now_ms: i64,
-) -> rusqlite::Result<()> {
-    db.prepare_cached(
+) -> Result<(), DbFault> {
+    db.run(
         "INSERT INTO breaks (book, id, cause, rig, class, commodity, amount, suspense, held_in,
            keys, evidence, state, sentence, first_seen_ms)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
@@ -130,50 +142,50 @@ fn insert_break(
            commodity = excluded.commodity, amount = excluded.amount,
            suspense = excluded.suspense, held_in = excluded.held_in,
            evidence = excluded.evidence, sentence = excluded.sentence",
-    )?
-    .execute(params![
-        book,
-        found.id.as_str(),
-        cause.0,
-        rig.map(RigId::as_str),
-        found.class.text(),
-        found.commodity.as_ref().map(Commodity::to_string),
-        found.amount,
-        found.suspense,
-        found.held_in.as_ref().map(Account::to_string),
-        pack(&found.keys),
-        pack(&found.evidence),
-        found.state.text(),
-        found.sentence,
-        now_ms,
-    ])?;
+        values![
+            book,
+            found.id.as_str(),
+            cause.0,
+            rig.map(RigId::as_str),
+            found.class.text(),
+            found.commodity.as_ref().map(Commodity::to_string),
+            found.amount,
+            found.suspense,
+            found.held_in.as_ref().map(Account::to_string),
+            pack(&found.keys),
+            pack(&found.evidence),
+            found.state.text(),
+            found.sentence,
+            now_ms,
+        ],
+    )?;
     Ok(())
 }
 
 /// The stored breaks of a book: its own and those of rigs that took part in it.
-pub(super) fn breaks_of(db: &Connection, popup: &PopupId) -> Result<Vec<Break>, BooksFault> {
+pub(super) fn breaks_of(db: &Db, popup: &PopupId) -> Result<Vec<Break>, BooksFault> {
     let read = || {
-        db.prepare_cached(
+        db.rows(
             "SELECT class, commodity, amount, suspense, held_in, keys, evidence, state, sentence
              FROM breaks WHERE book = ?1
              UNION ALL
              SELECT class, commodity, amount, suspense, held_in, keys, evidence, state, sentence
              FROM breaks WHERE book = '' AND rig IN (SELECT rig FROM rig_popups WHERE book = ?1)",
-        )?
-        .query_map([popup.as_str()], |row| {
-            Ok(StoredBreak {
-                class: row.get(0)?,
-                commodity: row.get(1)?,
-                amount: row.get(2)?,
-                suspense: row.get(3)?,
-                held_in: row.get(4)?,
-                keys: row.get(5)?,
-                evidence: row.get(6)?,
-                state: row.get(7)?,
-                sentence: row.get(8)?,
-            })
-        })?
-        .collect::<rusqlite::Result<Vec<_>>>()
+            values![popup.as_str()],
+            |row| {
+                Ok(StoredBreak {
+                    class: row.get(0)?,
+                    commodity: row.get(1)?,
+                    amount: row.get(2)?,
+                    suspense: row.get(3)?,
+                    held_in: row.get(4)?,
+                    keys: row.get(5)?,
+                    evidence: row.get(6)?,
+                    state: row.get(7)?,
+                    sentence: row.get(8)?,
+                })
+            },
+        )
     };
     let stored = read().map_err(BooksFault::sql("read breaks"))?;
     stored

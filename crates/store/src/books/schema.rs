@@ -4,26 +4,22 @@
 //! A database that knows a step this binary does not was written by a newer popwatch: it is left
 //! untouched (PW0341).
 
-use rusqlite::{Connection, TransactionBehavior, params};
-
 use super::BooksFault;
+use super::db::{Db, DbFault, values};
 
 /// All steps, ascending; a released one is never edited.
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_books.sql")),
     (2, include_str!("migrations/0002_resent.sql")),
     (3, include_str!("migrations/0003_forks.sql")),
+    (4, include_str!("migrations/0004_groups.sql")),
 ];
 
-/// Brings a database to the newest step.
-pub(super) fn migrate(db: &mut Connection) -> Result<(), BooksFault> {
+/// Brings a database to the newest step. A file that holds books is copied first.
+pub(super) fn migrate(db: &Db) -> Result<(), BooksFault> {
     let newest = STEPS.last().map_or(0, |(number, _)| *number);
-    let known: bool = db
-        .query_row(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'schema_version')",
-            [],
-            |row| row.get(0),
-        )
+    let known = db
+        .has_table("schema_version")
         .map_err(BooksFault::sql("look for the schema"))?;
     let applied: Vec<(i64, Vec<u8>)> = match known {
         false => Vec::new(),
@@ -42,32 +38,36 @@ pub(super) fn migrate(db: &mut Connection) -> Result<(), BooksFault> {
         }
     }
     let done = applied.last().map_or(0, |(number, _)| *number);
+    if done > 0 && done < newest {
+        db.copy_aside(&format!("before-step-{}", done + 1))
+            .map_err(BooksFault::sql("copy itself before a new schema"))?;
+    }
     for (number, sql) in STEPS.iter().filter(|(number, _)| *number > done) {
         apply(db, *number, sql).map_err(BooksFault::sql("bring the schema up to date"))?;
     }
     Ok(())
 }
 
-fn read_steps(db: &Connection) -> Result<Vec<(i64, Vec<u8>)>, BooksFault> {
-    let read = || {
-        db.prepare("SELECT number, checksum FROM schema_version ORDER BY number")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<Vec<_>>>()
-    };
-    read().map_err(BooksFault::sql("read the schema's version"))
+fn read_steps(db: &Db) -> Result<Vec<(i64, Vec<u8>)>, BooksFault> {
+    db.rows(
+        "SELECT number, checksum FROM schema_version ORDER BY number",
+        values![],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+    .map_err(BooksFault::sql("read the schema's version"))
 }
 
-fn apply(db: &mut Connection, number: i64, sql: &str) -> rusqlite::Result<()> {
-    let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    step.execute_batch(
+fn apply(db: &Db, number: i64, sql: &str) -> Result<(), DbFault> {
+    let step = db.begin()?;
+    db.script(
         "CREATE TABLE IF NOT EXISTS schema_version (
            number INTEGER PRIMARY KEY, checksum BLOB NOT NULL
          ) STRICT",
     )?;
-    step.execute_batch(sql)?;
-    step.execute(
+    db.script(sql)?;
+    db.run(
         "INSERT INTO schema_version (number, checksum) VALUES (?1, ?2)",
-        params![number, checksum(sql)],
+        values![number, checksum(sql)],
     )?;
     step.commit()
 }
@@ -82,29 +82,29 @@ mod tests {
 
     #[test]
     fn a_newer_schema_is_left_alone() {
-        let mut db = Connection::open_in_memory().unwrap();
-        migrate(&mut db).unwrap();
-        migrate(&mut db).unwrap();
-        db.execute("INSERT INTO schema_version VALUES (99, x'00')", [])
+        let db = Db::open_memory().unwrap();
+        migrate(&db).unwrap();
+        migrate(&db).unwrap();
+        db.script("INSERT INTO schema_version VALUES (99, x'00')")
             .unwrap();
-        let fault = migrate(&mut db).unwrap_err();
+        let fault = migrate(&db).unwrap_err();
         assert!(matches!(
             fault,
             BooksFault::SchemaNewer {
                 found: 99,
-                known: 3
+                known: 4
             }
         ));
     }
 
     #[test]
     fn an_edited_step_is_noticed() {
-        let mut db = Connection::open_in_memory().unwrap();
-        migrate(&mut db).unwrap();
-        db.execute("UPDATE schema_version SET checksum = x'00'", [])
+        let db = Db::open_memory().unwrap();
+        migrate(&db).unwrap();
+        db.script("UPDATE schema_version SET checksum = x'00'")
             .unwrap();
         assert!(matches!(
-            migrate(&mut db),
+            migrate(&db),
             Err(BooksFault::SchemaForeign { step: 1 })
         ));
     }

@@ -3,5 +3,8 @@
 mod central;
 mod examples;
 mod fixture;
+mod groups;
 mod lanes;
 mod laws;
+#[cfg(feature = "postgres")]
+mod needs_postgresql;

@@ -13,9 +13,10 @@
 //! epoch goes or nothing of it: so no total, chain or value is ever computed over a missing start.
 //! On a low disk the current epoch is ended early, so that it can go when the ledger has it.
 //!
-//! What is lost by trimming on a low disk: after a restart this rig's own page no longer shows the
-//! minutes that went, though region and ledger do. A key file that is lost or damaged costs nothing
-//! but the answer `duplicate`: the record was replicated, and the books know the event.
+//! What stays of it are its cells, while a popup of it is not over for so long: the caller keeps
+//! them as a savepoint before ([`crate::savepoint::keep_cells`]), since a region may lose its memory
+//! after the records went. A key file that is lost or damaged costs nothing but the answer
+//! `duplicate`: the record was replicated, and the books know the event.
 
 use std::io;
 
@@ -40,8 +41,38 @@ impl<F: Fs> Journal<F> {
     /// minute; it reads nothing unless something goes. Fails as [`Journal::append`], and then has
     /// removed nothing that was not stated.
     pub fn trim(&mut self, now: Stamp) -> Result<Commit, AppendError> {
+        self.commit_with(|journal, records| {
+            journal.end_early(now, records)?;
+            journal.let_go(|_| true, now, records)
+        })
+    }
+
+    /// Which epochs [`Journal::trim`] would remove now, oldest first, for a caller that keeps
+    /// something of them before. What the commit holds comes from ending the current epoch early.
+    /// Fails as [`Journal::append`].
+    pub fn may_go(&mut self, now: Stamp) -> Result<(Vec<Epoch>, Commit), AppendError> {
+        let commit = self.commit_with(|journal, records| journal.end_early(now, records))?;
+        let low = self.pressure().level > 0;
+        let epochs = self.trimmable(now.wall_ms, low);
+        if epochs.is_empty() {
+            self.forget_keys(now.wall_ms);
+        }
+        Ok((epochs.iter().map(|info| info.epoch).collect(), commit))
+    }
+
+    /// As [`Journal::trim`], for none but these epochs, and of them only what may still go.
+    pub fn trim_only(&mut self, epochs: &[Epoch], now: Stamp) -> Result<Commit, AppendError> {
+        self.commit_with(|journal, records| {
+            journal.let_go(|info| epochs.contains(&info.epoch), now, records)
+        })
+    }
+
+    fn commit_with(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Vec<Committed>) -> Result<(), AppendError>,
+    ) -> Result<Commit, AppendError> {
         let mut records = std::mem::take(&mut self.undelivered);
-        if let Err(error) = self.trim_into(now, &mut records) {
+        if let Err(error) = work(self, &mut records) {
             self.undelivered = records;
             return Err(error);
         }
@@ -51,12 +82,22 @@ impl<F: Fs> Journal<F> {
         })
     }
 
-    fn trim_into(&mut self, now: Stamp, records: &mut Vec<Committed>) -> Result<(), AppendError> {
-        let low = self.pressure().level > 0;
-        if low && self.current_is_worth_ending() {
+    fn end_early(&mut self, now: Stamp, records: &mut Vec<Committed>) -> Result<(), AppendError> {
+        if self.pressure().level > 0 && self.current_is_worth_ending() {
             self.turn_epoch("trim", now, records)?;
         }
-        let gone = self.trimmable(now.wall_ms, low);
+        Ok(())
+    }
+
+    fn let_go(
+        &mut self,
+        wanted: impl Fn(&EpochInfo) -> bool,
+        now: Stamp,
+        records: &mut Vec<Committed>,
+    ) -> Result<(), AppendError> {
+        let low = self.pressure().level > 0;
+        let mut gone = self.trimmable(now.wall_ms, low);
+        gone.truncate(gone.iter().take_while(|info| wanted(info)).count());
         if !gone.is_empty() {
             self.keep_keys(&gone, now.wall_ms);
             self.remove(&gone, now, records)?;

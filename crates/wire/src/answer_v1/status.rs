@@ -54,6 +54,9 @@ pub struct EdgeStatus {
     pub gaps: Vec<GapStatus>,
     /// Records lost to disk damage, all epochs, in all gaps.
     pub gap_records: u64,
+    /// Gaps by cause, for the metrics.
+    #[serde(skip)]
+    pub gaps_by_cause: Vec<(&'static str, u64)>,
     /// Files that recovery put aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
@@ -191,8 +194,7 @@ impl EdgeStatus {
                 bulk: bulk.0,
                 seq: trunk.min(bulk).0,
             },
-            // The ledger's answers do not carry it.
-            reconciled_seq: None,
+            reconciled_seq: edge.reconciled().map(|seq| seq.0),
             unsent: unsent(edge),
             last_sale_ms: edge.last_sale_ms(),
             peers: peers.iter().map(|state| peer(state, name(state))).collect(),
@@ -201,14 +203,25 @@ impl EdgeStatus {
             power: vitals.power,
             temperature: vitals.temperature,
             network: vitals.network.clone(),
-            policy: vitals.policy.clone(),
+            policy: policy(edge, vitals),
             losses: edge.losses_by_cause().map(loss).collect(),
             gaps: edge.gaps().map(gap).collect(),
             gap_records: edge.gap_records(),
+            gaps_by_cause: edge.gaps_by_cause().collect(),
             quarantine: vitals.quarantine,
             states: edge.states(now.mono),
         }
     }
+}
+
+/// What runs is what the journal's current epoch states.
+fn policy(edge: &Edge, vitals: &Vitals) -> Option<Policy> {
+    let running = edge.policy_running();
+    let known = vitals.policy.is_some() || running.is_some();
+    known.then(|| Policy {
+        running,
+        ..vitals.policy.clone().unwrap_or_default()
+    })
 }
 
 fn unsent(edge: &Edge) -> UnsentStatus {

@@ -27,7 +27,14 @@ fn door() -> Door {
 }
 
 fn admit(format: Format, encoding: Option<&str>, body: &[u8]) -> Result<Trace, Problem> {
-    door().admit_trace(format, encoding, body, NOW, &mut Counts::default())
+    door().admit_trace(
+        format,
+        encoding,
+        body,
+        NOW,
+        &|_| None,
+        &mut Counts::default(),
+    )
 }
 
 fn records<'a>(trace: &'a Trace) -> Vec<&'a Record> {
@@ -472,6 +479,24 @@ fn any_span() -> impl Strategy<Value = Json> {
     )
 }
 
+#[test]
+fn checkouts_of_a_popup_that_is_closed_are_late() {
+    let body = request(shop(), json!([checkout(&[])])).to_string();
+    let admit = |until: i64| {
+        let of = |_: &PopupId| Some(until);
+        let counts = &mut Counts::default();
+        let trace = door().admit_trace(Format::Json, None, body.as_bytes(), NOW, &of, counts);
+        let trace = trace.unwrap();
+        let records = records(&trace);
+        records
+            .iter()
+            .map(|record| record.flags.late)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(admit(i64::MAX), [false, false]);
+    assert_eq!(admit(1), [true, true]);
+}
+
 /// What the journal tells repeats by, or why there is nothing to tell.
 fn identities(trace: &Trace) -> Vec<Result<[String; 3], Code>> {
     let identity = |admission: &Admission| match admission {
@@ -500,7 +525,7 @@ proptest! {
         let body = request(shop(), json!(turned)).to_string();
         let later = Arrival { mono_ns: 9_000_000_000, wall_ms: NOW.wall_ms + 9_000, ..NOW };
         let again = door()
-            .admit_trace(Format::Json, None, body.as_bytes(), later, &mut Counts::default())
+            .admit_trace(Format::Json, None, body.as_bytes(), later, &|_| None, &mut Counts::default())
             .unwrap();
         prop_assert_eq!(first.spans, again.spans);
         let sorted = |trace: &Trace| {

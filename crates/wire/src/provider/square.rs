@@ -67,10 +67,9 @@ fn money(told: &mut Telling<'_>, value: &Json) -> i64 {
     if value.is_null() {
         return 0;
     }
-    let code = match field(value, "currency") {
-        Json::Null => field(value, "currency_code"),
-        code => code,
-    };
+    let code = value
+        .get("currency")
+        .unwrap_or_else(|| field(value, "currency_code"));
     let before = told.object.currency.clone();
     told.currency(code);
     if !before.is_empty() && before != told.object.currency {
@@ -93,10 +92,10 @@ fn payment(message: &mut Message<'_>, payment: &Json) {
     told.order(field(payment, "order_id"));
     told.stamp(field(payment, "reference_id"));
     told.stamps(payment);
-    told.object.amount = match field(payment, "total_money") {
-        Json::Null => money(&mut told, field(payment, "amount_money")),
-        total => money(&mut told, total),
-    };
+    let total = payment
+        .get("total_money")
+        .unwrap_or_else(|| field(payment, "amount_money"));
+    told.object.amount = money(&mut told, total);
     told.object.tip = money(&mut told, field(payment, "tip_money"));
     told.object.authorised = money(&mut told, field(payment, "approved_money"));
     told.object.fee = fees(&mut told, payment);

@@ -120,10 +120,12 @@ fn intent(message: &mut Message<'_>, intent: &Json, state: ObjectState) {
     }
     told.stamps(intent);
     told.currency(field(intent, "currency"));
-    let amount = match state {
-        ObjectState::Captured => "amount_received",
-        ObjectState::Authorised => "amount_capturable",
-        _ => "amount",
+    let amount = if state == ObjectState::Captured {
+        "amount_received"
+    } else if state == ObjectState::Authorised {
+        "amount_capturable"
+    } else {
+        "amount"
     };
     told.object.amount = told.units(field(intent, amount));
     if matches!(state, ObjectState::Captured | ObjectState::Authorised) {

@@ -90,7 +90,7 @@ struct Reading<'a, 's, E> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entries {
     StripeTransactions,
-    SquareEntries,
+    SquareRows,
     SquarePayouts,
     ShopifyTransactions,
     ShopifyPayouts,
@@ -100,7 +100,7 @@ impl Entries {
     /// What stands under a name, judged by its first entry: two providers use one name.
     fn of(name: &str, entry: &Json) -> Option<Self> {
         match name {
-            "payout_entries" => Some(Self::SquareEntries),
+            "payout_entries" => Some(Self::SquareRows),
             "payout" | "payouts" if entry.get("amount_money").is_some() => {
                 Some(Self::SquarePayouts)
             }
@@ -116,7 +116,7 @@ impl Entries {
     const fn layout(self) -> Layout {
         match self {
             Self::StripeTransactions => Layout::StripeItemized,
-            Self::SquareEntries | Self::SquarePayouts => Layout::SquarePayout,
+            Self::SquareRows | Self::SquarePayouts => Layout::SquarePayout,
             Self::ShopifyTransactions | Self::ShopifyPayouts => Layout::ShopifyPayments,
         }
     }
@@ -125,7 +125,7 @@ impl Entries {
     const fn required(self) -> &'static [&'static str] {
         match self {
             Self::StripeTransactions => &["id", "amount", "fee", "net", "currency"],
-            Self::SquareEntries => &[
+            Self::SquareRows => &[
                 "id",
                 "type",
                 "gross_amount_money",
@@ -149,7 +149,7 @@ impl Entries {
     fn keeps(self, name: &str) -> bool {
         let kept: &[&str] = match self {
             Self::StripeTransactions => &stripe::KEPT,
-            Self::SquareEntries => return square::keeps(name),
+            Self::SquareRows => return square::keeps(name),
             Self::SquarePayouts => &square::KEPT_OF_PAYOUT,
             Self::ShopifyTransactions => &shopify::KEPT,
             Self::ShopifyPayouts => &shopify::KEPT_OF_PAYOUT,
@@ -201,7 +201,7 @@ impl<E> Reading<'_, '_, E> {
                 let number = tally.next_row()?;
                 stripe::transaction(entry, &mut self.desk, number).map(Item::Line)
             }
-            Entries::SquareEntries => {
+            Entries::SquareRows => {
                 let number = tally.next_row()?;
                 square::line(entry, &mut self.desk, number).map(Item::Line)
             }

@@ -225,13 +225,18 @@ pub(super) fn transaction(
     line.raw_kind = reference(entry, category, desk)?;
     let source = reference(entry, "source", desk)?;
     // An old type says "adjustment" of a dispute; what its source is says more.
-    let kind = match kind(&line.raw_kind, line.gross) {
-        LineKind::Other if is_dispute(&source) && line.gross > 0 => LineKind::DisputeReversal,
-        LineKind::Other if is_dispute(&source) => LineKind::Dispute,
-        LineKind::Other if line.raw_kind == "payment" => LineKind::Charge,
-        LineKind::Other if line.raw_kind == "payment_refund" => LineKind::Refund,
-        LineKind::Other if line.raw_kind == "stripe_fee" => LineKind::Fee,
-        kind => kind,
+    let named = kind(&line.raw_kind, line.gross);
+    let kind = match (
+        named == LineKind::Other,
+        is_dispute(&source),
+        &*line.raw_kind,
+    ) {
+        (true, true, _) if line.gross > 0 => LineKind::DisputeReversal,
+        (true, true, _) => LineKind::Dispute,
+        (true, false, "payment") => LineKind::Charge,
+        (true, false, "payment_refund") => LineKind::Refund,
+        (true, false, "stripe_fee") => LineKind::Fee,
+        (_, _, _) => named,
     };
     line.kind.push_str(kind.text());
     let ids = Ids {

@@ -685,6 +685,39 @@ fn a_fork_that_does_not_come_is_asked_for_again() {
     assert!(matches!(world.lane.poll(world.now), Some(Ask::Send(hello)) if hello.items.is_empty()));
 }
 
+/// A ledger that holds more of an epoch that is over betrays what was cut from its end; of the
+/// epoch that is being written it only talks nonsense.
+#[test]
+fn a_ledger_that_holds_more_of_a_closed_epoch_is_believed_once() {
+    let rig = RigId::new("till-1").unwrap();
+    let mut lane = RecordsUp::new(rig, JournalId([1; 16]));
+    let ids = [EpochId([1; 16]), EpochId([2; 16])];
+    for (epoch, id) in [Epoch(1), Epoch(2)].into_iter().zip(ids) {
+        lane.epoch(epoch, id, Seq::NONE, Seq::NONE);
+        lane.ended(epoch, Seq(3));
+    }
+    let held = |epoch: u32, id: EpochId| EpochHeld {
+        epoch,
+        epoch_id: id.0.to_vec(),
+        trunk_seq: 5,
+        bulk_seq: 4,
+    };
+    let ack = RecordAck {
+        epochs: vec![held(1, ids[0]), held(2, ids[1])],
+        ..RecordAck::default()
+    };
+    for turn in 0..2 {
+        assert!(matches!(lane.poll(MonoMs(turn)), Some(Ask::Send(_))));
+        lane.acked(&ack, MonoMs(turn));
+        let claim = (turn == 0).then_some((Epoch(1), Seq(4)));
+        assert_eq!(lane.take_claim(), claim);
+        assert_eq!(lane.take_claim(), None);
+        lane.phase = Phase::Greet;
+    }
+    lane.trimmed(Epoch(1));
+    assert_eq!(lane.all_positions().len(), 1);
+}
+
 proptest! {
     /// Whatever happens between sales, what is unsent is exactly what the ledger did not
     /// acknowledge, and in the end it holds each record once, in order.

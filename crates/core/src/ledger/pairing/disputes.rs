@@ -54,10 +54,9 @@ fn gather(desk: &Desk<'_, '_>) -> Vec<Dispute> {
         })
     };
     let mut used = BTreeSet::new();
-    let mut out = Vec::new();
     let objects =
         || (parties.objects.iter().enumerate()).filter(|(_, one)| one.kind == ObjectKind::Dispute);
-    let mut groups: Vec<(&str, Vec<usize>, Option<usize>, Option<usize>)> = (by_id.into_iter())
+    let mut told: Vec<Dispute> = (by_id.into_iter())
         .map(|((_, id), mut said)| {
             said.sort_by(|a, b| {
                 let order = |at: &usize| parties.objections[*at].fact.order();
@@ -71,34 +70,31 @@ fn gather(desk: &Desk<'_, '_>) -> Vec<Dispute> {
                     one.is_named(id) || one.merged.object.stamps.iter().any(|stamp| stamp == id)
                 })
                 .map(|(of, _)| of);
-            (id, said, claim, object)
+            Dispute {
+                object,
+                said,
+                claim,
+            }
         })
         .collect();
-    used.extend(groups.iter().filter_map(|group| group.3));
-    for (_, said, claim, object) in &mut groups {
-        if object.is_none() {
-            let paid = claim.and_then(|at| pairs.of_claim[at]);
-            *object = objects()
-                .find(|(of, one)| paid.is_some() && one.parent == paid && !used.contains(of))
-                .map(|(of, _)| of);
-            used.extend(*object);
-        }
-        out.push(Dispute {
-            object: *object,
-            said: core::mem::take(said),
-            claim: *claim,
-        });
+    used.extend(told.iter().filter_map(|one| one.object));
+    for dispute in told.iter_mut().filter(|one| one.object.is_none()) {
+        let paid = dispute.claim.and_then(|at| pairs.of_claim[at]);
+        dispute.object = objects()
+            .find(|(of, one)| paid.is_some() && one.parent == paid && !used.contains(of))
+            .map(|(of, _)| of);
+        used.extend(dispute.object);
     }
     for (of, one) in objects() {
         if !used.contains(&of) {
-            out.push(Dispute {
+            told.push(Dispute {
                 object: Some(of),
                 said: Vec::new(),
                 claim: one.parent.and_then(|at| pairs.of_object[at]),
             });
         }
     }
-    out
+    told
 }
 
 fn stage(desk: &Desk<'_, '_>, dispute: &Dispute) -> Stage {
@@ -163,7 +159,7 @@ fn post(desk: &mut Desk<'_, '_>, dispute: &Dispute) -> Result<(), EntryFault> {
             (plain(from), money(currency), -amount),
         ]
         .into();
-        desk.post(fact, &book, Rule::Disputed, at_ms, legs)?;
+        desk.post(fact, &book, Rule::Dispute, at_ms, legs)?;
     }
     // The till's own word reaches the sale without us.
     let lasts = matches!(stage, Stage::Open | Stage::Lost);

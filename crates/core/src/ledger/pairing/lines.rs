@@ -15,7 +15,7 @@ use crate::ledger::entry::{EntryFault, Rule};
 use crate::ledger::group::{Legs, fit};
 use crate::ledger::rules::FeeModel;
 use crate::ledger::{Chart, payout};
-use crate::money::{Currency, Money, div_half_even};
+use crate::money::{Currency, Money};
 use crate::provider::ObjectKind;
 use crate::settlement::{Arithmetic, LineKind, arithmetic, fees};
 
@@ -121,7 +121,7 @@ pub(in crate::ledger) fn line_legs(
         return Ok((legs, None));
     }
     let class = match converted {
-        true => BreakClass::Exchange,
+        true => BreakClass::Conversion,
         false => BreakClass::Arithmetic,
     };
     let sentence = format!(
@@ -221,7 +221,7 @@ fn line(desk: &mut Desk<'_, '_>, at: usize) -> Result<(), EntryFault> {
         exchange(desk, one, object, &book)?;
     }
     let rule = match counter {
-        Counter::Reserve => Rule::Reserved,
+        Counter::Reserve => Rule::Reserve,
         Counter::Pending | Counter::Fee(_) | Counter::Unknown => Rule::Settled,
     };
     desk.post(fact.id, &book, rule, at_ms, core::mem::take(&mut legs))?;
@@ -373,7 +373,7 @@ fn other_gross(
     );
     let lines = desk.parties.lines_of(of).map(|one| one.line.line.clone());
     let evidence = lines.chain(object.names()).collect();
-    let found = Break::new(BreakClass::SettledOther, object_keys(object), sentence);
+    let found = Break::new(BreakClass::SettledAmount, object_keys(object), sentence);
     let (account, found) = suspend(found.evident(evidence), currency, sum - expected)?;
     let legs = [
         (plain(Chart::PspPending), money(currency), sum - expected),
@@ -421,7 +421,8 @@ fn fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         .and_then(|sale| sale.fee)
         .map(|fee| (i128::from(fee.0), 0));
     let Some((expected, slack)) = (account.and_then(|one| one.fees))
-        .map(|model| model_fee(&model, gross))
+        .map(|model| Ok(model_fee(&model, fit(gross)?)))
+        .transpose()?
         .or(said)
     else {
         return Ok(());
@@ -437,22 +438,18 @@ fn fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         object.id(),
         Money::new(fit(expected)?, currency)
     );
-    let found = Break::new(BreakClass::OtherFee, object_keys(object), sentence)
+    let found = Break::new(BreakClass::WrongFee, object_keys(object), sentence)
         .amounting(money(currency), fit(by)?, Some(plain(Chart::Fee)))
         .evident(object.names());
     desk.name_of(of, found);
     Ok(())
 }
 
-/// The agreed fee, and by how much another rounding of it may differ.
-fn model_fee(model: &FeeModel, gross: i128) -> (i128, i128) {
-    let share = gross * i128::from(model.percent_ppm);
-    let part = div_half_even(share, 1_000_000);
-    let whole = part + i128::from(model.fixed);
-    let capped = model.cap.map_or(whole, |cap| whole.min(i128::from(cap)));
-    // Exactly between two units providers differ in which they take.
-    let tie = share.rem_euclid(1_000_000) == 500_000;
-    (capped, i128::from(tie && capped == whole))
+/// The agreed fee, and by how much another rounding of it may differ: exactly between two units
+/// providers differ in which they take.
+fn model_fee(model: &FeeModel, gross: i64) -> (i128, i128) {
+    let tie = (i128::from(gross) * i128::from(model.percent_ppm)).rem_euclid(1_000_000) == 500_000;
+    (i128::from(model.of(gross)), i128::from(tie))
 }
 
 fn dispute_fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
@@ -475,7 +472,7 @@ fn dispute_fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         Money::new(fit(by)?, currency),
         object.id()
     );
-    let found = Break::new(BreakClass::OtherDisputeFee, object_keys(object), sentence)
+    let found = Break::new(BreakClass::DisputeFee, object_keys(object), sentence)
         .amounting(money(currency), fit(by)?, Some(plain(Chart::DisputeFee)))
         .evident(object.names());
     desk.name_of(of, found);
@@ -529,7 +526,7 @@ fn reserve(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
     );
     let keys = [&line.provider, &line.account, &line.currency].map(String::clone);
     let evidence = releases.iter().map(|one| one.line.line.clone()).chain(late);
-    let found = Break::new(BreakClass::Reserve, keys.into(), sentence)
+    let found = Break::new(BreakClass::ReserveDiffers, keys.into(), sentence)
         .amounting(money(currency), fit(by)?, Some(plain(Chart::PspReserve)))
         .evident(evidence.collect());
     let book = PopupId::account_book(&line.provider, &line.account);

@@ -226,11 +226,11 @@ fn unconfirmed(
     let said = Money::new(claim.sale.amount.0, currency);
     let (class, sentence) = match declined {
         true => (
-            BreakClass::ClaimDeclined,
+            BreakClass::Declined,
             format!("Order {order}: the till took {said} for paid, but the provider declined it."),
         ),
         false => (
-            BreakClass::ClaimMissing,
+            BreakClass::Missing,
             format!(
                 "Order {order}: the till says {said} was paid, but the provider has no such \
                  payment ({}).",
@@ -444,13 +444,13 @@ fn double(desk: &mut Desk<'_, '_>, of: usize, at: usize) -> Result<(), EntryFaul
         (owed.clone(), money(currency), -amount),
     ];
     let (anchor, at_ms) = (object.anchor, object.at_ms());
-    desk.post(anchor, &book, Rule::Overcharged, at_ms, legs.into())?;
+    desk.post(anchor, &book, Rule::SecondCharge, at_ms, legs.into())?;
     let back = given_back(desk, of).min(amount);
     let legs = [
         (owed.clone(), money(currency), back),
         (plain(Chart::PspPending), money(currency), -back),
     ];
-    desk.post(anchor, &book, Rule::OverchargeBack, at_ms, legs.into())?;
+    desk.post(anchor, &book, Rule::SecondChargeBack, at_ms, legs.into())?;
     if back < amount {
         let left = fit(amount - back)?;
         let sentence = format!(

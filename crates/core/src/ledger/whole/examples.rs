@@ -1,15 +1,14 @@
 //! Worked examples of each rule.
 
+mod goods;
+mod statements;
+
 use super::*;
 use crate::event::central::{CashCounted, CloseSigned, CreatorPaid, ShareReleased};
 use crate::event::commerce::{Coop, CoopMember, ShareCard};
-use crate::event::{DisputeState, FulfilmentStep, Moment};
-use crate::ledger::attribution::Witness;
-use crate::ledger::breaks::BreakId;
+use crate::event::{DisputeState, Moment};
 use crate::ledger::sale::{self as shares_of_sale, Back, SaleWord};
-use crate::ledger::statement::{self, Sales, ShareState};
 use proptest::prelude::*;
-use std::boxed::Box;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -149,8 +148,8 @@ fn a_whole_refund_takes_the_whole_share_back_in_any_pieces() {
         &[4000, 200, 20],
     ] {
         let mut day = worked();
-        for (at, amount) in pieces.iter().enumerate() {
-            day.add_refund(200 + at as i64, &std::format!("r{at}"), "p1", *amount, &[]);
+        for (at, amount) in (200..).zip(pieces) {
+            day.add_refund(at, &std::format!("r{at}"), "p1", *amount, &[]);
         }
         let books = day.books();
         assert_eq!(
@@ -170,8 +169,8 @@ fn a_whole_refund_takes_the_whole_share_back_in_any_pieces() {
 #[test]
 fn refunds_end_the_same_whatever_order_they_come_in() {
     let mut day = worked();
-    for (at, amount) in [700, 33, 1290, 4].into_iter().enumerate() {
-        day.add_refund(200 + at as i64, &std::format!("r{at}"), "p1", amount, &[]);
+    for (at, amount) in (200..).zip([700, 33, 1290, 4]) {
+        day.add_refund(at, &std::format!("r{at}"), "p1", amount, &[]);
     }
     let sorted = |books: Books| {
         let mut entries: Vec<_> = books
@@ -466,391 +465,6 @@ fn a_pool_is_divided_whole_and_again_when_it_changes() {
     assert_eq!(day.books().classes(), ["C-SPLIT"]);
 }
 
-#[test]
-fn of_two_uses_the_first_counts_whichever_is_told_first() {
-    for turn in 0..4 {
-        let mut day = day(promised());
-        let paid = |payment: &str| {
-            let mut sold = sale(payment, 500, &[line("a", 1, 1000, None)]);
-            sold.token = Some(TokenId::new("t1").unwrap());
-            sold
-        };
-        token(&mut day, 5, "till-1", "t1", Some("o-gift"), 0);
-        day.add_sale("till-1", 10, paid("p1"));
-        token(&mut day, 10, "till-1", "t1", Some("o-p1"), 1);
-        day.add_sale("till-2", 9, paid("p2"));
-        token(&mut day, 9, "till-2", "t1", Some("o-p2"), 1);
-        day.facts.rotate_left(turn);
-        let books = day.books();
-        assert_eq!(books.classes(), ["T-DOUBLE"]);
-        assert!(
-            books.breaks[0].sentence.contains("till-1"),
-            "{}",
-            books.breaks[0].sentence
-        );
-        assert_eq!(
-            (
-                books.at("5031 GBP"),
-                books.at("2055 GBP"),
-                books.at("2050:house GBP")
-            ),
-            (500, 0, 0)
-        );
-        assert_eq!((books.at("T130 t:house"), books.at("T160 t:house")), (1, 1));
-    }
-}
-
-#[test]
-fn tokens_end_and_are_used_when_they_should_not() {
-    let mut day = day(promised());
-    token(&mut day, 5, "till-1", "sold", Some("o-gift"), 0);
-    token(&mut day, 5, "till-1", "promo", None, 0);
-    assert_eq!(day.books().at("2050:house GBP"), -500);
-    assert_eq!(day.books().due_ms, Some(901));
-    day.as_of_ms = 901;
-    let books = day.books();
-    assert_eq!(
-        (
-            books.at("2050:house GBP"),
-            books.at("4050 GBP"),
-            books.at("T140 t:house")
-        ),
-        (0, -500, 2)
-    );
-    token(&mut day, 20, "till-1", "sold", None, 2);
-    assert_eq!(day.books().at("T150 t:house"), 1);
-    token(&mut day, 30, "till-2", "sold", Some("o-9"), 1);
-    let books = day.books();
-    assert_eq!(
-        (books.classes(), books.at("5031 GBP")),
-        (["T-EXPIRED-USED"].into(), 500)
-    );
-    token(&mut day, 30, "till-2", "never", Some("o-9"), 1);
-    assert_eq!(day.books().classes(), ["T-EXPIRED-USED", "T-UNISSUED"]);
-    day.as_of_ms = DAY_MS;
-    assert_eq!(
-        day.books().classes(),
-        ["E-ORPHAN", "E-ORPHAN", "T-EXPIRED-USED", "T-UNISSUED"]
-    );
-}
-
-#[test]
-fn a_token_without_lines_or_without_a_use_does_not_stay_open_unnamed() {
-    let mut day = day(promised());
-    token(&mut day, 5, "till-1", "t1", None, 0);
-    let mut sold = sale("p1", 700, &[]);
-    sold.token = Some(TokenId::new("t1").unwrap());
-    day.add_sale("till-1", 10, sold);
-    token(&mut day, 11, "till-1", "t1", Some("o-p1"), 1);
-    let books = day.books();
-    assert_eq!(
-        (
-            books.at("2055 GBP"),
-            books.at("4010 GBP"),
-            books.at("4020 GBP")
-        ),
-        (0, -1200, 500)
-    );
-
-    let mut sold = sale("p2", 700, &[line("a", 1, 1000, None)]);
-    sold.token = Some(TokenId::new("t2").unwrap());
-    day.add_sale("till-1", 10, sold);
-    assert_eq!(day.books().classes(), [""; 0]);
-    day.as_of_ms = 10 + 30 * 60_000;
-    let books = day.books();
-    assert_eq!(
-        (books.classes(), books.breaks[0].amount),
-        (["T-VALUE"].into(), 300)
-    );
-}
-
-fn stock(day: &mut Day, rig: &str, sku: &str, qty: i64, from: Option<&str>, to: Option<&str>) {
-    let place = |name: &str| StockPlace::new(name).unwrap();
-    let n = day.facts.len().to_string();
-    let (sku, qty) = (Sku::new(sku).unwrap(), event::Count(qty));
-    let (from, to) = (from.map(place), to.map(place));
-    let event = match from {
-        None => Event::InventoryReceived(event::InventoryReceived {
-            sku,
-            qty,
-            to,
-            reason: None,
-        }),
-        Some(_) => Event::InventoryMoved(event::InventoryMoved {
-            sku,
-            qty,
-            from,
-            to,
-            reason: None,
-        }),
-    };
-    day.add(rig, 5, 1, &[&n], event);
-}
-
-#[test]
-fn what_went_out_beyond_the_rights_is_named_by_totals() {
-    let mut day = day(promised());
-    stock(&mut day, "till-1", "a", 10, None, None);
-    stock(&mut day, "till-1", "a", 4, Some("pool"), Some("till-1"));
-    for at in 0..3 {
-        let lines = [line("a", 2, 100, None)];
-        day.add_sale("till-1", at, sale(&std::format!("p{at}"), 100, &lines));
-    }
-    let books = day.books();
-    assert_eq!(
-        (
-            books.classes(),
-            books.at("S130:till-1 u:a"),
-            books.at("S195 u:a")
-        ),
-        (["K-OVERSELL"].into(), 0, -2)
-    );
-    stock(&mut day, "till-1", "a", 2, Some("pool"), Some("till-1"));
-    let books = day.books();
-    assert_eq!((books.classes(), books.at("S120 u:a")), ([""; 0].into(), 4));
-    stock(&mut day, "till-2", "a", 0, Some("till-1"), Some("till-2"));
-    assert_eq!(day.books().classes(), ["K-RIGHTS"]);
-}
-
-#[test]
-fn what_never_arrived_is_a_phantom_where_all_is_stocked() {
-    let mut day = day(Commerce {
-        stock_all: true,
-        ..promised()
-    });
-    day.add_sale("till-1", 1, sale("p", 100, &[line("a", 3, 100, None)]));
-    let books = day.books();
-    assert_eq!(
-        (books.classes(), books.at("S195 u:a"), books.at("S120 u:a")),
-        (["K-PHANTOM"].into(), -3, 0)
-    );
-}
-
-#[test]
-fn goods_come_back_by_lines_or_by_moves_and_from_where_they_were() {
-    let mut day = day(promised());
-    stock(&mut day, "till-1", "a", 10, None, None);
-    day.add_sale("till-1", 6, sale("p", 100, &[line("a", 3, 100, None)]));
-    let done = event::OrderFulfilled {
-        order: OrderId::new("o-p").unwrap(),
-        step: FulfilmentStep::HandedOver,
-        coop_member: None,
-    };
-    day.add(
-        "till-1",
-        7,
-        1,
-        &["o-p", "handed_over"],
-        Event::OrderFulfilled(done),
-    );
-    assert_eq!(
-        (day.books().at("S150 u:a"), day.books().at("S160 u:a")),
-        (0, 3)
-    );
-    day.add_refund(8, "r", "p", 30, &[("a", 1)]);
-    let books = day.books();
-    assert_eq!(
-        (
-            books.at("S120 u:a"),
-            books.at("S150 u:a"),
-            books.at("S160 u:a")
-        ),
-        (8, 0, 2)
-    );
-
-    let moves = Commerce {
-        returns_by_moves: true,
-        ..promised()
-    };
-    day.cards.insert(1, Rc::new(moves));
-    day.as_of_ms = DAY_MS;
-    let books = day.books();
-    assert_eq!(
-        (books.classes(), books.at("S120 u:a")),
-        (["K-REFUND-NO-RETURN"].into(), 7)
-    );
-    stock(
-        &mut day,
-        "till-1",
-        "a",
-        2,
-        Some("handed_over"),
-        Some("returned"),
-    );
-    let books = day.books();
-    assert_eq!(
-        (books.classes(), books.at("S170 u:a")),
-        (["K-RETURN-NO-REFUND"].into(), 2)
-    );
-}
-
-#[test]
-fn a_drawer_is_counted_as_of_its_time() {
-    let mut day = day(promised());
-    day.add_sale("till-1", 10, cash(sale("p1", 1000, &[])));
-    day.add_sale("till-1", 30, cash(sale("p2", 500, &[])));
-    counted(&mut day, 20, 990);
-    counted(&mut day, 40, 1490);
-    let books = day.books();
-    assert_eq!(
-        (
-            books.classes(),
-            books.at("5050 GBP"),
-            books.at("1010:till-1 GBP")
-        ),
-        (["D-SHORT"].into(), 10, 1490)
-    );
-    day.add_sale("till-1", 15, cash(sale("late", 5, &[])));
-    assert_eq!(day.books().at("5050 GBP"), 15);
-    counted(&mut day, 50, 1500);
-    assert_eq!(day.books().classes(), ["D-OVER", "D-SHORT"]);
-}
-
-#[test]
-fn a_sale_outside_the_popups_time_is_named() {
-    let mut day = day(promised());
-    day.add_sale("till-1", DAY_MS, sale("p", 5, &[]));
-    assert_eq!(day.books().classes(), ["X-POPUP"]);
-}
-
-#[test]
-fn amounts_no_book_can_hold_make_a_break_and_nothing_else() {
-    for amount in [i64::MAX, i64::MIN] {
-        let mut day = day(promised());
-        counted(&mut day, 20, amount);
-        counted(&mut day, 21, -(amount / 2) - amount % 2);
-        counted(&mut day, 22, i64::MAX);
-        for n in 0..3 {
-            let paid = CreatorPaid {
-                popup: "fri".into(),
-                creator: "ana".into(),
-                currency: "GBP".into(),
-                amount,
-                paid_ms: 5,
-                reference: n.to_string(),
-            };
-            day.add_own(30 + n, SystemEvent::CreatorPaid(paid));
-        }
-        day.add_sale(
-            "till-1",
-            9,
-            of_ana(sale(
-                "p",
-                i64::MAX,
-                &[
-                    line("a", i64::MAX, i64::MAX, None),
-                    line("b", i64::MIN, i64::MIN, Some("bo")),
-                ],
-            )),
-        );
-        token(&mut day, 11, "till-1", "t1", Some("o-p"), 1);
-        let books = day.books();
-        assert!(
-            books.classes().contains(&"E-POISON"),
-            "{:?}",
-            books.classes()
-        );
-    }
-}
-
-struct Heard<'a>(&'a Day);
-
-impl Witness for Heard<'_> {
-    fn token_creator(&self) -> Option<&CreatorId> {
-        None
-    }
-    fn drops(&self, sku: &Sku) -> Vec<Rc<Fact>> {
-        self.0.drops(&popup(), sku)
-    }
-}
-
-impl Sales for Day {
-    fn sale(&self, cause: FactId) -> Option<Rc<Fact>> {
-        let behind = self
-            .facts
-            .iter()
-            .find(|fact| statement::causes(fact).contains(&cause))?;
-        let payment = match &behind.event {
-            Event::PaymentCaptured(of) => &of.payment,
-            Event::PaymentRefunded(of) => &of.payment,
-            _ => return None,
-        };
-        let id = FactId::of_capture(&popup(), payment.as_str());
-        self.facts.iter().find(|fact| fact.id == id).cloned()
-    }
-    fn card(&self, sale: &Fact) -> Card {
-        StockContext::card(self, sale)
-    }
-    fn witness<'a>(&'a self, _: &'a Fact) -> Box<dyn Witness + 'a> {
-        Box::new(Heard(self))
-    }
-    fn at_risk(&self, sale: &Fact) -> bool {
-        matches!(&sale.event, Event::PaymentCaptured(of) if of.offline == Some(true))
-    }
-    fn found(&self, _: &Fact) -> Option<BreakId> {
-        None
-    }
-}
-
-#[test]
-fn a_statement_is_a_fold_of_entries() {
-    let mut day = day(promised());
-    let lines = [
-        line("a", 1, 600, None),
-        line("b", 2, 400, None),
-        line("c", 1, 50, Some("bo")),
-    ];
-    day.add_sale("till-1", 10, cash(of_ana(sale("p1", 1050, &lines))));
-    let mut stored = of_ana(sale("p2", 300, &[]));
-    stored.offline = Some(true);
-    day.add_sale("till-1", 11, stored);
-    day.add_refund(12, "r", "p1", 210, &[]);
-    counted(&mut day, 900, 840);
-    let paid = CreatorPaid {
-        popup: "fri".into(),
-        creator: "ana".into(),
-        currency: "GBP".into(),
-        amount: 90,
-        paid_ms: 5,
-        reference: "x".into(),
-    };
-    day.add_own(30, SystemEvent::CreatorPaid(paid));
-    day.as_of_ms = 2 * DAY_MS;
-    let books = day.books();
-    let of = |creator: &str| {
-        statement::statement(
-            books.entries.iter(),
-            &day,
-            &CreatorId::new(creator).unwrap(),
-        )
-    };
-    let ana = of("ana");
-    let sums = ana.currencies[&gbp()];
-    assert_eq!(
-        (sums.earned, sums.reversed, sums.held, sums.at_risk),
-        (130, 20, 30, 30)
-    );
-    assert_eq!((sums.available, sums.paid, sums.receivable), (0, 90, 10));
-    assert_eq!(
-        sums.earned - sums.reversed,
-        sums.held + sums.available + sums.paid - sums.receivable
-    );
-    let lines: Vec<_> = ana
-        .lines
-        .iter()
-        .map(|line| (line.sku.as_str(), line.goods, line.share, line.state))
-        .collect();
-    assert_eq!(
-        lines,
-        [
-            ("a", 600, 60, ShareState::Available),
-            ("b", 400, 40, ShareState::Available),
-            ("", 300, 30, ShareState::AtRisk)
-        ]
-    );
-    assert_eq!(of("bo").lines[0].state, ShareState::Pooled);
-}
-
 proptest! {
     #[test]
     fn shares_and_what_was_taken_back_are_what_stands(
@@ -864,9 +478,9 @@ proptest! {
         day.add_sale("till-1", 1, of_ana(sale("p", amount, &[line("a", 1, amount, None)])));
         let share = -day.books().at("2030:ana GBP");
         let mut back = 0;
-        for (at, cut) in cuts.into_iter().enumerate() {
+        for (at, cut) in (2..).zip(cuts) {
             back += cut;
-            day.add_refund(2 + at as i64, &std::format!("r{at}"), "p", cut, &[]);
+            day.add_refund(at, &std::format!("r{at}"), "p", cut, &[]);
             let left = -day.books().at("2030:ana GBP");
             prop_assert!((0..=share).contains(&left));
             if back >= amount {

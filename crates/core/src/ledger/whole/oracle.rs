@@ -136,11 +136,11 @@ impl Play {
                 &["in", stock_name(sku)],
                 Event::InventoryReceived(received),
             );
-            for rig in 0..2 {
+            for (rig, name_of_rig) in RIGS.into_iter().enumerate() {
                 if self.dice.chance(40) {
                     let qty = self.dice.below(6) + 1;
                     self.granted[sku][rig] = qty;
-                    let to = StockPlace::new(RIGS[rig]).unwrap();
+                    let to = StockPlace::new(name_of_rig).unwrap();
                     let moved = event::InventoryAllocated {
                         sku: name.clone(),
                         qty: event::Count(qty),
@@ -152,7 +152,7 @@ impl Play {
                         "till-2",
                         2,
                         1,
-                        &["to", stock_name(sku), RIGS[rig]],
+                        &["to", stock_name(sku), name_of_rig],
                         Event::InventoryAllocated(moved),
                     );
                 }
@@ -160,13 +160,8 @@ impl Play {
         }
     }
 
-    fn sell(&mut self, n: i64) {
-        let payment = format!("p{n}");
-        let (rig, payee) = (self.dice.below(2), self.dice.below(3));
-        let (rig, payee) = (
-            usize::try_from(rig).unwrap(),
-            usize::try_from(payee).unwrap(),
-        );
+    /// Lines, what they sum to, and the goods of ana and bo in them.
+    fn basket(&mut self, rig: usize, payee: usize) -> (Vec<Line>, i64, [i64; 2]) {
         let (mut lines, mut goods, mut of) = (Vec::new(), 0, [0; 2]);
         for _ in 0..self.dice.below(4) + 1 {
             let sku = usize::try_from(self.dice.below(3)).unwrap();
@@ -190,6 +185,17 @@ impl Play {
                 named.map(|at| CREATORS[at]),
             ));
         }
+        (lines, goods, of)
+    }
+
+    fn sell(&mut self, n: i64) {
+        let payment = format!("p{n}");
+        let (rig, payee) = (self.dice.below(2), self.dice.below(3));
+        let (rig, payee) = (
+            usize::try_from(rig).unwrap(),
+            usize::try_from(payee).unwrap(),
+        );
+        let (lines, goods, of) = self.basket(rig, payee);
         let (tax, tip) = match self.dice.chance(50) {
             true => (0, 0),
             false => (self.dice.below(900), self.dice.below(300)),
@@ -424,12 +430,11 @@ impl Play {
             let grants: i64 = self.granted[sku].iter().sum();
             let mut pool = self.pool[sku] - grants + self.back[sku];
             let (mut sold, mut beyond) = (-self.back[sku], 0);
-            for rig in 0..2 {
+            for (rig, name) in RIGS.into_iter().enumerate() {
                 sold += self.used[sku][rig];
                 if self.granted[sku][rig] > 0 {
                     let left = self.granted[sku][rig] - self.used[sku][rig];
-                    self.expect
-                        .put(&format!("S130:{}", RIGS[rig]), &unit, left.max(0));
+                    self.expect.put(&format!("S130:{name}"), &unit, left.max(0));
                     beyond += (-left).max(0);
                 } else {
                     pool -= self.used[sku][rig];

@@ -43,11 +43,6 @@ impl Rereads {
         self.0.is_empty()
     }
 
-    /// Whether this epoch is on its way.
-    pub(super) fn holds(&self, epoch: Epoch) -> bool {
-        self.0.contains_key(&epoch)
-    }
-
     /// The fold at `seq` asks for its records again.
     pub(super) fn begin(&mut self, epoch: Epoch, fold: &EpochFold, seq: Seq, anchored: &Record) {
         let reading = Reading {
@@ -67,6 +62,11 @@ impl Rereads {
             reading.durable = reading.durable.max(seq);
             true
         })
+    }
+
+    /// Whether the epoch is on its way.
+    pub(super) fn is_reading(&self, epoch: Epoch) -> bool {
+        self.0.contains_key(&epoch)
     }
 
     /// The epoch counts no more: nothing of it is read.

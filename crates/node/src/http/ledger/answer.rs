@@ -1,10 +1,12 @@
 //! The books as JSON. Money is integer minor units beside its currency, always.
 
+use popwatch_core::id::Position;
 use popwatch_core::ledger::breaks::Break;
 use popwatch_core::ledger::reconcile::{CurrencyTotals, Reconciliation};
-use popwatch_core::ledger::{Commodity, Ranges};
+use popwatch_core::ledger::{Commodity, Leg, Ranges};
+use popwatch_core::limits::BOOKS_PAGE_ROWS_MAX;
 use popwatch_core::money::Currency;
-use popwatch_store::books::{AccountLine, BooksView, EpochWatermark};
+use popwatch_store::books::{AccountLine, BooksView, EntryLine, EpochWatermark};
 use serde_json::{Map, Value, json};
 
 /// `GET …/books`.
@@ -26,19 +28,161 @@ pub(super) fn books(view: &BooksView) -> Value {
         });
         (sku.to_string(), body)
     });
-    json!({
-        "popup": view.popup.as_str(),
+    let mut body = json!({
         "currencies": currencies.collect::<Map<_, _>>(),
         "stock": stock.collect::<Map<_, _>>(),
         "totals": totals(view.totals.iter()),
         "entries": view.entries,
         "books_root": hex(&view.books_root),
-        "watermark": view.coverage.iter().map(watermark).collect::<Vec<_>>(),
-    })
+    });
+    covered(view, &mut body);
+    body
 }
 
-/// `GET …/breaks`.
-pub(super) fn breaks(breaks: &[Break]) -> Value {
+/// What every answer says of the popup's coverage.
+fn covered(view: &BooksView, body: &mut Value) {
+    let complete = view
+        .coverage
+        .iter()
+        .all(|epoch| epoch.missing.is_empty() && epoch.lost.is_empty());
+    body["popup"] = json!(view.popup.as_str());
+    body["watermark"] = view.coverage.iter().map(watermark).collect();
+    body["coverage"] = json!({ "complete": complete, "epochs": view.coverage.len() });
+}
+
+/// `GET …/books?entries=1`: one page; `cursor` goes on where there may be more.
+pub(super) fn entries(view: &BooksView, entries: &[EntryLine]) -> Value {
+    let one = |entry: &EntryLine| {
+        let leg = |leg: &Leg| {
+            json!({
+                "account": leg.account.to_string(),
+                "commodity": leg.commodity.to_string(),
+                "amount": leg.amount,
+            })
+        };
+        json!({
+            "entry_id": entry.id.to_string(),
+            "fact_id": entry.fact.to_string(),
+            "rule": entry.rule.text(),
+            "legs": entry.legs.iter().map(leg).collect::<Vec<_>>(),
+            "occurred_at_ms": entry.occurred_ms,
+            "recorded_at_ms": entry.recorded_ms,
+            "correction": entry.correction,
+            "position": entry.position.as_ref().map(position),
+        })
+    };
+    let more = entries.len() == BOOKS_PAGE_ROWS_MAX;
+    let mut body = json!({
+        "entries": entries.iter().map(one).collect::<Vec<_>>(),
+        "cursor": entries.last().filter(|_| more).map(|last| last.n.to_string()),
+        "books_root": hex(&view.books_root),
+    });
+    covered(view, &mut body);
+    body
+}
+
+fn position(at: &Position) -> String {
+    format!("{}/{}/{}", at.rig, at.epoch.0, at.seq.0)
+}
+
+/// Entries as rows, a leg each.
+pub(super) fn entry_rows(entries: &[EntryLine]) -> Vec<Vec<String>> {
+    let head = [
+        "entry_id",
+        "rule",
+        "account",
+        "commodity",
+        "amount",
+        "occurred_at_ms",
+        "correction",
+        "position",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for entry in entries {
+        for leg in &entry.legs {
+            rows.push(vec![
+                entry.id.to_string(),
+                entry.rule.text().to_owned(),
+                leg.account.to_string(),
+                leg.commodity.to_string(),
+                leg.amount.to_string(),
+                entry.occurred_ms.to_string(),
+                entry.correction.to_string(),
+                entry.position.as_ref().map(position).unwrap_or_default(),
+            ]);
+        }
+    }
+    rows
+}
+
+/// Balances as rows.
+pub(super) fn account_rows(view: &BooksView) -> Vec<Vec<String>> {
+    let head = ["commodity", "account", "name", "debit", "credit", "balance"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut put = |commodity: String, lines: &[AccountLine]| {
+        for line in lines {
+            rows.push(vec![
+                commodity.clone(),
+                line.account.to_string(),
+                line.account.of.title().to_owned(),
+                line.debit.to_string(),
+                line.credit.to_string(),
+                line.balance().to_string(),
+            ]);
+        }
+    };
+    for (currency, books) in &view.currencies {
+        put(currency.code().to_owned(), &books.accounts);
+    }
+    for (sku, books) in &view.stock {
+        put(format!("u:{sku}"), &books.accounts);
+    }
+    for (campaign, books) in &view.tokens {
+        put(format!("t:{campaign}"), &books.accounts);
+    }
+    rows
+}
+
+/// Breaks as rows.
+pub(super) fn break_rows(breaks: &[Break]) -> Vec<Vec<String>> {
+    let head = [
+        "id", "class", "severity", "state", "unit", "amount", "suspense", "held_in", "owner",
+        "sentence", "action",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for found in breaks {
+        rows.push(vec![
+            found.id.to_string(),
+            found.class.text().to_owned(),
+            found.severity.text().to_owned(),
+            found.state.text().to_owned(),
+            found
+                .commodity
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            found.amount.to_string(),
+            found.suspense.to_string(),
+            found
+                .held_in
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            found.owner.text().to_owned(),
+            found.sentence.clone(),
+            found.action.clone(),
+        ]);
+    }
+    rows
+}
+
+/// `GET …/breaks`: totals over all that were asked for, the items of one page.
+pub(super) fn breaks(
+    view: &BooksView,
+    breaks: &[Break],
+    page: &[Break],
+    of_accounts: &[Break],
+) -> Value {
     let mut classes: Map<String, Value> = Map::new();
     for found in breaks {
         let class = classes
@@ -51,7 +195,15 @@ pub(super) fn breaks(breaks: &[Break]) -> Value {
             class["amount"][unit.to_string()] = json!(sum.saturating_add(found.amount));
         }
     }
-    json!({ "totals": classes, "items": breaks.iter().map(one_break).collect::<Vec<_>>() })
+    let more = breaks.last().map(|last| &last.id) != page.last().map(|last| &last.id);
+    let mut body = json!({
+        "totals": classes,
+        "items": page.iter().map(one_break).collect::<Vec<_>>(),
+        "account_items": of_accounts.iter().map(one_break).collect::<Vec<_>>(),
+        "cursor": page.last().filter(|_| more).map(|last| last.id.as_str()),
+    });
+    covered(view, &mut body);
+    body
 }
 
 /// `GET …/reconciliation`.

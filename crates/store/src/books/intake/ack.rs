@@ -6,15 +6,16 @@ use popwatch_core::id::RigId;
 use popwatch_core::lane::{EpochHeld, NotOk, Range, RecordAck, RecordBatch};
 use popwatch_core::limits::ACK_RANGES_MAX;
 use popwatch_core::time::Now;
-use rusqlite::Connection;
 
 use super::super::BooksFault;
+use super::super::db::{Db, values};
+use super::super::groups::claims::reconciled_to;
 use super::super::held::Held;
 use super::super::rows::epoch_number;
 use super::head::Head;
 
 pub(super) fn ack(
-    db: &Connection,
+    db: &Db,
     batch: &RecordBatch,
     head: &Head,
     now: Now,
@@ -23,7 +24,9 @@ pub(super) fn ack(
     let (epochs, want) = epochs_held(db, &head.rig)?;
     let of = epochs.iter().find(|epoch| epoch.epoch == head.epoch);
     let (trunk_seq, bulk_seq) = of.map_or((0, 0), |epoch| (epoch.trunk_seq, epoch.bulk_seq));
+    let reconciled_seq = reconciled_to(db, &head.rig, head.epoch, trunk_seq)?;
     Ok(RecordAck {
+        reconciled_seq,
         epoch: batch.epoch,
         trunk_seq,
         bulk_seq,
@@ -39,15 +42,13 @@ pub(super) fn ack(
 }
 
 /// How far each epoch is held, and the holes below that, oldest first.
-fn epochs_held(db: &Connection, rig: &RigId) -> Result<(Vec<EpochHeld>, Vec<Range>), BooksFault> {
+fn epochs_held(db: &Db, rig: &RigId) -> Result<(Vec<EpochHeld>, Vec<Range>), BooksFault> {
     let read = || {
-        db.prepare_cached(
+        db.rows::<(i64, Vec<u8>, Vec<u8>, Vec<u8>)>(
             "SELECT epoch, epoch_id, trunk, bulk FROM rig_epochs WHERE rig = ?1 ORDER BY epoch",
-        )?
-        .query_map([rig.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })?
-        .collect::<rusqlite::Result<Vec<(i64, Vec<u8>, Vec<u8>, Vec<u8>)>>>()
+            values![rig.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
     };
     let rows = read().map_err(BooksFault::sql("read what is held"))?;
     let (mut epochs, mut want) = (Vec::with_capacity(rows.len()), Vec::new());

@@ -6,9 +6,9 @@ use popwatch_core::event::{Class, Cursor};
 use popwatch_core::lane::{ItemBody, RecordBatch};
 use popwatch_core::ledger::FactId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
-use rusqlite::params;
 
 use super::super::BooksFault;
+use super::super::db::values;
 use super::super::frame::Frame;
 use super::super::held::Stretch;
 use super::super::rows::{column, epoch_number, set_breaks};
@@ -93,12 +93,10 @@ impl Intake<'_> {
         why: &'static str,
     ) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO quarantine (rig, epoch, seq, hash, epoch_id, why, recorded_ms, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
-            )
-            .and_then(|mut put| {
-                put.execute(params![
+                values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     column(seq),
@@ -107,8 +105,8 @@ impl Intake<'_> {
                     why,
                     self.now_ms,
                     bytes
-                ])
-            })
+                ],
+            )
             .map(drop)
             .map_err(BooksFault::sql("keep a record aside"))
     }
@@ -129,11 +127,11 @@ impl Intake<'_> {
     pub(super) fn fork(&self, code: Code) -> Result<BooksFault, BooksFault> {
         let newest: i64 = self
             .db
-            .query_row(
+            .one(
                 "SELECT MAX(e) FROM (SELECT MAX(epoch) AS e FROM rig_epochs WHERE rig = ?1
                    UNION ALL SELECT MAX(epoch) FROM quarantine WHERE rig = ?1
-                   UNION ALL SELECT MAX(epoch) FROM epoch_words WHERE rig = ?1)",
-                [self.head.rig.as_str()],
+                   UNION ALL SELECT MAX(epoch) FROM epoch_words WHERE rig = ?1) AS newest",
+                values![self.head.rig.as_str()],
                 |row| row.get(0),
             )
             .map_err(BooksFault::sql("find the newest epoch"))?;
@@ -172,15 +170,18 @@ impl Intake<'_> {
         }
         self.keep_held(&trunk, &bulk)?;
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO records (rig, epoch, seq, hash, class, bytes)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                values![
+                    self.head.rig.as_str(),
+                    self.head.epoch,
+                    column(seq),
+                    hash_bytes(bytes),
+                    class.byte(),
+                    bytes
+                ],
             )
-            .and_then(|mut put| {
-                let (rig, epoch) = (self.head.rig.as_str(), self.head.epoch);
-                let hash = hash_bytes(bytes);
-                put.execute(params![rig, epoch, column(seq), hash, class.byte(), bytes])
-            })
             .map_err(BooksFault::sql("keep a record unread"))?;
         self.poison(seq, bytes)
     }

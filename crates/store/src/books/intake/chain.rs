@@ -9,9 +9,9 @@ use popwatch_core::event::system::{Seal, SystemEvent};
 use popwatch_core::event::{Class, Cursor, Event};
 use popwatch_core::lane::{RecordBatch, SkipWhy};
 use popwatch_core::record;
-use rusqlite::params;
 
 use super::super::BooksFault;
+use super::super::db::values;
 use super::super::frame::{self, Frame};
 use super::super::held::{Chain, Held};
 use super::super::rows::{column, number};
@@ -99,21 +99,17 @@ impl Intake<'_> {
             return Ok(BTreeMap::new());
         }
         let read = || {
-            self.db
-                .prepare_cached(
-                    "SELECT seq, bytes FROM records WHERE rig = ?1 AND epoch = ?2
+            self.db.rows::<(i64, Vec<u8>)>(
+                "SELECT seq, bytes FROM records WHERE rig = ?1 AND epoch = ?2
                      AND seq > ?3 AND seq <= ?4 AND class = 0 AND bytes IS NOT NULL",
-                )?
-                .query_map(
-                    params![
-                        self.head.rig.as_str(),
-                        self.head.epoch,
-                        column(from),
-                        column(to)
-                    ],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )?
-                .collect::<rusqlite::Result<Vec<(i64, Vec<u8>)>>>()
+                values![
+                    self.head.rig.as_str(),
+                    self.head.epoch,
+                    column(from),
+                    column(to)
+                ],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
         };
         let held = read().map_err(BooksFault::sql("read seals"))?;
         let stated = held.into_iter().filter_map(|(seq, bytes)| {

@@ -5,9 +5,9 @@ use popwatch_core::code::Code;
 use popwatch_core::event::system::RigStarted;
 use popwatch_core::id::PopupId;
 use popwatch_core::lane::RecordBatch;
-use rusqlite::params;
 
 use super::super::BooksFault;
+use super::super::db::values;
 use super::super::rows::{column, number};
 use super::Intake;
 use super::head::SEQ_MAX;
@@ -59,34 +59,37 @@ impl Intake<'_> {
         head: u64,
     ) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO epoch_words (rig, epoch, epoch_id, ended, ended_least, head)
                  VALUES (?1, ?2, ?3, ?4, ?4, ?5)
-                 ON CONFLICT (rig, epoch, epoch_id) DO UPDATE SET head = MAX(head, excluded.head),
-                   ended = MAX(COALESCE(ended, excluded.ended), COALESCE(excluded.ended, ended)),
-                   ended_least = MIN(COALESCE(ended_least, excluded.ended_least),
-                                     COALESCE(excluded.ended_least, ended_least))",
-            )
-            .and_then(|mut put| {
-                let rig = self.head.rig.as_str();
-                put.execute(params![
-                    rig,
+                 ON CONFLICT (rig, epoch, epoch_id) DO UPDATE SET
+                   head = CASE WHEN excluded.head > epoch_words.head
+                               THEN excluded.head ELSE epoch_words.head END,
+                   ended = CASE WHEN epoch_words.ended IS NULL
+                                  OR excluded.ended > epoch_words.ended
+                                THEN excluded.ended ELSE epoch_words.ended END,
+                   ended_least = CASE WHEN epoch_words.ended_least IS NULL
+                                        OR excluded.ended_least < epoch_words.ended_least
+                                      THEN excluded.ended_least
+                                      ELSE epoch_words.ended_least END",
+                values![
+                    self.head.rig.as_str(),
                     epoch,
                     epoch_id,
                     ended.map(column),
                     column(head)
-                ])
-            })
+                ],
+            )
             .map(drop)
             .map_err(BooksFault::sql("note how far a rig is"))
     }
 
     fn void(&self, epoch_id: &[u8]) -> Result<(), BooksFault> {
         self.db
-            .prepare_cached(
+            .run(
                 "INSERT INTO epoch_voids (rig, epoch_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                values![self.head.rig.as_str(), epoch_id],
             )
-            .and_then(|mut put| put.execute(params![self.head.rig.as_str(), epoch_id]))
             .map(drop)
             .map_err(BooksFault::sql("note a void epoch"))
     }
@@ -94,15 +97,13 @@ impl Intake<'_> {
     fn holds_beyond(&self, epoch: u32, epoch_id: &[u8], ended: u64) -> Result<bool, BooksFault> {
         let held: Option<i64> = self
             .db
-            .prepare_cached(
+            .one(
                 "SELECT MAX(r.seq) FROM records r JOIN rig_epochs h
                    ON h.rig = r.rig AND h.epoch = r.epoch
                  WHERE r.rig = ?1 AND r.epoch = ?2 AND h.epoch_id = ?3",
+                values![self.head.rig.as_str(), epoch, epoch_id],
+                |row| row.get(0),
             )
-            .and_then(|mut ask| {
-                let rig = self.head.rig.as_str();
-                ask.query_row(params![rig, epoch, epoch_id], |row| row.get(0))
-            })
             .map_err(BooksFault::sql("look how far an epoch is held"))?;
         Ok(held.is_some_and(|held| number(held) > ended))
     }

@@ -1,7 +1,7 @@
 //! The centre's own journal.
 
 use popwatch_core::event::Event;
-use popwatch_core::event::central::{BankLine, ProviderObject};
+use popwatch_core::event::central::{BankLine, MatchAccepted};
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::{EventId, Source};
 use popwatch_core::record::{self, Record, Stamp};
@@ -40,18 +40,14 @@ pub(super) fn bank(line: &str, amount: i64) -> SystemEvent {
     })
 }
 
-fn object(amount: i64, occurred_s: i64, delivery: &str) -> SystemEvent {
-    SystemEvent::ProviderObject(ProviderObject {
+fn matched() -> SystemEvent {
+    SystemEvent::MatchAccepted(MatchAccepted {
+        popup: "fri".into(),
+        claim: "p1".into(),
         provider: "stripe".into(),
         account: "main".into(),
-        kind: "payment".into(),
         object: "pi_1".into(),
-        currency: "GBP".into(),
-        amount,
-        state: "captured".into(),
-        occurred_ms: T0 + occurred_s * 1_000,
-        delivery: delivery.into(),
-        ..ProviderObject::default()
+        ..MatchAccepted::default()
     })
 }
 
@@ -70,8 +66,8 @@ fn seqs(verdicts: &[CentralVerdict]) -> Vec<(char, u64)> {
 }
 
 #[test]
-fn what_is_known_is_not_appended_again() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn what_is_known_is_not_appended_again() {
+    let mut books = fresh_books();
     let first = vec![
         central("a", 1, bank("1", 500)),
         central("b", 1, bank("2", 700)),
@@ -93,11 +89,11 @@ fn what_is_known_is_not_appended_again() {
 }
 
 #[test]
-fn an_earlier_telling_of_the_same_is_kept_and_posts() {
-    let mut books = Books::open_memory().unwrap();
-    let late = central("a", 1, object(500, 9, "evt_9"));
-    let early = central("b", 1, object(500, 3, "evt_3"));
-    let later = central("c", 1, object(500, 11, "evt_11"));
+pub(super) fn an_earlier_telling_of_the_same_is_kept_and_posts() {
+    let mut books = fresh_books();
+    let late = central("a", 9, matched());
+    let early = central("b", 3, matched());
+    let later = central("c", 11, matched());
     let told = |record: &Record, books: &mut Books| {
         seqs(&books.append_central(vec![record.clone()], now()).unwrap())
     };
@@ -108,8 +104,8 @@ fn an_earlier_telling_of_the_same_is_kept_and_posts() {
 }
 
 #[test]
-fn no_rig_ships_under_the_name_of_the_centre() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn no_rig_ships_under_the_name_of_the_centre() {
+    let mut books = fresh_books();
     let mut rig = Rig::new("till-1", 1, 1);
     rig.event("1", 1, captured("p1", 100, &[]));
     let mut batch = rig.trunk();
@@ -121,8 +117,8 @@ fn no_rig_ships_under_the_name_of_the_centre() {
 }
 
 #[test]
-fn a_journal_longer_than_one_batch_keeps_its_chain() {
-    let mut books = Books::open_memory().unwrap();
+pub(super) fn a_journal_longer_than_one_batch_keeps_its_chain() {
+    let mut books = fresh_books();
     let many = 5_000;
     let records = (0..many)
         .map(|at| central(&format!("r{at}"), 1, bank(&format!("{at}"), at)))

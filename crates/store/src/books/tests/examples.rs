@@ -17,7 +17,7 @@ fn hello() -> RecordBatch {
 }
 
 #[test]
-fn a_sale_is_posted_to_its_accounts() {
+pub(super) fn a_sale_is_posted_to_its_accounts() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, received("mug", 10));
     let event = Event::PaymentCaptured(popwatch_core::event::PaymentCaptured {
@@ -44,7 +44,7 @@ fn a_sale_is_posted_to_its_accounts() {
 }
 
 #[test]
-fn cash_offline_and_manual_money_stand_apart() {
+pub(super) fn cash_offline_and_manual_money_stand_apart() {
     let mut till = Rig::new("till-1", 1, 1);
     let cash = popwatch_core::event::PaymentCaptured {
         method: PaymentMethod::new("cash").unwrap(),
@@ -69,7 +69,7 @@ fn cash_offline_and_manual_money_stand_apart() {
 }
 
 #[test]
-fn lines_that_do_not_add_up_are_named_and_the_money_is_the_truth() {
+pub(super) fn lines_that_do_not_add_up_are_named_and_the_money_is_the_truth() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 1_000, &[("mug", 1, 900)]));
     till.event(
@@ -86,7 +86,7 @@ fn lines_that_do_not_add_up_are_named_and_the_money_is_the_truth() {
 }
 
 #[test]
-fn a_refund_waits_for_its_sale_without_losing_a_penny() {
+pub(super) fn a_refund_waits_for_its_sale_without_losing_a_penny() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 9, refunded("r1", "p1", 51, &[("mug", 1, 50)]));
     till.event("2", 10, refunded("r2", "p1", 49, &[]));
@@ -111,7 +111,7 @@ fn a_refund_waits_for_its_sale_without_losing_a_penny() {
 }
 
 #[test]
-fn a_delivery_makes_earlier_sales_move_stock() {
+pub(super) fn a_delivery_makes_earlier_sales_move_stock() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[("mug", 2, 100)]));
     let mut books = deliver(&[till.trunk()]);
@@ -129,7 +129,7 @@ fn a_delivery_makes_earlier_sales_move_stock() {
 }
 
 #[test]
-fn a_count_names_what_is_missing_and_a_late_sale_explains_it() {
+pub(super) fn a_count_names_what_is_missing_and_a_late_sale_explains_it() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, received("mug", 30));
     till.event("2", 2, captured("p1", 100, &[("mug", 4, 100)]));
@@ -160,7 +160,7 @@ fn a_count_names_what_is_missing_and_a_late_sale_explains_it() {
 }
 
 #[test]
-fn other_bytes_at_a_held_position_do_not_replace_the_first() {
+pub(super) fn other_bytes_at_a_held_position_do_not_replace_the_first() {
     let mut till = Rig::new("till-1", 1, 1);
     let mut twin = till.clone();
     till.event("1", 1, captured("p1", 100, &[]));
@@ -189,7 +189,7 @@ fn other_bytes_at_a_held_position_do_not_replace_the_first() {
 }
 
 #[test]
-fn a_history_that_does_not_continue_ours_is_a_fork() {
+pub(super) fn a_history_that_does_not_continue_ours_is_a_fork() {
     let mut till = Rig::new("till-1", 1, 1);
     let mut twin = till.clone();
     till.event("1", 1, captured("p1", 100, &[]));
@@ -211,7 +211,7 @@ fn a_history_that_does_not_continue_ours_is_a_fork() {
 }
 
 #[test]
-fn another_epoch_id_under_one_number_is_a_fork() {
+pub(super) fn another_epoch_id_under_one_number_is_a_fork() {
     let mut till = Rig::new("till-1", 3, 1);
     till.event("1", 1, captured("p1", 100, &[]));
     let mut twin = Rig::new("till-1", 3, 2);
@@ -231,7 +231,7 @@ fn another_epoch_id_under_one_number_is_a_fork() {
 }
 
 #[test]
-fn one_event_from_two_journals_counts_once() {
+pub(super) fn one_event_from_two_journals_counts_once() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[]));
     let mut again = Rig::new("till-1", 2, 2);
@@ -244,13 +244,13 @@ fn one_event_from_two_journals_counts_once() {
 }
 
 #[test]
-fn one_id_with_two_contents_is_a_conflict_whose_first_counts() {
+pub(super) fn one_id_with_two_contents_is_a_conflict_whose_first_counts() {
     let mut early = Rig::new("till-1", 1, 1);
     early.event("1", 1, captured("p1", 100, &[]));
     let mut late = Rig::new("till-1", 2, 2);
     late.event("1", 5, captured("p1", 130, &[]));
     for order in [[&early, &late], [&late, &early]] {
-        let mut books = Books::open_memory().unwrap();
+        let mut books = fresh_books();
         let mut verdicts = Vec::new();
         for rig in order {
             verdicts.extend(books.accept(&rig.trunk(), now()).unwrap().not_ok);
@@ -271,7 +271,7 @@ fn one_id_with_two_contents_is_a_conflict_whose_first_counts() {
 }
 
 #[test]
-fn one_payment_told_twice_with_other_amounts_counts_as_first_told() {
+pub(super) fn one_payment_told_twice_with_other_amounts_counts_as_first_told() {
     let mut late = Rig::new("till-1", 1, 1);
     late.event("1", 5, captured("p1", 130, &[]));
     let mut early = Rig::new("till-2", 1, 2);
@@ -284,11 +284,11 @@ fn one_payment_told_twice_with_other_amounts_counts_as_first_told() {
 }
 
 #[test]
-fn an_unreadable_record_is_kept_and_the_rest_posts() {
+pub(super) fn an_unreadable_record_is_kept_and_the_rest_posts() {
     let mut till = Rig::new("till-1", 1, 1);
     let poison = till.raw(Class::Money, &[8, 11, 255, 255]);
     till.event("1", 1, captured("p1", 100, &[]));
-    let mut books = Books::open_memory().unwrap();
+    let mut books = fresh_books();
     let ack = books.accept(&till.trunk(), now()).unwrap();
     assert_eq!(ack.trunk_seq, 3);
     assert_eq!(ack.not_ok[0].seq, poison);
@@ -324,7 +324,7 @@ fn with_gap(till: &Rig, value: &[popwatch_core::event::system::TotalsRow]) -> Re
 }
 
 #[test]
-fn a_lost_range_is_worth_exactly_what_was_lost() {
+pub(super) fn a_lost_range_is_worth_exactly_what_was_lost() {
     let (mut till, value) = broken_till();
     till.system(gap(1, 3, 4, value.clone()));
     till.seal();
@@ -361,7 +361,7 @@ fn a_lost_range_is_worth_exactly_what_was_lost() {
 
 /// The till still had a lost sale and sent it again: it is no loss any more, and no second sale.
 #[test]
-fn a_lost_sale_that_was_sent_again_is_counted_once_in_any_order() {
+pub(super) fn a_lost_sale_that_was_sent_again_is_counted_once_in_any_order() {
     let (till, value) = broken_till();
     let mut next = till.next(2);
     next.system(gap(1, 3, 4, value.clone()));
@@ -393,7 +393,7 @@ fn a_lost_sale_that_was_sent_again_is_counted_once_in_any_order() {
 }
 
 #[test]
-fn a_skip_tells_the_value_until_the_record_does() {
+pub(super) fn a_skip_tells_the_value_until_the_record_does() {
     let (till, value) = broken_till();
     let books = deliver(&[with_gap(&till, &value)]);
     assert_eq!(balance(&books, "1100:till-1:gap"), 290);
@@ -401,7 +401,7 @@ fn a_skip_tells_the_value_until_the_record_does() {
 }
 
 #[test]
-fn a_count_inside_what_lost_records_could_explain_is_not_decided() {
+pub(super) fn a_count_inside_what_lost_records_could_explain_is_not_decided() {
     let (mut till, value) = broken_till();
     till.event("7", 7, received("mug", 10));
     till.event("8", 8, counted("mug", 5));
@@ -413,7 +413,7 @@ fn a_count_inside_what_lost_records_could_explain_is_not_decided() {
 }
 
 #[test]
-fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
+pub(super) fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[]));
     let mut books = deliver(&till.all());
@@ -439,13 +439,13 @@ fn what_a_rig_still_has_is_known_from_its_beacons_and_successors() {
 }
 
 #[test]
-fn a_holes_end_is_not_acknowledged_and_heals() {
+pub(super) fn a_holes_end_is_not_acknowledged_and_heals() {
     let mut till = Rig::new("till-1", 1, 1);
     for at in 0..5 {
         let id = at.to_string();
         till.event(&id, at, captured(&format!("p{at}"), 100, &[]));
     }
-    let mut books = Books::open_memory().unwrap();
+    let mut books = fresh_books();
     books
         .accept(&till.batch(Cursor::Trunk, 1, 2), now())
         .unwrap();
@@ -461,7 +461,7 @@ fn a_holes_end_is_not_acknowledged_and_heals() {
 }
 
 #[test]
-fn damaged_batches_leave_nothing_behind() {
+pub(super) fn damaged_batches_leave_nothing_behind() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[]));
     till.event("2", 2, captured("p2", 100, &[]));
@@ -478,7 +478,7 @@ fn damaged_batches_leave_nothing_behind() {
     cursor.cursor = 2;
     let mut empty = good.clone();
     empty.items[1].body = None;
-    let mut books = Books::open_memory().unwrap();
+    let mut books = fresh_books();
     for (at, batch) in [flipped, shifted, chain, cursor, empty].iter().enumerate() {
         let fault = books.accept(batch, now()).unwrap_err();
         assert_eq!(fault.code(), Code::BatchInvalid, "batch {at}");
@@ -496,7 +496,7 @@ fn damaged_batches_leave_nothing_behind() {
 }
 
 #[test]
-fn totals_that_contradict_the_records_are_named() {
+pub(super) fn totals_that_contradict_the_records_are_named() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[]));
     till.lie(50);
@@ -508,7 +508,7 @@ fn totals_that_contradict_the_records_are_named() {
 }
 
 #[test]
-fn a_file_keeps_the_books() {
+pub(super) fn a_file_keeps_the_books() {
     let dir = std::env::temp_dir().join(format!("popwatch-books-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let path = dir.join("books.db");
@@ -525,7 +525,7 @@ fn a_file_keeps_the_books() {
 }
 
 #[test]
-fn live_summaries_that_differ_from_the_records_are_found_to_the_minor_unit() {
+pub(super) fn live_summaries_that_differ_from_the_records_are_found_to_the_minor_unit() {
     let mut till = Rig::new("till-1", 1, 1);
     till.event("1", 1, captured("p1", 100, &[("mug", 1, 100)]));
     till.event("2", 90, captured("p2", 250, &[("mug", 1, 250)]));

@@ -1,5 +1,6 @@
 //! Rigs that write journals in memory, and ways to deliver them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use popwatch_core::event::system::{Gap, RigStarted, Seal, SystemEvent, TotalsRow};
@@ -364,8 +365,30 @@ pub(super) fn state(books: &Books) -> State {
     }
 }
 
+thread_local! {
+    /// Makes the books of a test, where they are not SQLite's in memory.
+    static OTHER_STORE: RefCell<Option<Box<dyn FnMut() -> Books>>> = const { RefCell::new(None) };
+}
+
+/// Empty books of the store under test.
+pub(super) fn fresh_books() -> Books {
+    OTHER_STORE.with_borrow_mut(|other| match other {
+        Some(make) => make(),
+        None => Books::open_memory().unwrap(),
+    })
+}
+
+/// Runs tests on this thread over another store.
+#[cfg(feature = "postgres")]
+pub(super) fn over<T>(make: impl FnMut() -> Books + 'static, tests: impl FnOnce() -> T) -> T {
+    OTHER_STORE.set(Some(Box::new(make)));
+    let out = tests();
+    OTHER_STORE.set(None);
+    out
+}
+
 pub(super) fn deliver<'a>(batches: impl IntoIterator<Item = &'a RecordBatch>) -> Books {
-    let mut books = Books::open_memory().unwrap();
+    let mut books = fresh_books();
     for batch in batches {
         books.accept(batch, now()).unwrap();
     }

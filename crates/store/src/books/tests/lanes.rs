@@ -5,8 +5,10 @@ use popwatch_core::event::Cursor;
 use popwatch_core::event::system::{RigStarted, SystemEvent};
 use popwatch_core::lane::{Beacon, ItemBody, Range, SkipWhy};
 
-use super::fixture::{Rig, balance, captured, classes, deliver, gap, now, popup, skip_item, state};
-use crate::books::{Books, BooksFault};
+use super::fixture::{
+    Rig, balance, captured, classes, deliver, fresh_books, gap, now, popup, skip_item, state,
+};
+use crate::books::BooksFault;
 
 fn sales(name: &'static str, epoch: u32, mark: u8, count: i64) -> Rig {
     let mut till = Rig::new(name, epoch, mark);
@@ -18,7 +20,7 @@ fn sales(name: &'static str, epoch: u32, mark: u8, count: i64) -> Rig {
 }
 
 #[test]
-fn holes_are_wanted_and_filled() {
+pub(super) fn holes_are_wanted_and_filled() {
     let till = sales("till-1", 1, 1, 9);
     let mut books = deliver(&[till.batch(Cursor::Trunk, 1, 3)]);
     let ack = books
@@ -44,7 +46,7 @@ fn holes_are_wanted_and_filled() {
 
 /// One frame is damaged: alone and said to be so it is kept unread, and its neighbours count.
 #[test]
-fn an_undecodable_frame_is_kept_and_holds_nothing_up() {
+pub(super) fn an_undecodable_frame_is_kept_and_holds_nothing_up() {
     let till = sales("till-1", 1, 1, 9);
     let mut bad = till.batch(Cursor::Trunk, 5, 5);
     let Some(ItemBody::Frame(bytes)) = &mut bad.items[0].body else {
@@ -70,7 +72,7 @@ fn an_undecodable_frame_is_kept_and_holds_nothing_up() {
     assert!(classes(&books).contains(&"E-POISON"));
     let held: Vec<u8> = books
         .db
-        .query_row("SELECT bytes FROM quarantine WHERE seq = 5", [], |row| {
+        .one("SELECT bytes FROM quarantine WHERE seq = 5", &[], |row| {
             row.get(0)
         })
         .unwrap();
@@ -87,7 +89,7 @@ fn an_undecodable_frame_is_kept_and_holds_nothing_up() {
 
 /// What was refused for a passing reason and works now is taken as any other record.
 #[test]
-fn a_sound_record_that_says_quarantined_is_booked() {
+pub(super) fn a_sound_record_that_says_quarantined_is_booked() {
     let till = sales("till-1", 1, 1, 1);
     let mut one = till.batch(Cursor::Trunk, 2, 2);
     one.quarantined = true;
@@ -99,7 +101,7 @@ fn a_sound_record_that_says_quarantined_is_booked() {
 
 /// Another history of bulk shows at the next seal, although no batch of bulk was sent twice.
 #[test]
-fn the_bulk_chain_is_held_against_the_seals() {
+pub(super) fn the_bulk_chain_is_held_against_the_seals() {
     let build = |chat: &str| {
         let mut till = Rig::new("till-1", 1, 1);
         till.raw(popwatch_core::event::Class::Ambient, chat.as_bytes());
@@ -110,7 +112,7 @@ fn the_bulk_chain_is_held_against_the_seals() {
     for order in [false, true] {
         let (trunk, mut bulk) = (till.trunk(), twin.batch(Cursor::Bulk, 1, 3));
         bulk.chain_after = Vec::new();
-        let mut books = Books::open_memory().unwrap();
+        let mut books = fresh_books();
         let fault = if order {
             books.accept(&trunk, now()).unwrap();
             books.accept(&bulk, now()).unwrap_err()
@@ -126,7 +128,7 @@ fn the_bulk_chain_is_held_against_the_seals() {
 
 /// After a gap a chain is not known; the next seal states it, and from there it is checked again.
 #[test]
-fn after_a_gap_a_chain_restarts_at_the_next_seal() {
+pub(super) fn after_a_gap_a_chain_restarts_at_the_next_seal() {
     let mut till = sales("till-1", 1, 1, 4);
     till.system(gap(1, 3, 3, Vec::new()));
     till.seal();
@@ -156,7 +158,7 @@ fn started(previous: &Rig, ended: u64) -> RigStarted {
 
 /// A backup of a closed epoch: the rig says it ended earlier than what is held.
 #[test]
-fn a_rewind_is_named_and_nothing_is_rewound() {
+pub(super) fn a_rewind_is_named_and_nothing_is_rewound() {
     let till = sales("till-1", 1, 1, 9);
     let mut after = Rig::new("till-1", 2, 2);
     let seq = after.system(SystemEvent::RigStarted(started(&till, 4)));
@@ -172,7 +174,7 @@ fn a_rewind_is_named_and_nothing_is_rewound() {
 
 /// The forked life of a number that another life holds: nothing is missing of it, in any order.
 #[test]
-fn what_a_void_life_said_is_not_waited_for() {
+pub(super) fn what_a_void_life_said_is_not_waited_for() {
     let first = sales("till-1", 3, 1, 2);
     let second = sales("till-1", 3, 2, 9);
     let mut hello = second.batch(Cursor::Trunk, 1, 1);
@@ -194,7 +196,7 @@ fn what_a_void_life_said_is_not_waited_for() {
         ..RigStarted::default()
     }));
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-        let mut books = Books::open_memory().unwrap();
+        let mut books = fresh_books();
         for at in order {
             let batch = [first.trunk(), hello.clone(), again.trunk()][at].clone();
             books.accept(&batch, now()).unwrap();

@@ -31,7 +31,7 @@ impl Dice {
 const SKUS: [&str; 3] = ["mug", "cap", "CAP"];
 
 /// A day of a few rigs that share payments, refunds, stock and a few ids.
-fn day(seed: u64, events: u64) -> Vec<Rig> {
+pub(super) fn day(seed: u64, events: u64) -> Vec<Rig> {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut rigs = vec![
         Rig::new("till-1", 1, 1),
@@ -154,8 +154,14 @@ proptest! {
     }
 }
 
+/// The shuffled days, over whichever store is under test.
+#[cfg(feature = "postgres")]
+pub(super) fn shuffled_days() {
+    deliveries_in_any_order_and_number_end_the_same();
+}
+
 #[test]
-fn every_order_of_four_batches_ends_the_same() {
+pub(super) fn every_order_of_four_batches_ends_the_same() {
     let mut rigs = day(7, 0);
     rigs[0].event("1", 1, captured("p1", 100, &[("mug", 2, 100)]));
     rigs[0].event("2", 8, counted("mug", 4));
@@ -188,15 +194,15 @@ fn every_order_of_four_batches_ends_the_same() {
 }
 
 #[test]
-fn a_crash_inside_a_batch_leaves_nothing_and_the_batch_can_come_again() {
+pub(super) fn a_crash_inside_a_batch_leaves_nothing_and_the_batch_can_come_again() {
     let rigs = day(11, 30);
     let batches: Vec<_> = rigs.iter().map(Rig::trunk).collect();
     let expect = state(&deliver(&batches));
-    let mut books = Books::open_memory().unwrap();
+    let mut books = fresh_books();
     for batch in &batches {
         let before = state(&books);
-        let open = books.db.transaction().unwrap();
-        crate::books::intake::take(&open, batch, now()).unwrap();
+        let open = books.db.begin().unwrap();
+        crate::books::intake::take(&books.db, &books.terms, batch, now()).unwrap();
         drop(open);
         assert_eq!(state(&books), before);
         books.accept(batch, now()).unwrap();

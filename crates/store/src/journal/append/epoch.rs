@@ -124,6 +124,10 @@ impl<F: Fs> Journal<F> {
                 if self.open.is_some() {
                     self.abandon_start();
                     self.void_epochs.push(epoch.0);
+                    // What an older one may have left behind holds nothing that anybody was told.
+                    if self.void_epochs.len() > popwatch_core::limits::VOID_EPOCHS_MAX {
+                        self.void_epochs.remove(0);
+                    }
                 } else {
                     // Without a file nobody can have seen the number.
                     self.next_epoch = epoch.0;

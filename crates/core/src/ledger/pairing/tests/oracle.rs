@@ -425,7 +425,7 @@ fn day(seed: u64) -> (Day, Vec<Fault>) {
     let count = FAULTS.len() as u64;
     let first = FAULTS[usize::try_from(seed % count).unwrap()];
     let second = FAULTS[usize::try_from((seed / count) % count).unwrap()];
-    let faults = if seed % 3 == 0 {
+    let faults = if seed.is_multiple_of(3) {
         [first].to_vec()
     } else {
         [first, second].to_vec()

@@ -1,0 +1,476 @@
+//! The group engine: facts that share a key, evaluated together whenever one of them changes.
+//!
+//! ```text
+//! fact comes, changes, goes ─► its keys dirty ─► per kind: gather ─► evaluate ─► settle ─► words
+//!                                  ▲                                                   │
+//!                                  └──────────── groups of later kinds ◄───────────────┘
+//! ```
+//!
+//! What always holds after a commit: every group stands as its pure evaluation of its members, the
+//! words to it and the moment as of which the books stand; what an earlier evaluation made and this
+//! one does not is reversed. A kind is gathered and evaluated whole before any of it is settled, so
+//! a cause that moves from one group to another is never taken back after it was posted.
+
+mod around;
+pub(super) mod claims;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use popwatch_core::id::PopupId;
+use popwatch_core::ledger::breaks::{Break, BreakClass};
+use popwatch_core::ledger::group::{
+    self, Group, GroupKey, GroupKind, Made, Outcome, keys_of, reads, wakes,
+};
+use popwatch_core::ledger::post::Posted;
+use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
+use popwatch_core::limits::GROUP_FACTS_MAX;
+
+use super::BooksFault;
+use super::db::values;
+use super::posting::Poster;
+use super::rows::column;
+use around::Around;
+pub(super) use around::POPUPS;
+
+type Hash = [u8; 16];
+
+/// Marks the group that reads this account's sum, for it has changed.
+pub(super) fn stir(marks: &mut Marks, book: &str, account: &Account, commodity: &Commodity) {
+    if let Ok(book) = PopupId::of_book(book)
+        && let Some(key) = group::stirs(&book, account, commodity)
+    {
+        marks.mark(key);
+    }
+}
+
+/// What of the groups a batch has touched.
+#[derive(Default)]
+pub(super) struct Marks {
+    /// To be evaluated, by place of the kind in the order of evaluation.
+    dirty: BTreeMap<usize, BTreeSet<Hash>>,
+    /// New members that are not stored yet.
+    joined: BTreeMap<(u8, Hash), BTreeSet<(bool, FactId)>>,
+    /// Groups that a fact left in this batch: something may stand for them.
+    left: BTreeSet<(u8, Hash)>,
+    /// Whether anybody ever said a word to a group of this kind.
+    spoken: BTreeMap<u8, bool>,
+}
+
+/// A group brought together: who belongs to it and what stood for it.
+struct Gathered {
+    key: GroupKey,
+    members: Vec<Rc<Fact>>,
+    /// Every key its members share it by.
+    hashes: BTreeSet<Hash>,
+    /// Rows of states that stood under these keys.
+    stood: Vec<Hash>,
+    /// More facts than may be evaluated together.
+    beyond: bool,
+}
+
+fn place(kind: GroupKind) -> usize {
+    let same = |one: &GroupKind| *one == kind;
+    GroupKind::ALL.iter().position(same).unwrap_or_default()
+}
+
+impl Marks {
+    /// Notes that a group must be evaluated.
+    pub(super) fn mark(&mut self, key: GroupKey) {
+        self.dirty
+            .entry(place(key.kind))
+            .or_default()
+            .insert(key.hash);
+    }
+
+    /// Forgets what is marked.
+    pub(super) fn clear(&mut self) {
+        self.dirty.clear();
+    }
+}
+
+/// A fact states something now: it joins its groups.
+pub(super) fn join(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
+    for key in keys_of(fact, &poster.terms.rules) {
+        let idle = !reads(key.kind, fact);
+        poster.marks.mark(key);
+        let members = (poster.marks.joined).entry((key.kind.number(), key.hash));
+        members.or_default().insert((idle, fact.id));
+    }
+    wake(poster, fact)
+}
+
+/// A record no longer states a fact, or may not: it leaves its groups.
+pub(super) fn leave(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
+    for key in keys_of(fact, &poster.terms.rules) {
+        poster.marks.mark(key);
+        let at = (key.kind.number(), key.hash);
+        if let Some(members) = poster.marks.joined.get_mut(&at) {
+            members.retain(|(_, id)| *id != fact.id);
+        }
+        poster.marks.left.insert(at);
+        poster
+            .db
+            .run(
+                "DELETE FROM group_members
+                 WHERE kind = ?1 AND hash = ?2 AND idle IN (0, 1) AND fact_id = ?3",
+                values![at.0, key.hash, fact.id.0],
+            )
+            .map_err(BooksFault::sql("leave a group"))?;
+    }
+    claims::forget(poster, fact)?;
+    wake(poster, fact)
+}
+
+fn wake(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
+    for kind in wakes(fact) {
+        wake_book(poster, *kind, fact.popup.as_str())?;
+    }
+    Ok(())
+}
+
+/// Marks every group of a kind with a member in this book.
+pub(super) fn wake_book(
+    poster: &mut Poster<'_>,
+    kind: GroupKind,
+    book: &str,
+) -> Result<(), BooksFault> {
+    let hashes: Vec<Hash> = poster
+        .db
+        .rows(
+            "SELECT DISTINCT m.hash FROM group_members m JOIN facts f ON f.fact_id = m.fact_id
+             WHERE m.kind = ?1 AND f.book = ?2",
+            values![kind.number(), book],
+            |row| row.get(0),
+        )
+        .map_err(BooksFault::sql("list groups"))?;
+    for hash in hashes {
+        poster.marks.mark(GroupKey { kind, hash });
+    }
+    Ok(())
+}
+
+/// Marks the groups that asked about something which has changed.
+pub(super) fn answer(poster: &mut Poster<'_>, topic: &str) -> Result<(), BooksFault> {
+    let asked: Vec<(u8, Hash)> = poster
+        .db
+        .rows(
+            "SELECT kind, hash FROM group_asks WHERE topic = ?1",
+            values![topic],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(BooksFault::sql("read who asked"))?;
+    if asked.is_empty() {
+        return Ok(());
+    }
+    poster
+        .db
+        .run("DELETE FROM group_asks WHERE topic = ?1", values![topic])
+        .map_err(BooksFault::sql("forget who asked"))?;
+    for (kind, hash) in asked {
+        if let Some(kind) = GroupKind::from_number(kind) {
+            poster.marks.mark(GroupKey { kind, hash });
+        }
+    }
+    Ok(())
+}
+
+/// Evaluates everything marked, kind by kind, and makes the books what comes out.
+pub(super) fn evaluate(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
+    for (at, kind) in GroupKind::ALL.into_iter().enumerate() {
+        let dirty = poster.marks.dirty.remove(&at).unwrap_or_default();
+        if !dirty.is_empty() {
+            evaluate_kind(poster, kind, dirty)?;
+        }
+    }
+    // Words go forward, so nothing is left.
+    poster.marks.dirty.clear();
+    Ok(())
+}
+
+fn evaluate_kind(
+    poster: &mut Poster<'_>,
+    kind: GroupKind,
+    dirty: BTreeSet<Hash>,
+) -> Result<(), BooksFault> {
+    let mut seen: BTreeSet<Hash> = BTreeSet::new();
+    let mut before: BTreeSet<FactId> = BTreeSet::new();
+    let mut done: Vec<(Gathered, Outcome)> = Vec::new();
+    for hash in dirty {
+        if seen.contains(&hash) {
+            continue;
+        }
+        let (mut gathered, virgin) = gather(poster, GroupKey { kind, hash })?;
+        seen.extend(&gathered.hashes);
+        if !virgin {
+            for hash in gathered.hashes.clone() {
+                if let Some(causes) = state(poster, kind, hash)? {
+                    before.extend(causes);
+                    gathered.stood.push(hash);
+                }
+            }
+        }
+        let outcome = outcome(poster, &gathered)?;
+        done.push((gathered, outcome));
+    }
+    let mut now: BTreeSet<FactId> = BTreeSet::new();
+    for (gathered, outcome) in &done {
+        for cause in causes_of(outcome) {
+            now.insert(cause);
+        }
+        settle(poster, outcome, &before)?;
+        told::say(poster, kind, outcome, &before)?;
+        store(poster, gathered, outcome)?;
+        claims::note(poster, gathered, outcome)?;
+    }
+    for gone in before.difference(&now) {
+        poster.settle_in(*gone, &[], false)?;
+        told::unsay(poster, *gone)?;
+    }
+    Ok(())
+}
+
+/// Brings a group together; and whether nothing of it was ever stored.
+fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), BooksFault> {
+    let mut gathered = Gathered {
+        key,
+        members: Vec::new(),
+        hashes: BTreeSet::from([key.hash]),
+        stood: Vec::new(),
+        beyond: false,
+    };
+    let mut virgin = true;
+    let mut known: BTreeSet<FactId> = BTreeSet::new();
+    let mut ask = vec![key.hash];
+    while let Some(hash) = ask.pop() {
+        let (ids, held) = members(poster, key.kind, hash)?;
+        virgin &= !held && !poster.marks.left.contains(&(key.kind.number(), hash));
+        for id in ids {
+            if !known.insert(id) {
+                continue;
+            }
+            if known.len() > GROUP_FACTS_MAX {
+                gathered.beyond = true;
+                break;
+            }
+            let Some(fact) = poster.fact(id)? else {
+                continue;
+            };
+            if key.kind.is_transitive() {
+                for other in keys_of(&fact, &poster.terms.rules) {
+                    if other.kind == key.kind && gathered.hashes.insert(other.hash) {
+                        ask.push(other.hash);
+                    }
+                }
+            }
+            gathered.members.push(fact);
+        }
+    }
+    gathered.members.sort_by(|a, b| a.order().cmp(&b.order()));
+    let least = gathered.hashes.first().copied().unwrap_or(key.hash);
+    gathered.key.hash = least;
+    // A key that its last member left may still have a state.
+    virgin &= !gathered.members.is_empty();
+    Ok((gathered, virgin))
+}
+
+/// The facts with a key, at most one more than may be evaluated, those that are new among them
+/// stored; and whether any was stored before.
+fn members(
+    poster: &mut Poster<'_>,
+    kind: GroupKind,
+    hash: Hash,
+) -> Result<(Vec<FactId>, bool), BooksFault> {
+    let number = kind.number();
+    let stored: Vec<(i64, Hash)> = poster
+        .db
+        .rows(
+            "SELECT idle, fact_id FROM group_members WHERE kind = ?1 AND hash = ?2
+             ORDER BY idle, fact_id LIMIT ?3",
+            values![number, hash, column(GROUP_FACTS_MAX as u64 + 1)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(BooksFault::sql("read a group"))?;
+    let held = !stored.is_empty();
+    let mut all: BTreeSet<(bool, FactId)> = stored
+        .into_iter()
+        .map(|(idle, id)| (idle != 0, FactId(id)))
+        .collect();
+    for (idle, id) in (poster.marks.joined.remove(&(number, hash))).unwrap_or_default() {
+        poster
+            .db
+            .run(
+                "INSERT INTO group_members (kind, hash, idle, fact_id) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO NOTHING",
+                values![number, hash, i64::from(idle), id.0],
+            )
+            .map_err(BooksFault::sql("join a group"))?;
+        all.insert((idle, id));
+    }
+    let reading = all.iter().filter(|(idle, _)| !idle).count();
+    let take = if reading == 0 { 1 } else { reading };
+    let ids = all.into_iter().take(take).map(|(_, id)| id).collect();
+    Ok((ids, held))
+}
+
+fn state(
+    poster: &Poster<'_>,
+    kind: GroupKind,
+    hash: Hash,
+) -> Result<Option<Vec<FactId>>, BooksFault> {
+    let found: Option<Vec<u8>> = poster
+        .db
+        .row(
+            "SELECT causes FROM group_states WHERE kind = ?1 AND hash = ?2",
+            values![kind.number(), hash],
+            |row| row.get(0),
+        )
+        .map_err(BooksFault::sql("read a group's state"))?;
+    Ok(found.map(|bytes| {
+        let (causes, _) = bytes.as_chunks::<16>();
+        causes.iter().map(|cause| FactId(*cause)).collect()
+    }))
+}
+
+fn outcome(poster: &mut Poster<'_>, gathered: &Gathered) -> Result<Outcome, BooksFault> {
+    if gathered.members.is_empty() {
+        return Ok(Outcome::default());
+    }
+    if gathered.beyond {
+        return Ok(beyond(gathered));
+    }
+    let words = told::words(poster, gathered.key.kind, &gathered.hashes)?;
+    let around = Around::new(poster, gathered.key.kind, &gathered.hashes);
+    let outcome = group::evaluate(&Group {
+        kind: gathered.key.kind,
+        key: gathered.key,
+        members: &gathered.members,
+        words: &words,
+        rules: &poster.terms.rules,
+        as_of_ms: poster.as_of_ms,
+        around: &around,
+    });
+    let asked = around.finish()?;
+    for topic in asked {
+        poster
+            .db
+            .run(
+                "INSERT INTO group_asks (topic, kind, hash) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+                values![topic, gathered.key.kind.number(), gathered.key.hash],
+            )
+            .map_err(BooksFault::sql("note who asks"))?;
+    }
+    Ok(outcome)
+}
+
+/// A group of more facts than may be evaluated together makes nothing but this break.
+fn beyond(gathered: &Gathered) -> Outcome {
+    let Some(first) = gathered.members.first() else {
+        return Outcome::default();
+    };
+    let keys = [
+        first.popup.to_string(),
+        "group".to_string(),
+        hex(&gathered.key.hash),
+    ];
+    let sentence = format!(
+        "More than {GROUP_FACTS_MAX} payments, lines or moves share one key; they were not compared."
+    );
+    let named = Break::new(BreakClass::Poison, keys.into(), sentence)
+        .evident([popwatch_core::ledger::post::position_text(first)].into());
+    Outcome {
+        made: [Made {
+            cause: gathered.key.cause(),
+            book: first.popup.clone(),
+            posted: Posted {
+                entries: Vec::new(),
+                breaks: [named].into(),
+            },
+        }]
+        .into(),
+        ..Outcome::default()
+    }
+}
+
+fn causes_of(outcome: &Outcome) -> BTreeSet<FactId> {
+    let made = outcome.made.iter().map(|made| made.cause);
+    let said = outcome.words.iter().map(|word| word.cause);
+    made.chain(said).collect()
+}
+
+/// Makes entries and breaks of every cause what it made, in however many books.
+fn settle(
+    poster: &mut Poster<'_>,
+    outcome: &Outcome,
+    before: &BTreeSet<FactId>,
+) -> Result<(), BooksFault> {
+    let mut by_cause: BTreeMap<FactId, Vec<(&str, &Posted)>> = BTreeMap::new();
+    for cause in causes_of(outcome) {
+        by_cause.entry(cause).or_default();
+    }
+    for made in &outcome.made {
+        let of = by_cause.entry(made.cause).or_default();
+        of.push((made.book.as_str(), &made.posted));
+    }
+    for (cause, made) in by_cause {
+        let fresh = !before.contains(&cause);
+        if !fresh || !made.is_empty() {
+            poster.settle_in(cause, &made, fresh)?;
+        }
+    }
+    Ok(())
+}
+
+/// Remembers what a group stands for, under its key alone.
+fn store(poster: &Poster<'_>, gathered: &Gathered, outcome: &Outcome) -> Result<(), BooksFault> {
+    let kind = gathered.key.kind.number();
+    let causes = causes_of(outcome);
+    // A moment that has passed would be asked for for ever.
+    let due_ms = outcome.due_ms.filter(|due| *due > poster.as_of_ms);
+    let empty = causes.is_empty() && due_ms.is_none();
+    for hash in &gathered.stood {
+        if empty || *hash != gathered.key.hash {
+            poster
+                .db
+                .run(
+                    "DELETE FROM group_states WHERE kind = ?1 AND hash = ?2",
+                    values![kind, *hash],
+                )
+                .map_err(BooksFault::sql("forget a group's state"))?;
+        }
+    }
+    if empty {
+        return Ok(());
+    }
+    let bytes: Vec<u8> = causes.iter().flat_map(|cause| cause.0).collect();
+    poster
+        .db
+        .run(
+            "INSERT INTO group_states (kind, hash, due_ms, causes) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (kind, hash) DO UPDATE SET
+               due_ms = excluded.due_ms, causes = excluded.causes",
+            values![kind, gathered.key.hash, due_ms, bytes],
+        )
+        .map(drop)
+        .map_err(BooksFault::sql("write a group's state"))
+}
+
+/// Marks up to so many groups whose moment has come; how many.
+pub(super) fn due(poster: &mut Poster<'_>, most: usize) -> Result<usize, BooksFault> {
+    let due: Vec<(u8, Hash)> = poster
+        .db
+        .rows(
+            "SELECT kind, hash FROM group_states WHERE due_ms IS NOT NULL AND due_ms <= ?1
+             ORDER BY due_ms LIMIT ?2",
+            values![poster.as_of_ms, column(most as u64)],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .map_err(BooksFault::sql("read what is due"))?;
+    for (kind, hash) in &due {
+        let kind = GroupKind::from_number(*kind).ok_or(BooksFault::Damaged("kind of group"))?;
+        poster.marks.mark(GroupKey { kind, hash: *hash });
+    }
+    Ok(due.len())
+}

@@ -1,0 +1,82 @@
+//! Claims that wait for their reconciliation, by the place of their record.
+//!
+//! A claim is a capture or refund with a key of pairing: somebody can check it. What nobody can
+//! check waits for nothing.
+
+use popwatch_core::event::Event;
+use popwatch_core::id::RigId;
+use popwatch_core::ledger::Fact;
+use popwatch_core::ledger::group::{GroupKind, Outcome};
+
+use super::super::BooksFault;
+use super::super::db::{Db, values};
+use super::super::posting::Poster;
+use super::super::rows::{column, number};
+use super::Gathered;
+
+fn is_claim(fact: &Fact) -> bool {
+    matches!(
+        fact.event,
+        Event::PaymentCaptured(_) | Event::PaymentRefunded(_)
+    )
+}
+
+/// Notes which claims of a group wait and which no longer do.
+pub(super) fn note(
+    poster: &Poster<'_>,
+    gathered: &Gathered,
+    outcome: &Outcome,
+) -> Result<(), BooksFault> {
+    if gathered.key.kind != GroupKind::Pairing {
+        return Ok(());
+    }
+    for fact in gathered.members.iter().filter(|fact| is_claim(fact)) {
+        if outcome.reconciled.contains(&fact.id) {
+            forget(poster, fact)?;
+            continue;
+        }
+        let at = &fact.position;
+        poster
+            .db
+            .run(
+                "INSERT INTO open_claims (rig, epoch, seq, fact_id) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO NOTHING",
+                values![at.rig.as_str(), at.epoch.0, column(at.seq.0), fact.id.0],
+            )
+            .map_err(BooksFault::sql("note a claim"))?;
+    }
+    Ok(())
+}
+
+/// A claim waits no longer.
+pub(super) fn forget(poster: &Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
+    if !is_claim(fact) {
+        return Ok(());
+    }
+    let at = &fact.position;
+    poster
+        .db
+        .run(
+            "DELETE FROM open_claims WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
+            values![at.rig.as_str(), at.epoch.0, column(at.seq.0)],
+        )
+        .map(drop)
+        .map_err(BooksFault::sql("forget a claim"))
+}
+
+/// The highest seq of an epoch, at most `held`, up to which no claim waits.
+pub(in crate::books) fn reconciled_to(
+    db: &Db,
+    rig: &RigId,
+    epoch: u32,
+    held: u64,
+) -> Result<u64, BooksFault> {
+    let first: Option<i64> = db
+        .one(
+            "SELECT MIN(seq) FROM open_claims WHERE rig = ?1 AND epoch = ?2",
+            values![rig.as_str(), epoch],
+            |row| row.get(0),
+        )
+        .map_err(BooksFault::sql("read claims"))?;
+    Ok(first.map_or(held, |first| held.min(number(first).saturating_sub(1))))
+}

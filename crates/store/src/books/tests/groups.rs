@@ -1,0 +1,300 @@
+//! Groups, decisions and closes: whatever way facts come, the books are what evaluating them all
+//! from nothing gives.
+
+use popwatch_core::event::central::{BreakAccepted, CashCounted, CloseSigned};
+use popwatch_core::event::system::SystemEvent;
+use popwatch_core::event::{Cursor, Event, Minor, PaymentCaptured, TokenIssued, TokenRedeemed};
+use popwatch_core::id::{OrderId, PaymentMethod, TokenId};
+use popwatch_core::lane::{RecordBatch, SkipWhy};
+use popwatch_core::ledger::rules::Rules;
+use popwatch_core::record::Record;
+use popwatch_core::time::WallMs;
+use proptest::prelude::*;
+
+use super::central::{bank, central};
+use super::fixture::*;
+use crate::books::Books;
+
+fn cash(payment: &str, amount: i64) -> Event {
+    Event::PaymentCaptured(PaymentCaptured {
+        method: PaymentMethod::new("cash").unwrap(),
+        ..sale(payment, amount, &[("mug", 1, amount)])
+    })
+}
+
+fn issued(token: &str, value: i64) -> Event {
+    Event::TokenIssued(TokenIssued {
+        token: TokenId::new(token).unwrap(),
+        creator: None,
+        order: None,
+        value: Some(Minor(value)),
+        currency: Some(gbp()),
+        expires: None,
+    })
+}
+
+fn redeemed(token: &str, order: &str, value: i64) -> Event {
+    Event::TokenRedeemed(TokenRedeemed {
+        token: TokenId::new(token).unwrap(),
+        creator: None,
+        order: Some(OrderId::new(order).unwrap()),
+        value: Some(Minor(value)),
+        currency: Some(gbp()),
+        expires: None,
+    })
+}
+
+fn counted_cash(rig: &str, amount: i64, at_s: i64) -> SystemEvent {
+    SystemEvent::CashCounted(CashCounted {
+        popup: "fri".into(),
+        rig: rig.into(),
+        currency: "GBP".into(),
+        amount,
+        counted_ms: T0 + at_s * 1_000,
+        ..CashCounted::default()
+    })
+}
+
+/// Facts of tills and of the centre that touch each other, as a function of a seed.
+fn day(seed: u64) -> (Vec<Rig>, Vec<Record>) {
+    let mut state = seed | 1;
+    let mut roll = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let mut rigs = vec![Rig::new("till-1", 1, 1), Rig::new("till-2", 1, 2)];
+    let mut desk = Vec::new();
+    for at in 0..20u64 {
+        let amount = i64::try_from(roll(300)).unwrap() + 1;
+        let token = format!("t{}", roll(3));
+        let payment = format!("p{}", roll(5));
+        let event = match roll(7) {
+            0 => issued(&token, 100),
+            1 => redeemed(&token, &format!("o{}", roll(3)), 100),
+            2 => refunded(&format!("r{at}"), &payment, amount / 3, &[]),
+            3 => received("mug", amount % 7),
+            4 => counted("mug", amount % 9),
+            5 => cash(&payment, amount),
+            _ => captured(&payment, amount, &[("mug", 1, amount)]),
+        };
+        let rig = usize::try_from(roll(2)).unwrap();
+        let time = i64::try_from(roll(50)).unwrap();
+        rigs[rig].event(&format!("e{at}"), time, event);
+        if roll(4) == 0 {
+            let id = format!("c{at}");
+            let till = ["till-1", "till-2"][usize::try_from(roll(2)).unwrap()];
+            let at_s = i64::try_from(at).unwrap();
+            desk.push(central(&id, at_s, counted_cash(till, amount, at_s)));
+            desk.push(central(&format!("b{at}"), at_s, bank(&id, amount)));
+        }
+    }
+    (rigs, desk)
+}
+
+enum Piece {
+    Batch(Box<RecordBatch>),
+    Desk(Box<Record>),
+}
+
+fn pieces(rigs: &[Rig], desk: &[Record], size: u64) -> Vec<Piece> {
+    let mut out = Vec::new();
+    for rig in rigs {
+        for cursor in Cursor::ALL {
+            let mut first = 1;
+            while first <= rig.last() {
+                let last = (first + size).min(rig.last());
+                out.push(Piece::Batch(Box::new(rig.batch(cursor, first, last))));
+                first = last + 1;
+            }
+        }
+    }
+    out.extend(desk.iter().map(|one| Piece::Desk(Box::new(one.clone()))));
+    out
+}
+
+fn give(books: &mut Books, piece: &Piece) {
+    match piece {
+        Piece::Batch(batch) => drop(books.accept(batch, now()).unwrap()),
+        Piece::Desk(record) => drop(
+            books
+                .append_central(vec![(**record).clone()], now())
+                .unwrap(),
+        ),
+    }
+}
+
+const LATER: i64 = T0 + 40 * 86_400_000;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn three_orders_three_times_over_and_from_nothing_are_one(seed in any::<u64>(), size in 0u64..4) {
+        let (rigs, desk) = day(seed);
+        let mut states = Vec::new();
+        for order in 0..3 {
+            let mut all = pieces(&rigs, &desk, size);
+            match order {
+                1 => all.reverse(),
+                2 => all.rotate_left(3),
+                _ => {}
+            }
+            let mut books = Books::open_memory().unwrap();
+            for round in 0..3 {
+                for piece in &all {
+                    give(&mut books, piece);
+                }
+                if round == 1 {
+                    books.advance(T0 + 3_600_000, now()).unwrap();
+                }
+            }
+            books.advance(LATER, now()).unwrap();
+            let of_popup = |books: &Books| {
+                let view = books.books(&popup()).unwrap();
+                let mut breaks = books.breaks(&popup()).unwrap();
+                // A seq of the centre's journal is the order of arrival.
+                breaks.iter_mut().for_each(|one| {
+                    one.evidence.retain(|at| !at.starts_with("central/"));
+                });
+                (view.currencies, view.stock, view.tokens, view.books_root, breaks)
+            };
+            let stands = of_popup(&books);
+            for money in stands.0.values() {
+                prop_assert_eq!(money.trial_balance, 0);
+                prop_assert_eq!(money.suspense, money.open_breaks);
+            }
+            let stored = books.reconcile(&popup(), None, WallMs(LATER)).unwrap();
+            let full = books
+                .reconcile_full(&popup(), None, WallMs(LATER), now())
+                .unwrap();
+            prop_assert_eq!(&stored.breaks, &full.breaks);
+            prop_assert_eq!(stored.hash, full.hash);
+            prop_assert_eq!(&of_popup(&books), &stands, "evaluating from nothing changed the books");
+            states.push(stands);
+        }
+        for other in &states[1..] {
+            prop_assert_eq!(&states[0].4, &other.4);
+            prop_assert_eq!(&states[0].1, &other.1);
+            prop_assert_eq!(&states[0].2, &other.2);
+            prop_assert_eq!(&states[0], other);
+        }
+    }
+}
+
+#[test]
+fn a_token_used_twice_is_named_whichever_use_came_first() {
+    let mut till = Rig::new("till-1", 1, 1);
+    let mut other = Rig::new("till-2", 1, 2);
+    till.event("1", 1, issued("t", 100));
+    till.event("2", 5, redeemed("t", "o1", 100));
+    other.event("3", 4, redeemed("t", "o2", 100));
+    let one = deliver([&till.trunk(), &other.trunk()]);
+    let two = deliver([&other.trunk(), &till.trunk()]);
+    assert_eq!(classes(&one), classes(&two));
+    assert!(classes(&one).contains(&"T-DOUBLE"));
+}
+
+#[test]
+fn other_rules_evaluate_everything_anew_once() {
+    let (rigs, desk) = day(3);
+    let mut books = Books::open_memory().unwrap();
+    for piece in pieces(&rigs, &desk, 3) {
+        give(&mut books, &piece);
+    }
+    let before = state(&books);
+    assert!(books.set_rules(Rules::default(), now()).unwrap());
+    assert_eq!(state(&books), before);
+    assert!(!books.set_rules(Rules::default(), now()).unwrap());
+    let mut slower = Rules::default();
+    slower.timers.hold_ms += 1;
+    assert!(books.set_rules(slower, now()).unwrap());
+    assert_eq!(state(&books), before);
+}
+
+/// A till that lost two sales worth 290, and the books that know.
+fn with_a_loss() -> (Rig, Books) {
+    let mut till = Rig::new("till-1", 1, 1);
+    till.event("1", 1, captured("p1", 100, &[]));
+    till.event("2", 2, captured("p2", 250, &[]));
+    till.event("3", 3, captured("p3", 40, &[]));
+    let value = vec![popwatch_core::event::system::TotalsRow {
+        popup: "fri".into(),
+        currency: "GBP".into(),
+        n: 2,
+        captured: 290,
+        ..Default::default()
+    }];
+    till.system(gap(1, 3, 4, value.clone()));
+    till.seal();
+    let mut items = till.trunk().items;
+    items.splice(2..4, [skip_item(2, SkipWhy::Gap, value)]);
+    let mut batch = till.batch_of(Cursor::Trunk, 1, till.last(), items);
+    batch.chain_after = Vec::new();
+    let books = deliver(&[batch]);
+    (till, books)
+}
+
+#[test]
+fn an_accepted_break_moves_its_suspense_until_its_amount_changes() {
+    let (till, mut books) = with_a_loss();
+    let suspense = |books: &Books| books.books(&popup()).unwrap().currencies[&gbp()].suspense;
+    assert_eq!(suspense(&books), 290);
+    let found = books.breaks(&popup()).unwrap();
+    let value = found.iter().find(|one| one.suspense == 290).unwrap();
+    let accepted = SystemEvent::BreakAccepted(BreakAccepted {
+        book: "fri".into(),
+        id: value.id.as_str().into(),
+        account: "5090".into(),
+        who: "ann".into(),
+        why: "too old".into(),
+        amount: 290,
+        currency: "GBP".into(),
+    });
+    books
+        .append_central(vec![central("a", 9, accepted)], now())
+        .unwrap();
+    assert_eq!(suspense(&books), 0);
+    assert_eq!(balance(&books, "5090"), -290);
+    let full = books
+        .reconcile_full(&popup(), None, now().wall, now())
+        .unwrap();
+    assert_eq!(full.hash, state(&books).reconciliation.hash);
+
+    books
+        .accept(&till.batch(Cursor::Trunk, 3, 3), now())
+        .unwrap();
+    assert_eq!(suspense(&books), 40);
+    assert_eq!(balance(&books, "5090"), 0);
+}
+
+#[test]
+fn what_comes_after_a_close_is_late_and_of_the_next_correction() {
+    let mut till = Rig::new("till-1", 1, 1);
+    till.event("1", 1, captured("p1", 100, &[]));
+    till.event("2", 2, captured("p2", 250, &[]));
+    let mut books = deliver(&[till.batch(Cursor::Trunk, 1, 2)]);
+    let close = SystemEvent::CloseSigned(CloseSigned {
+        popup: "fri".into(),
+        n: 1,
+        scope: "edge".into(),
+        certificate: b"{}".to_vec(),
+    });
+    books
+        .append_central(vec![central("close", 9, close)], now())
+        .unwrap();
+    assert!(!classes(&books).contains(&"X-LATE"));
+    let signed = books.books_at(&popup(), 1).unwrap();
+    books
+        .accept(&till.batch(Cursor::Trunk, 3, 3), now())
+        .unwrap();
+    assert!(classes(&books).contains(&"X-LATE"));
+    assert_eq!(books.books_at(&popup(), 1).unwrap(), signed);
+    let now_stands = books.books_at(&popup(), 2).unwrap();
+    assert_eq!(
+        now_stands.books_root,
+        books.books(&popup()).unwrap().books_root
+    );
+    assert_ne!(now_stands.books_root, signed.books_root);
+}
