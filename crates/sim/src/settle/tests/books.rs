@@ -44,6 +44,9 @@ impl Surroundings for Alone {
     fn gap_at(&self, _: &str) -> Option<Position> {
         None
     }
+    fn popup_of(&self, _: &str) -> Option<PopupId> {
+        None
+    }
     fn window(&self, _: &PopupId) -> Option<(i64, i64)> {
         None
     }
