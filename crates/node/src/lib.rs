@@ -265,6 +265,7 @@ impl Node {
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
             closing: Arc::default(),
             references: keys::reference(whole, ambient)?,
+            files: config::provider::files(&whole.providers)?.into(),
             data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),

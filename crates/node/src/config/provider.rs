@@ -85,6 +85,43 @@ pub enum Capture {
     Auto,
 }
 
+/// How the settlement files of one account are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileTerms {
+    /// The account's name in the books.
+    pub account: String,
+    /// Columns that hold references stamped by a till.
+    pub stamp_columns: Vec<String>,
+    /// Columns that hold the order.
+    pub order_columns: Vec<String>,
+    /// Whether the account is a test one.
+    pub test: bool,
+}
+
+/// How the files of all accounts are read.
+pub fn files(providers: &BTreeMap<String, ProviderConfig>) -> Result<Vec<FileTerms>, ConfigFault> {
+    let terms = providers.iter().map(|(name, config)| {
+        Ok(FileTerms {
+            account: config.account_name(name)?.to_owned(),
+            stamp_columns: columns(&config.stamp_keys),
+            order_columns: columns(&config.order_keys),
+            test: config.mode == Mode::Test,
+        })
+    });
+    terms.collect()
+}
+
+/// Where a file has what stands at these places of an object: as it is called there, and as Stripe's
+/// reports call what was stamped into a payment.
+fn columns(keys: &[String]) -> Vec<String> {
+    let all = keys.iter().flat_map(|key| {
+        let stamped = key.strip_prefix("metadata.");
+        let reported = stamped.map(|name| format!("payment_metadata[{name}]"));
+        [Some(key.clone()), reported].into_iter().flatten()
+    });
+    all.collect()
+}
+
 /// `fees`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +147,28 @@ fn default_tz() -> String {
 }
 
 impl ProviderConfig {
+    /// A test-mode account with everything at its default.
+    #[must_use]
+    pub fn test(kind: &str, secrets_file: PathBuf) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            account: None,
+            mode: Mode::Test,
+            secrets_file: Some(secrets_file),
+            secrets_env: None,
+            notification_url: String::new(),
+            stamp_keys: default_stamps(),
+            order_keys: Vec::new(),
+            tz: default_tz(),
+            capture: Capture::default(),
+            fees: None,
+            currencies: Vec::new(),
+            exponents: BTreeMap::new(),
+            payout_bank: None,
+            offline_hours: None,
+        }
+    }
+
     /// The provider.
     pub fn provider(&self, name: &str) -> Result<ProviderKind, ConfigFault> {
         ProviderKind::from_text(&self.kind).ok_or_else(|| {

@@ -37,6 +37,7 @@ use super::shared::{ProblemAnswer, problem};
 use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
+use crate::config::provider::FileTerms;
 use crate::metrics::LedgerMetrics;
 
 /// A batch that takes longer is taken for a sign that the ledger is behind, ms.
@@ -61,6 +62,8 @@ pub(crate) struct LedgerState {
     pub(crate) closing: Arc<tokio::sync::Mutex<()>>,
     /// Under which card-like references are mapped.
     pub(crate) references: ReferenceKey,
+    /// How the files of each configured account are read.
+    pub(crate) files: Arc<[FileTerms]>,
     /// Where uploads wait while they are read.
     pub(crate) data: Arc<FilePath>,
 }

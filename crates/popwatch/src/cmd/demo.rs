@@ -5,6 +5,7 @@
 //! rig's network is cut. The nodes' wall clock is the replayed day's, so that pages show the popup's
 //! own time; steady time stays real.
 
+mod provider;
 mod relay;
 mod verdict;
 
@@ -19,6 +20,7 @@ use popwatch_core::id::{PopupId, Source};
 use popwatch_core::time::WallMs;
 use popwatch_node::Node;
 use popwatch_node::ambient::{Ambient, ScriptedClock};
+use popwatch_node::config::provider::ProviderConfig;
 use popwatch_node::config::{Config, EdgeConfig, LedgerConfig, PopupConfig, RegionConfig};
 use popwatch_wire::sales_file::{CurrencyRule, Day, Plan, RIGS, ShelfPlan};
 use serde_json::Value;
@@ -31,6 +33,7 @@ use crate::player::{Cue, Player, by_rig};
 use crate::print::{self, Format};
 use crate::till::{Patience, Tally, Till};
 
+use provider::Provider;
 use relay::Relay;
 
 /// The popup lasts this long, hours.
@@ -78,6 +81,11 @@ async fn show(
 ) -> anyhow::Result<Exit> {
     let tally = stage.play(plan, day, args.speed, format).await?;
     let drained = stage.drain().await?;
+    let paid_ms = plan.ends().0 + provider::DAY_MS;
+    stage.clock.advance_to(paid_ms);
+    let provider = stage.provider.lock().await;
+    provider.settle(plan.popup.as_str(), paid_ms).await?;
+    drop(provider);
     let verdict = verdict::judge(stage, plan.popup.as_str(), &tally, drained).await?;
     verdict.print(format)?;
     if !args.exit {
@@ -115,6 +123,7 @@ struct Stage {
     ledger: SocketAddr,
     nodes: Vec<Node>,
     data: Data,
+    provider: tokio::sync::Mutex<Provider>,
 }
 
 struct Edge {
@@ -166,23 +175,13 @@ impl Stage {
         let node = node.await?;
         let region = node.region.context("the region listens")?;
         nodes.push(node);
-        let ledger = LedgerConfig {
-            listen: port(8730),
-            regions: vec![format!("http://{region}")],
-            store: None,
-            store_file: None,
-            pseudonym_key: None,
-            hosts: Vec::new(),
-        };
-        let node = Node::start(
-            config(data.path(), "ledger", |c| c.ledger = Some(ledger)),
-            &ambient,
-        );
-        let node = node.await?;
+        let key = hex(&ambient.random::<PSEUDONYM_KEY_BYTES>());
+        let secret = format!("whsec_{}", hex(&ambient.random::<16>()));
+        let ledger = ledger_config(data.path(), port(8730), region, &key, &secret)?;
+        let node = Node::start(ledger, &ambient).await?;
         let ledger = node.ledger.context("the ledger listens")?;
         nodes.push(node);
-
-        let key = hex(&ambient.random::<PSEUDONYM_KEY_BYTES>());
+        let provider = Provider::new(&format!("http://{ledger}"), &secret)?;
         let mut edges = Vec::new();
         for index in 0..u16::from(RIGS) {
             let rig = format!("rig-{index}");
@@ -218,6 +217,7 @@ impl Stage {
             ledger,
             nodes,
             data,
+            provider: tokio::sync::Mutex::new(provider),
         })
     }
 
@@ -267,6 +267,11 @@ impl Stage {
                     clock.advance_to(starts + cue.offset_ms);
                     line.at(cue.offset_ms, &bar);
                     let verdicts = till.report(&cue.what).await?;
+                    let mut provider = self.provider.lock().await;
+                    for event in &cue.what {
+                        provider.hear(event, clock.wall_ms()).await?;
+                    }
+                    drop(provider);
                     let mut tally = tallies.lock().await;
                     verdicts.iter().for_each(|verdict| tally.count(verdict));
                     bar.inc(1);
@@ -412,6 +417,34 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
     };
     set(&mut config);
     config
+}
+
+/// The ledger, with one test-mode account whose messages are signed with `secret`.
+fn ledger_config(
+    data: &Path,
+    listen: SocketAddr,
+    region: SocketAddr,
+    key: &str,
+    secret: &str,
+) -> anyhow::Result<Config> {
+    let file = data.join("provider-secret");
+    std::fs::create_dir_all(data)
+        .and_then(|()| std::fs::write(&file, secret))
+        .with_context(|| format!("{} cannot be written", file.display()))?;
+    let ledger = LedgerConfig {
+        listen,
+        regions: vec![format!("http://{region}")],
+        hosts: Vec::new(),
+        store: None,
+        store_file: None,
+        pseudonym_key: Some(key.to_owned()),
+    };
+    let account = ProviderConfig::test("stripe", file);
+    let mut config = config(data, "ledger", |config| config.ledger = Some(ledger));
+    config
+        .providers
+        .insert(provider::ACCOUNT.to_owned(), account);
+    Ok(config)
 }
 
 fn popup_config(plan: &Plan) -> PopupConfig {

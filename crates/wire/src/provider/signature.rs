@@ -54,8 +54,9 @@ impl Secrets {
         })
     }
 
-    /// The signature of these parts under the first secret.
-    pub(super) fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+    /// The signature of these parts, one after the other, under the first secret.
+    #[must_use]
+    pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = self.0.first().expect("there is at least one").clone();
         for part in parts {
             mac.update(part);

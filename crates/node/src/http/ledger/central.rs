@@ -39,6 +39,7 @@ use serde_json::{Value, json};
 use super::super::shared::{ProblemAnswer, problem, read_body};
 use super::{LedgerState, known, unreadable};
 use crate::books_thread::{BooksHandle, Busy};
+use crate::config::provider::FileTerms;
 
 /// The record of what was said at the centre. Its id is made of what it says, so that the same said
 /// again is known.
@@ -118,7 +119,9 @@ pub(in crate::http) async fn settlements(
     name.map_err(|_| bad_query("account is not a name of an account"))?;
     let before = open_breaks(&state, &popup).await?;
     let file = to_disk(&state, body).await?;
+    let terms = state.files.iter().find(|terms| terms.account == account);
     let loading = Loading {
+        terms: terms.cloned(),
         books: state.books.clone(),
         handle: tokio::runtime::Handle::current(),
         references: state.references.clone(),
@@ -243,6 +246,7 @@ struct Loading {
     provider: Option<ProviderKind>,
     account: String,
     layout: Option<Layout>,
+    terms: Option<FileTerms>,
 }
 
 /// Why a chunk did not get into the books.
@@ -255,6 +259,11 @@ impl Loading {
     fn run(&self, mut file: std::fs::File) -> Result<Value, ProblemAnswer> {
         let mut of = FileContext::new(self.provider, &self.account, &self.references);
         of.layout = self.layout;
+        if let Some(terms) = &self.terms {
+            of.stamp_columns = &terms.stamp_columns;
+            of.order_columns = &terms.order_columns;
+            of.test = terms.test;
+        }
         let refused = |fault: settlement::FileFault| problem(fault.code(), fault.to_string());
         let summary = settlement::inspect(&file, &of).map_err(refused)?;
         of.file = Some(summary.blake3);

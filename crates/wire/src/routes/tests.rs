@@ -1,0 +1,52 @@
+//! The routes as data agree with themselves.
+
+use super::*;
+use std::collections::BTreeSet;
+
+#[test]
+fn routes_stand_once_per_role_and_name_their_parameters() {
+    for role in Role::ALL {
+        let mut seen = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        for route in ROUTES.iter().filter(|route| route.roles.contains(&role)) {
+            assert!(seen.insert((route.method, route.path)), "{}", route.path);
+            assert!(ids.insert(operation_id(route)), "{}", route.path);
+            let braces = route.path.matches('{').count();
+            let named = route.parameters.iter().filter(|parameter| {
+                parameter.in_path && route.path.contains(&format!("{{{}}}", parameter.name))
+            });
+            assert_eq!(named.count(), braces, "{}", route.path);
+            let statuses: BTreeSet<_> = route.answers.iter().map(|a| a.status).collect();
+            assert_eq!(statuses.len(), route.answers.len(), "{}", route.path);
+        }
+    }
+}
+
+#[test]
+fn every_reference_of_a_document_resolves() {
+    fn references(value: &Json, out: &mut Vec<String>) {
+        match value {
+            Json::Object(object) => {
+                for (key, value) in object {
+                    match value.as_str().filter(|_| key == "$ref") {
+                        Some(target) => out.push(target.to_owned()),
+                        None => references(value, out),
+                    }
+                }
+            }
+            Json::Array(items) => items.iter().for_each(|item| references(item, out)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        }
+    }
+    for role in Role::ALL {
+        let document = openapi(role);
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for target in found {
+            let pointer = target.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{target}");
+        }
+    }
+    assert!(openapi(Role::Edge)["paths"]["/v1/events"]["post"].is_object());
+}
