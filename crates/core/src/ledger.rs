@@ -23,7 +23,7 @@ pub mod entry;
 pub mod fact;
 pub mod group;
 mod orders;
-mod pairing;
+pub mod pairing;
 pub mod payout;
 pub mod post;
 pub mod ranges;

@@ -290,6 +290,14 @@ pub const HOLD_DAYS_MAX: u32 = 3_650;
 pub const GROUPS_OF_FACT_MAX: usize = 64;
 /// Facts of one group. Beyond, a group is not evaluated and a break says so.
 pub const GROUP_FACTS_MAX: usize = 4_096;
+/// Accounts under which a refund of an unknown sale is looked for.
+pub const PAIRING_ACCOUNTS_MAX: usize = 16;
+/// Words of a bank line's text by which its payout is looked for.
+pub const BANK_WORDS_MAX: usize = 24;
+/// How far a claim and an object may lie apart to be suggested as one, ms.
+pub const SUGGEST_APART_MS: i64 = 10 * 60_000;
+/// How long after a rig's records have all arrived a stored payment without object is stuck, ms.
+pub const STUCK_AFTER_MS: i64 = 2 * 3_600_000;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

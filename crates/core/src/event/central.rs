@@ -135,6 +135,9 @@ pub struct StatedBalance {
     /// After them, minor units.
     #[prost(sint64, tag = "3")]
     pub closing: i64,
+    /// What the file's rows come to, payouts with them, minor units, positive towards us.
+    #[prost(sint64, tag = "4")]
+    pub activity: i64,
 }
 
 /// `settlement.line`: one movement of money at a provider.

@@ -204,8 +204,10 @@ classes! {
         "Upload the complete file of that payout; else ask the provider for the rest.";
     DisputeFee = "B-DISPUTE-FEE", Warn, "A fee was taken for a dispute.",
         "Add it to the account's fee model if it is agreed.";
-    ReserveDiffers = "B-RESERVE", Money, "More was released of a reserve than was held.",
+    ReserveDiffers = "B-RESERVE", Warn, "A provider released another sum than it held, or is late.",
         "Ask the provider how the reserve was reckoned.";
+    Balance = "B-BALANCE", Money, "The balances of a file do not follow from its rows.",
+        "Upload the file of the whole period again, with all kinds of rows.";
     PayoutFailed = "B-PAYOUT-FAILED", Money, "A payout failed or came back.",
         "Check the bank account's details at the provider.";
     BankMissing = "B-BANK-MISSING", Money, "A payout is not on the bank's list.",

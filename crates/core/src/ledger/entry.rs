@@ -53,12 +53,10 @@ rules! {
     Unconfirmed = "R19", "A till claims money that the provider has not got.";
     Settled = "R20", "A settlement line, or how far lines and object differ.";
     Reserve = "R21", "Money set aside by a provider, or set free.";
-    PayoutSent = "R22", "A payout sent.";
-    PayoutArrived = "R22b", "A payout on the bank's list.";
+    PaidOut = "R22", "A payout sent, arrived at the bank or come back.";
     Refund = "R23", "A refund asked.";
     ShareBack = "R24", "Shares that a refund or a lost payment takes back.";
-    RefundConfirmed = "R25", "A provider confirms a refund.";
-    RefundElsewhere = "R25p", "A refund that only the provider tells of.";
+    RefundConfirmed = "R25", "A provider confirms a refund, or it came undone.";
     OfflineLost = "R26", "A payment stored offline that the provider refused.";
     Dispute = "R27", "A dispute opened, won or lost.";
     ShareDispute = "R28", "Shares that a dispute takes, or gives back when it is won.";
@@ -72,6 +70,7 @@ rules! {
     Oversold = "R43", "Stock used beyond what was there.";
     GapValue = "R50", "The value of a lost range.";
     GapExplained = "R51", "A provider's object explains part of a lost range.";
+    Exchanged = "R62", "Charged in one currency, settled in another.";
     SharePaid = "R60", "A pool divided, a share released, or a creator paid.";
     Manual = "R61", "A cash count, or a manual entry.";
 }

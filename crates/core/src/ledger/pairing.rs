@@ -1,262 +1,505 @@
-//! Claims against provider objects (S3), and those against settlement lines (S4).
-//!
-//! A till claims that it was paid; a provider tells of an object; a file proves that the money moved.
-//! All that speaks of one payment is one group: it is paired here, exclusively and in a fixed order,
-//! and what cannot be paired is named.
+//! Pairing: what tills say of money against what providers say of it, and that against their files.
 //!
 //! ```text
-//! claim ── K1 stamp ── K2 provider's id ── K3 order and amount ── K4 a person's word ──► object
-//!   │                                                                                     │
-//!   └─ row of the decision table (M1 … M10) ─► R15 … R19, R26                  lines ─► R20, B-…
+//! claims ──┐  K1 stamp, K2 id,   ┌─► row of the table ─► R15–R19, R25–R27, R51 and breaks P
+//! objects ─┴─ K3 order, K4 said ─┘
+//! lines ───── to their object ─────► R20, R21, R62 and breaks B ─► words to the payout
 //! ```
 //!
-//! What always holds: a claim and an object pair at most once; outcomes do not depend on the order in
-//! which facts came; nothing of a provider's is lost, only parked in the book of its account until a
-//! claim explains it.
+//! A webhook may move a claim from 1100 to 1200; only a line of a file moves money to 1210. All of it
+//! is a function of the set of facts: who pairs with whom follows canonical order and the provider's
+//! own times, and each posting's cause is the fact it concerns, so one more fact changes little.
 
-mod claim;
 mod disputes;
 mod lines;
-mod object;
+mod matching;
+mod parties;
+mod payments;
 mod refunds;
 mod table;
-mod tenders;
 
+pub use matching::{OpenEnd, Suggestion, suggest};
+pub use table::{Age, Amounts, Case, Row, Said, Told, row};
+
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::breaks::Break;
-use super::entry::EntryFault;
-use super::group::{Group, GroupKey, GroupKind, Making, Outcome};
+pub(super) use lines::{Counter, line_legs, payable_ms, unknown_line, unpaid};
+
+use super::breaks::{Break, BreakClass, Severity};
+use super::entry::{EntryFault, Rule};
+use super::group::{Group, GroupKey, GroupKind, Legs, Making, Outcome, fit};
+use super::post::is_cash;
 use super::rules::{AccountRules, Rules};
+use super::sale::{self, Back, SaleWord};
 use super::{Account, Chart, Commodity, Fact, FactId};
+use super::{put_text, put_varint, take_text, take_varint, unzigzag, zigzag};
 use crate::event::Event;
 use crate::event::central::{ProviderObject, SettlementLine};
 use crate::event::system::SystemEvent;
 use crate::id::PopupId;
+use crate::limits::PAIRING_ACCOUNTS_MAX;
+use crate::money::{Currency, Money};
 use crate::provider::ObjectKind;
 use crate::settlement::LineKind;
+use matching::Pairs;
+use parties::{Claim, Object, Parties};
 
-use claim::Claim;
-use lines::Line;
-use object::Object;
-
-/// Ties a provider object, its claim and its lines of one account.
-fn tie(what: &str, account: &str, of: &str) -> GroupKey {
-    GroupKey::of(GroupKind::Pairing, &[what, account, of])
+/// What a settlement line means to its payout: the bytes of a [`super::group::Word`] to
+/// [`super::payout::key`]. One word a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PayoutWord {
+    /// The provider.
+    pub provider: String,
+    /// The account's name.
+    pub account: String,
+    /// The payout.
+    pub payout: String,
+    /// The book in which the line stands on 1210.
+    pub book: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Net of the line, minor units.
+    pub net: i64,
 }
 
-/// The keys of a fact: of claims whose account is known, of objects but payouts, of lines.
-pub(super) fn keys(fact: &Fact, rules: &Rules, keys: &mut Vec<GroupKey>) {
-    if rules.accounts.is_empty() {
-        return;
-    }
-    match &fact.event {
-        Event::PaymentCaptured(_) | Event::PaymentRefunded(_) | Event::PaymentDisputed(_) => {
-            claim::keys(fact, rules, keys);
+impl PayoutWord {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let texts = [
+            &self.provider,
+            &self.account,
+            &self.payout,
+            &self.book,
+            &self.currency,
+        ];
+        for text in texts {
+            put_text(&mut out, text);
         }
-        Event::System(SystemEvent::ProviderObject(of)) => object_keys(of, keys),
-        Event::System(SystemEvent::SettlementLine(of)) => line_keys(of, keys),
-        Event::System(SystemEvent::MatchAccepted(of)) => {
-            keys.push(tie("ref", &of.account, &of.claim));
-            keys.push(tie("obj", &of.account, &of.object));
-        }
-        Event::System(_)
-        | Event::CheckoutStarted(_)
-        | Event::CheckoutCompleted(_)
-        | Event::CheckoutAbandoned(_)
-        | Event::PaymentAuthorized(_)
-        | Event::PaymentFailed(_)
-        | Event::InventoryReceived(_)
-        | Event::InventoryAllocated(_)
-        | Event::InventoryMoved(_)
-        | Event::InventoryAdjusted(_)
-        | Event::InventoryCounted(_)
-        | Event::OrderFulfilled(_)
-        | Event::TokenIssued(_)
-        | Event::TokenRedeemed(_)
-        | Event::TokenVoided(_)
-        | Event::BooksAdjusted(_)
-        | Event::ChatMessage(_)
-        | Event::AudienceSampled(_)
-        | Event::ProductViewed(_)
-        | Event::CartAdded(_)
-        | Event::DropOpened(_)
-        | Event::DropClosed(_)
-        | Event::RigSampled(_) => {}
+        put_varint(&mut out, zigzag(self.net));
+        out
     }
-}
 
-fn object_keys(of: &ProviderObject, keys: &mut Vec<GroupKey>) {
-    if ObjectKind::from_text(&of.kind) == Some(ObjectKind::Payout) {
-        return;
-    }
-    let account = &of.account;
-    let own = (!of.cumulative).then_some(&of.object);
-    let ids = own.into_iter().chain(&of.aliases).chain([&of.parent]);
-    keys.extend(said(ids).map(|id| tie("obj", account, id)));
-    keys.extend(said(&of.stamps).map(|stamp| tie("ref", account, stamp)));
-    let orders = of.stamps.iter().chain([&of.order]);
-    keys.extend(said(orders).map(|order| tie("ord", account, order)));
-}
-
-fn line_keys(of: &SettlementLine, keys: &mut Vec<GroupKey>) {
-    let account = &of.account;
-    match LineKind::from_text(&of.kind) {
-        // The row of a payout is the payout's own matter.
-        Some(LineKind::Payout | LineKind::PayoutReversal) => return,
-        Some(LineKind::ReserveHold | LineKind::ReserveRelease) => {
-            keys.push(tie("reserve", account, &of.currency));
-            return;
-        }
-        Some(_) | None => {}
-    }
-    keys.extend(said([&of.object, &of.parent]).map(|id| tie("obj", account, id)));
-    keys.extend(said(&of.stamps).map(|stamp| tie("ref", account, stamp)));
-    if keys.is_empty() {
-        keys.push(tie("line", account, &of.line));
-    }
-}
-
-fn said<'a>(texts: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a str> {
-    texts
-        .into_iter()
-        .map(String::as_str)
-        .filter(|text| !text.is_empty())
-}
-
-/// Evaluates everything that speaks of one payment.
-pub(super) fn evaluate(group: &Group<'_>) -> Result<Outcome, EntryFault> {
-    let mut making = Making::default();
-    for account in &group.rules.accounts {
-        let mut desk = Desk::of(group, account);
-        if desk.claims.is_empty() && desk.objects.is_empty() && desk.lines.is_empty() {
-            continue;
-        }
-        tenders::pair(&mut desk);
-        refunds::pair(&mut desk);
-        tenders::post(&mut desk, &mut making)?;
-        refunds::post(&mut desk, &mut making)?;
-        disputes::post(&mut desk, &mut making)?;
-        lines::post(&mut desk, &mut making)?;
-        tenders::tell(&desk, &mut making);
-    }
-    Ok(making.0)
-}
-
-/// All that one account has to do with the payment, on one desk.
-struct Desk<'a> {
-    group: &'a Group<'a>,
-    account: &'a AccountRules,
-    /// Captures and refunds that are claims at this account, in canonical order.
-    claims: Vec<Claim>,
-    /// What the provider tells of, by (created, id).
-    objects: Vec<Object>,
-    lines: Vec<Line>,
-    /// Which object each claim has.
-    pairs: Vec<Option<usize>>,
-    /// Which claim each object has.
-    taken: Vec<Option<usize>>,
-    /// Further successes on a claim's reference or order, by object: the claim they are of.
-    doubles: Vec<Option<usize>>,
-    /// Objects that did not succeed, by claim.
-    attempts: Vec<Vec<usize>>,
-    /// Whether a break of severity money is open on a claim.
-    troubled: Vec<bool>,
-}
-
-impl<'a> Desk<'a> {
-    fn of(group: &'a Group<'a>, account: &'a AccountRules) -> Self {
-        let claims = claim::claims(group, account);
-        let (objects, lines) = object::objects(group.members, account);
-        let (count, told) = (claims.len(), objects.len());
-        Self {
-            group,
+    /// Reads what [`Self::encode`] wrote; `None` for damage.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let mut text = || take_text(&mut rest).map(ToString::to_string);
+        let (provider, account, payout) = (text()?, text()?, text()?);
+        let (book, currency) = (text()?, text()?);
+        let net = unzigzag(take_varint(&mut rest)?);
+        rest.is_empty().then_some(Self {
+            provider,
             account,
-            claims,
-            objects,
-            lines,
-            pairs: alloc::vec![None; count],
-            taken: alloc::vec![None; told],
-            doubles: alloc::vec![None; told],
-            attempts: alloc::vec![Vec::new(); count],
-            troubled: alloc::vec![false; count],
+            payout,
+            book,
+            currency,
+            net,
+        })
+    }
+}
+
+/// The keys of a fact that can be paired.
+pub(super) fn keys(fact: &Fact, rules: &Rules, keys: &mut Vec<GroupKey>) {
+    let popup = fact.popup.as_str();
+    let mut put = |parts: &[&str]| keys.push(GroupKey::of(GroupKind::Pairing, parts));
+    let event_id = fact.event_id.as_str();
+    if let Event::PaymentCaptured(sale) = &fact.event {
+        let payment = sale.payment.as_str();
+        if !rules.accounts.is_empty() {
+            put(&["claim", popup, payment]);
+        }
+        let provider = sale.provider.as_ref().map(|name| name.as_str());
+        if let Some(of) = rules.account_of(provider).filter(|_| !is_cash(sale)) {
+            let (kind, name) = (of.provider.text(), of.name.as_str());
+            put(&["ref", kind, name, payment]);
+            put(&["ref", kind, name, event_id]);
+            put(&["order", kind, name, sale.order.as_str()]);
+            if let Some(named) = &sale.provider_ref {
+                put(&["object", kind, name, named.as_str()]);
+            }
+        }
+    } else if let Event::PaymentRefunded(asked) = &fact.event {
+        for of in accounts(rules) {
+            put(&["ref", of.provider.text(), &of.name, asked.refund.as_str()]);
+            put(&["ref", of.provider.text(), &of.name, event_id]);
+        }
+        if !rules.accounts.is_empty() {
+            put(&["claim", popup, asked.payment.as_str()]);
+            put(&["claim", popup, asked.refund.as_str()]);
+        }
+    } else if let Event::PaymentDisputed(of) = &fact.event {
+        put(&["claim", popup, of.payment.as_str()]);
+        for account in accounts(rules) {
+            let (kind, name) = (account.provider.text(), account.name.as_str());
+            put(&["object", kind, name, of.dispute.as_str()]);
+        }
+    } else if let Event::System(event) = &fact.event {
+        keys_of_centre(event, &mut put);
+    }
+}
+
+fn accounts(rules: &Rules) -> impl Iterator<Item = &AccountRules> {
+    rules.accounts.iter().take(PAIRING_ACCOUNTS_MAX)
+}
+
+fn keys_of_centre(event: &SystemEvent, put: &mut dyn FnMut(&[&str])) {
+    if let SystemEvent::ProviderObject(of) = event {
+        if of.kind != ObjectKind::Payout.text() {
+            keys_of_object(of, put);
+        }
+    } else if let SystemEvent::SettlementLine(of) = event {
+        keys_of_line(of, put);
+    } else if let SystemEvent::MatchAccepted(of) = event {
+        put(&["claim", &of.popup, &of.claim]);
+        put(&["object", &of.provider, &of.account, &of.object]);
+    }
+}
+
+fn keys_of_object(of: &ProviderObject, put: &mut dyn FnMut(&[&str])) {
+    let (kind, name) = (&*of.provider, &*of.account);
+    let names = of.aliases.iter().take(16).chain([&of.object, &of.parent]);
+    for id in names.filter(|id| !id.is_empty()) {
+        put(&["object", kind, name, id]);
+    }
+    for stamp in of.stamps.iter().take(8) {
+        put(&["ref", kind, name, stamp]);
+        put(&["order", kind, name, stamp]);
+    }
+    if !of.order.is_empty() {
+        put(&["order", kind, name, &of.order]);
+    }
+}
+
+/// Whether a line is evaluated here; the others belong to their payout.
+pub(super) fn takes(line: &SettlementLine) -> bool {
+    match LineKind::from_text(&line.kind) {
+        Some(LineKind::Payout | LineKind::PayoutReversal) => false,
+        Some(LineKind::ReserveHold | LineKind::ReserveRelease) => true,
+        Some(
+            LineKind::Charge
+            | LineKind::ChargeReversal
+            | LineKind::Refund
+            | LineKind::RefundReversal
+            | LineKind::Dispute
+            | LineKind::DisputeReversal
+            | LineKind::Fee
+            | LineKind::FeeTax
+            | LineKind::Adjustment
+            | LineKind::Transfer
+            | LineKind::Other,
+        )
+        | None => !line.object.is_empty(),
+    }
+}
+
+fn keys_of_line(of: &SettlementLine, put: &mut dyn FnMut(&[&str])) {
+    if !takes(of) {
+        return;
+    }
+    let (kind, name) = (&*of.provider, &*of.account);
+    if matches!(
+        LineKind::from_text(&of.kind),
+        Some(LineKind::ReserveHold | LineKind::ReserveRelease)
+    ) {
+        put(&["reserve", kind, name, &of.currency]);
+        return;
+    }
+    for id in [&of.object, &of.parent, &of.movement] {
+        if !id.is_empty() {
+            put(&["object", kind, name, id]);
         }
     }
-
-    /// The book of the account, where what no popup explains is parked.
-    fn own_book(&self) -> PopupId {
-        PopupId::account_book(self.account.provider.text(), &self.account.name)
+    for stamp in of.stamps.iter().take(8) {
+        put(&["ref", kind, name, stamp]);
+        put(&["order", kind, name, stamp]);
     }
-
-    /// The account's part of a row of the chart.
-    fn at(&self, of: Chart) -> Account {
-        Account::of(of, &self.account.name)
+    if !of.order.is_empty() {
+        put(&["order", kind, name, &of.order]);
     }
+}
 
-    /// The book an object lies in: its claim's, its payment's, else the account's own.
-    fn book_of(&self, object: usize) -> PopupId {
-        let own = self.taken[object].or(self.doubles[object]);
-        if let Some(claim) = own {
-            return self.claims[claim].fact.popup.clone();
-        }
-        match self.parent_of(object) {
-            Some(payment) if payment != object => self.book_of(payment),
-            _ => self.own_book(),
-        }
-    }
+/// Evaluates claims, objects and lines that belong together.
+pub(super) fn evaluate(group: &Group<'_>) -> Result<Outcome, EntryFault> {
+    let parties = Parties::of(group.members, group.rules);
+    let pairs = Pairs::of(&parties);
+    let mut desk = Desk {
+        rows: Vec::new(),
+        stands: alloc::vec![Stands::Nowhere; parties.objects.len()],
+        books: Vec::new(),
+        troubled: BTreeSet::new(),
+        troubled_objects: BTreeSet::new(),
+        back: BTreeMap::new(),
+        making: Making::default(),
+        group,
+        parties: &parties,
+        pairs: &pairs,
+    };
+    desk.find_books();
+    payments::evaluate(&mut desk)?;
+    refunds::evaluate(&mut desk)?;
+    disputes::evaluate(&mut desk)?;
+    lines::evaluate(&mut desk)?;
+    desk.name_objects();
+    desk.tell_sales();
+    Ok(desk.making.0)
+}
 
-    /// The payment an object belongs to.
-    fn parent_of(&self, object: usize) -> Option<usize> {
-        let parent = &self.objects[object].parent;
-        if parent.is_empty() {
-            return None;
-        }
-        let is_parent = |one: &Object| one.kind == ObjectKind::Payment && one.ids.contains(parent);
-        self.objects.iter().position(is_parent)
-    }
+/// Claims and objects of a group that nothing is paired with, for [`suggest`].
+#[must_use]
+pub fn open_ends(group: &Group<'_>) -> (Vec<OpenEnd>, Vec<OpenEnd>) {
+    let parties = Parties::of(group.members, group.rules);
+    let pairs = Pairs::of(&parties);
+    let claims = (parties.claims.iter().enumerate())
+        .filter(|(at, _)| pairs.of_claim[*at].is_none())
+        .filter_map(|(_, claim)| {
+            Some(OpenEnd {
+                book: claim.fact.popup.to_string(),
+                provider: claim.account?.provider.text().to_string(),
+                account: claim.account?.name.clone(),
+                id: claim.sale.payment.to_string(),
+                currency: claim.sale.currency.to_string(),
+                amount: claim.sale.amount.0,
+                at_ms: claim.fact.occurred_ms,
+            })
+        });
+    let objects = (parties.objects.iter().enumerate())
+        .filter(|(_, one)| one.kind == ObjectKind::Payment)
+        .filter(|(_, one)| matching::told(one) == Told::Success)
+        .filter(|(of, _)| pairs.of_object[*of].is_none() && pairs.double_of[*of].is_none())
+        .map(|(_, one)| OpenEnd {
+            book: PopupId::account_book(&one.place.0, &one.place.1).to_string(),
+            provider: one.place.0.clone(),
+            account: one.place.1.clone(),
+            id: one.id().to_string(),
+            currency: one.currency.to_string(),
+            amount: one.merged.object.amount,
+            at_ms: one.at_ms(),
+        });
+    (claims.collect(), objects.collect())
+}
 
+/// Where the money of an object stands against 1200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Nothing was posted for it.
+    Nowhere,
+    /// It confirmed a claim, or explained a gap.
+    Confirmed,
+    /// It waits for its claim.
+    Parked,
+    /// It charged a buyer again.
+    Double,
+    /// Nobody claims it.
+    Unclaimed,
+}
+
+/// One evaluation under way.
+struct Desk<'d, 'a> {
+    group: &'d Group<'a>,
+    parties: &'d Parties<'d>,
+    pairs: &'d Pairs,
+    making: Making,
+    /// By object: its book.
+    books: Vec<PopupId>,
+    /// By claim: its row.
+    rows: Vec<Row>,
+    /// By object.
+    stands: Vec<Stands>,
+    /// Facts on which a break of severity money is open.
+    troubled: BTreeSet<FactId>,
+    troubled_objects: BTreeSet<usize>,
+    /// By claim: what went back without the till's telling it.
+    back: BTreeMap<usize, Vec<Back>>,
+}
+
+impl Desk<'_, '_> {
     fn cause(&self, fact: FactId) -> FactId {
         GroupKey::cause_of(GroupKind::Pairing, fact)
     }
 
-    /// Names a difference on a claim.
-    fn trouble(&mut self, claim: usize, found: &Break) {
-        if found.severity == super::Severity::Money {
-            self.troubled[claim] = true;
+    /// Whether a timer is over; if not, the outcome is due when it is.
+    fn is_over(&mut self, at_ms: i64) -> bool {
+        self.making.due(at_ms, self.group.as_of_ms);
+        self.group.as_of_ms >= at_ms
+    }
+
+    /// Names a break that concerns a fact.
+    fn name(&mut self, fact: FactId, book: &PopupId, found: Break) {
+        if found.severity == Severity::Money {
+            self.troubled.insert(fact);
         }
+        let cause = self.cause(fact);
+        self.making.name(cause, book, found);
+    }
+
+    /// Names a break that concerns an object.
+    fn name_of(&mut self, of: usize, found: Break) {
+        if found.severity == Severity::Money {
+            self.troubled_objects.insert(of);
+        }
+        let book = self.books[of].clone();
+        let cause = self.cause(self.parties.objects[of].anchor);
+        self.making.name(cause, &book, found);
+    }
+
+    fn post(
+        &mut self,
+        fact: FactId,
+        book: &PopupId,
+        rule: Rule,
+        at_ms: i64,
+        legs: Legs,
+    ) -> Result<(), EntryFault> {
+        let cause = self.cause(fact);
+        self.making.post(cause, book, rule, at_ms, legs)
+    }
+
+    /// Payments first: a refund or dispute lies where its payment lies.
+    fn find_books(&mut self) {
+        let mut books = Vec::new();
+        for (of, object) in self.parties.objects.iter().enumerate() {
+            let claim = self.pairs.of_object[of].or(self.pairs.double_of[of]);
+            let by_pair = match object.kind {
+                ObjectKind::Payment => claim.map(|at| self.parties.claims[at].fact),
+                ObjectKind::Refund => claim.map(|at| self.parties.asked[at].fact),
+                ObjectKind::Dispute | ObjectKind::Payout => None,
+            };
+            // Payments sort before refunds and disputes, so their books are known.
+            let by_parent = || object.parent.and_then(|at| books.get(at)).cloned();
+            let by_tag = || {
+                (object.merged.object.stamps.iter())
+                    .find_map(|stamp| self.group.around.popup_of(stamp))
+            };
+            let book = (by_pair.map(|fact| fact.popup.clone()))
+                .or_else(by_parent)
+                .or_else(by_tag);
+            let (provider, account) = &object.place;
+            books.push(book.unwrap_or_else(|| PopupId::account_book(provider, account)));
+        }
+        self.books = books;
+    }
+
+    /// What an object shows by itself.
+    fn name_objects(&mut self) {
+        for (of, object) in self.parties.objects.iter().enumerate() {
+            let keys = || object_keys(object);
+            let what = what(object);
+            if let Some(conflict) = object.merged.conflict {
+                let sentence = alloc::format!(
+                    "{} tells that {what} is {} and also that it is {}; the books follow the first.",
+                    title(&object.place.0),
+                    conflict.stands.text(),
+                    conflict.against.text()
+                );
+                let found = Break::new(BreakClass::State, keys(), sentence);
+                self.name_of(of, found.evident(object.names()));
+            }
+            if object.from_file {
+                let sentence = alloc::format!(
+                    "{} never sent a message about {what}; it is known from a file alone.",
+                    title(&object.place.0)
+                );
+                let found = Break::new(BreakClass::WebhookGap, keys(), sentence);
+                self.name_of(of, found.evident(object.names()));
+            }
+        }
+    }
+
+    /// Tells each sale what its shares depend on, and says which claims are reconciled.
+    fn tell_sales(&mut self) {
+        let mut reconciled = BTreeSet::new();
+        for (at, claim) in self.parties.claims.iter().enumerate() {
+            let paired = self.pairs.of_claim[at];
+            let troubled = self.troubled.contains(&claim.fact.id)
+                || paired.is_some_and(|of| self.troubled_objects.contains(&of));
+            if paired.is_some() && !troubled {
+                reconciled.insert(claim.fact.id);
+            }
+            let mut back = self.back.remove(&at).unwrap_or_default();
+            back.sort_unstable();
+            let word = SaleWord {
+                settled: paired.is_some_and(|of| self.is_paid_out(of)),
+                troubled,
+                lost: self.rows.get(at) == Some(&Row::OfflineDeclined),
+                back,
+            };
+            if word != SaleWord::default() {
+                let to = sale::key(&claim.fact.popup, claim.sale.payment.as_str());
+                let cause = self.cause(claim.fact.id);
+                self.making.tell(cause, "", to, word.encode());
+            }
+        }
+        for (at, asked) in self.parties.asked.iter().enumerate() {
+            let paired = self.pairs.of_asked[at];
+            let troubled = self.troubled.contains(&asked.fact.id)
+                || paired.is_some_and(|of| self.troubled_objects.contains(&of));
+            if paired.is_some() && !troubled {
+                reconciled.insert(asked.fact.id);
+            }
+        }
+        self.making.0.reconciled = reconciled.into_iter().collect();
+    }
+
+    /// Whether every line that settles a payment is in a payout.
+    fn is_paid_out(&self, of: usize) -> bool {
+        let mut charges = (self.parties.lines_of(of))
+            .filter(|one| parties::moved(one.kind) == Some(ObjectKind::Payment))
+            .peekable();
+        charges.peek().is_some() && charges.all(|one| !one.line.payout.is_empty())
     }
 }
 
-/// `main/pi_1`: how an object is named as evidence.
-fn place(object: &Object) -> String {
-    let mut text = object.account.clone();
-    text.push('/');
-    text.push_str(&object.id);
-    text
+/// The keys of a break about an object.
+fn object_keys(object: &Object) -> Vec<String> {
+    let (provider, account) = &object.place;
+    [
+        provider.clone(),
+        account.clone(),
+        object.kind.text().to_string(),
+        object.id().to_string(),
+    ]
+    .into()
 }
 
-fn evidence(claim: Option<&Claim>, objects: &[&Object]) -> Vec<String> {
-    let claimed = claim.map(|claim| super::post::position_text(&claim.fact));
-    claimed
-        .into_iter()
-        .chain(objects.iter().map(|one| place(one)))
-        .collect()
+fn claim_keys(claim: &Claim<'_>) -> Vec<String> {
+    [claim.fact.popup.to_string(), claim.sale.payment.to_string()].into()
 }
 
-fn money(currency: crate::money::Currency) -> Commodity {
+/// An object in a sentence: `payment pi_1 of GBP 5.00`.
+fn what(object: &Object) -> String {
+    let amount = Money::new(object.merged.object.amount, object.currency);
+    alloc::format!("{} {} of {amount}", object.kind.text(), object.id())
+}
+
+/// A provider's name as it begins a sentence.
+pub(super) fn title(provider: &str) -> String {
+    let mut letters = provider.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+fn money(currency: Currency) -> Commodity {
     Commodity::Money(currency)
 }
 
-/// The leg that stands on a break's own suspense account; credit positive.
-fn suspense(found: &Break, commodity: Commodity, amount: i128) -> (Account, Commodity, i128) {
-    let account = Account::of(Chart::Suspense, found.id.as_str());
-    (account, commodity, -amount)
+fn plain(of: Chart) -> Account {
+    Account::plain(of)
 }
 
-fn keys_text(book: &PopupId, parts: &[&str]) -> Vec<String> {
-    let first = core::iter::once(book.to_string());
-    first
-        .chain(parts.iter().map(|part| (*part).to_string()))
-        .collect()
+/// The suspense account of a break, and the break with this much in it, credit positive.
+fn suspend(found: Break, currency: Currency, amount: i128) -> Result<(Account, Break), EntryFault> {
+    let found = found.suspended(money(currency), fit(amount)?);
+    let account = Account::of(Chart::Suspense, found.id.as_str());
+    Ok((account, found))
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the kinds it is about"
+)]
+mod tests;

@@ -1,430 +1,454 @@
-//! Payouts: what a provider sent, what it was made of, and whether the bank got it (S5, S6).
+//! Payouts: their lines against what was paid (S5), and what was paid against the bank (S6).
 //!
 //! ```text
-//! lines, each in its book ──words──► payout ──► R22 sent     1210 ─► 1300:{payout}   per book
-//!                                      │        R22 on bank  1300 ─► 1310            per book
-//!                                      └─ residual, missing and other amounts are breaks
+//! words of lines, lines of no payment ─► Σ net per book ─┐
+//! payout's object or row ──────────────► amount ─────────┴─► R22 per book, residual in the account's
+//! bank lines: by trace, by id, by amount and date ───────► R22 1310, or a break
 //! ```
 //!
-//! A payout over several popups is posted as each popup's share of its lines; what no line explains
-//! stands in the book of the account. Payouts and bank lines that could belong together are one group,
-//! so that each bank line is used once.
+//! A group holds what can concern each other: a bank line may name several payouts, and amount and
+//! date count only where they are unique on both sides, so everything of one amount is together.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+mod bank;
+mod known;
+
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::breaks::{Break, BreakClass};
+use super::breaks::{Break, BreakClass, Severity};
 use super::entry::{EntryFault, Rule};
-use super::group::{Group, GroupKey, GroupKind, Making, Outcome, fit};
-use super::{Account, Chart, Commodity, Fact};
-use super::{put_text, put_varint, take_text, take_varint, unzigzag, zigzag};
+use super::group::{Group, GroupKey, GroupKind, Legs, Making, Outcome, fit};
+use super::pairing::{Counter, line_legs, payable_ms, takes, title, unknown_line, unpaid};
+use super::{Account, Chart, Commodity, Fact, FactId};
 use crate::event::Event;
-use crate::event::central::{BankLine, ProviderObject, SettlementLine};
+use crate::event::central::{BankLine, ProviderObject, SettlementFile, SettlementLine};
 use crate::event::system::SystemEvent;
 use crate::id::PopupId;
+use crate::limits::BANK_WORDS_MAX;
 use crate::money::{Currency, Money};
-use crate::provider::{ObjectKind, ObjectState, lattice};
-use crate::settlement::LineKind;
-
-/// A bank writes a payout down at the earliest this long before it was sent, ms.
-const BANK_BEFORE_MS: i64 = 86_400_000;
-/// And without a reference it is recognised for this long after, ms.
-const BANK_AFTER_MS: i64 = 3 * 86_400_000;
-/// Words of a bank's text that can be references have at least this many characters.
-const REFERENCE_CHARS_MIN: usize = 6;
-/// As many words of a bank's text are looked at.
-const REFERENCES_MAX: usize = 16;
-
-/// What a settlement line tells its payout: the bytes of a [`super::group::Word`] to [`key`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PayoutWord {
-    /// The book the line lies in.
-    pub book: PopupId,
-    /// Of what.
-    pub currency: Currency,
-    /// Minor units, positive towards us.
-    pub net: i64,
-}
-
-impl PayoutWord {
-    /// Its bytes.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_text(&mut out, self.book.as_str());
-        put_text(&mut out, self.currency.code());
-        put_varint(&mut out, zigzag(self.net));
-        out
-    }
-
-    /// Reads what [`Self::encode`] wrote; `None` for damage.
-    #[must_use]
-    pub fn decode(mut rest: &[u8]) -> Option<Self> {
-        let word = Self {
-            book: PopupId::of_book(take_text(&mut rest)?).ok()?,
-            currency: Currency::new(take_text(&mut rest)?)?,
-            net: unzigzag(take_varint(&mut rest)?),
-        };
-        rest.is_empty().then_some(word)
-    }
-}
+use crate::provider::ObjectKind;
+use crate::settlement::{Arithmetic, LineKind, arithmetic};
+use known::{Known, Payout, Stage};
 
 /// The group of a payout.
 #[must_use]
-pub fn key(account: &str, payout: &str) -> GroupKey {
-    GroupKey::of(GroupKind::Payout, &["payout", account, payout])
-}
-
-fn at_bank(reference: &str) -> GroupKey {
-    GroupKey::of(
-        GroupKind::Payout,
-        &["bank", &reference.to_ascii_uppercase()],
-    )
-}
-
-fn amount_at_bank(currency: &str, amount: i64) -> GroupKey {
-    GroupKey::of(
-        GroupKind::Payout,
-        &["amount", currency, &amount.to_string()],
-    )
+pub fn key(provider: &str, account: &str, payout: &str) -> GroupKey {
+    GroupKey::of(GroupKind::Payout, &["payout", provider, account, payout])
 }
 
 pub(super) fn keys(fact: &Fact, keys: &mut Vec<GroupKey>) {
-    if let Some((account, id, currency, amount, trace)) = payout_of(fact) {
-        keys.push(key(account, id));
-        keys.push(amount_at_bank(currency, amount));
-        let references = [id, trace].into_iter().filter(|text| !text.is_empty());
-        keys.extend(references.map(at_bank));
-    } else if let Event::System(SystemEvent::BankLine(of)) = &fact.event {
-        keys.push(amount_at_bank(&of.currency, of.amount));
-        keys.extend(references(&of.reference).map(at_bank));
-    }
-}
-
-/// Account, id, currency, amount and trace of what tells of a payout.
-fn payout_of(fact: &Fact) -> Option<(&str, &str, &str, i64, &str)> {
-    if let Event::System(SystemEvent::ProviderObject(of)) = &fact.event {
-        let is_payout = ObjectKind::from_text(&of.kind) == Some(ObjectKind::Payout);
-        return is_payout.then_some((&of.account, &of.object, &of.currency, of.amount, &of.trace));
-    }
-    let Event::System(SystemEvent::SettlementLine(of)) = &fact.event else {
-        return None;
+    let Event::System(event) = &fact.event else {
+        return;
     };
-    let is_payout = is_payout_row(of) && !payout_id(of).is_empty();
-    let amount = of.net.saturating_neg();
-    is_payout.then_some((
-        of.account.as_str(),
-        payout_id(of),
-        of.currency.as_str(),
-        amount,
-        "",
-    ))
+    if let SystemEvent::ProviderObject(of) = event {
+        if of.kind == ObjectKind::Payout.text() {
+            keys.push(key(&of.provider, &of.account, &of.object));
+            sought(&[&of.object, &of.trace], &of.currency, of.amount, keys);
+        }
+    } else if let SystemEvent::SettlementLine(of) = event {
+        keys_of_line(of, keys);
+    } else if let SystemEvent::BankLine(of) = event {
+        for word in words(&of.reference).into_iter().take(BANK_WORDS_MAX) {
+            keys.push(named(&word));
+        }
+        keys.push(paid(&of.currency, of.amount));
+    } else if let SystemEvent::SettlementFile(of) = event
+        && !of.balances.is_empty()
+    {
+        let hash = super::hex(&of.blake3);
+        let parts = ["file", &*of.provider, &*of.account, &hash];
+        keys.push(GroupKey::of(GroupKind::Payout, &parts));
+    }
 }
 
-fn is_payout_row(of: &SettlementLine) -> bool {
+fn keys_of_line(of: &SettlementLine, keys: &mut Vec<GroupKey>) {
+    let payout = payout_of(of);
+    if takes(of) {
+        return;
+    }
+    if payout.is_empty() {
+        let parts = ["line", &*of.provider, &*of.account, &of.line];
+        keys.push(GroupKey::of(GroupKind::Payout, &parts));
+        return;
+    }
+    keys.push(key(&of.provider, &of.account, payout));
+    if is_row(of) {
+        sought(&[payout], &of.currency, of.net.saturating_abs(), keys);
+    }
+}
+
+/// Whether the line is a payout itself.
+fn is_row(of: &SettlementLine) -> bool {
     matches!(
         LineKind::from_text(&of.kind),
         Some(LineKind::Payout | LineKind::PayoutReversal)
     )
 }
 
-fn payout_id(of: &SettlementLine) -> &str {
-    match of.payout.is_empty() {
+/// The payout a line is in, or is.
+fn payout_of(of: &SettlementLine) -> &str {
+    match of.payout.is_empty() && is_row(of) {
         true => &of.object,
         false => &of.payout,
     }
 }
 
-/// Words of a bank's text that can name a payout.
-fn references(text: &str) -> impl Iterator<Item = &str> {
-    let is_mark = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    let words = text
-        .split(is_mark)
-        .filter(|word| word.len() >= REFERENCE_CHARS_MIN);
-    words.take(REFERENCES_MAX)
+/// By what a bank line may be this payout's.
+fn sought(names: &[&str], currency: &str, amount: i64, keys: &mut Vec<GroupKey>) {
+    for name in names {
+        let longest = words(name).into_iter().max_by_key(|word| word.len());
+        keys.extend(longest.map(|word| named(&word)));
+    }
+    keys.push(paid(currency, amount));
 }
 
-/// One payout as everything told of it says.
-struct Payout {
-    account: String,
-    provider: String,
-    id: String,
-    trace: String,
-    money: Money,
-    sent_ms: i64,
-    failed: bool,
-    /// Its lines' sums by book.
-    parts: BTreeMap<PopupId, i128>,
-    /// The bank line it is on.
-    bank: Option<usize>,
+fn named(word: &str) -> GroupKey {
+    GroupKey::of(GroupKind::Payout, &["bank", word])
+}
+
+fn paid(currency: &str, amount: i64) -> GroupKey {
+    let amount = amount.to_string();
+    GroupKey::of(GroupKind::Payout, &["paid", currency, &amount])
+}
+
+/// The words of a bank's text or a payout's name, in capitals as banks write them.
+fn words(text: &str) -> Vec<String> {
+    text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-')
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_uppercase)
+        .collect()
+}
+
+/// One payout, explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// The provider.
+    pub provider: String,
+    /// The account's name.
+    pub account: String,
+    /// The payout.
+    pub payout: String,
+    /// What was paid.
+    pub amount: Money,
+    /// Σ net of its lines, minor units.
+    pub lines: i64,
+    /// Amount less lines, minor units: 0 when every unit is explained.
+    pub residual: i64,
+    /// What the bank got, minor units; `None` when no bank line is known.
+    pub bank: Option<i64>,
+}
+
+/// The payouts of a group with their residuals, 0 too. `None` when a sum leaves 64 bits.
+#[must_use]
+pub fn explain(group: &Group<'_>) -> Option<Vec<Explained>> {
+    let known = Known::of(group);
+    let banked = bank::matched(&known);
+    (known.payouts.iter().zip(&banked))
+        .map(|(one, line)| {
+            Some(Explained {
+                provider: one.provider.clone(),
+                account: one.account.clone(),
+                payout: one.id.clone(),
+                amount: Money::new(fit(one.amount).ok()?, one.currency),
+                lines: fit(one.sum()).ok()?,
+                residual: fit(one.amount - one.sum()).ok()?,
+                bank: line.map(|at| known.bank[at].line.amount),
+            })
+        })
+        .collect()
 }
 
 pub(super) fn evaluate(group: &Group<'_>) -> Result<Outcome, EntryFault> {
-    let mut making = Making::default();
-    let mut payouts = payouts(group);
-    let bank: Vec<&BankLine> = group
-        .members
-        .iter()
-        .filter_map(|fact| bank_line(fact))
-        .collect();
-    match_bank(&mut payouts, &bank);
-    for payout in &payouts {
-        one(group, &mut making, payout, &bank)?;
-    }
-    Ok(making.0)
-}
-
-fn bank_line(fact: &Fact) -> Option<&BankLine> {
-    if let Event::System(SystemEvent::BankLine(of)) = &fact.event {
-        Some(of)
-    } else {
-        None
-    }
-}
-
-fn payouts(group: &Group<'_>) -> Vec<Payout> {
-    let mut ids: BTreeSet<(&str, &str)> = BTreeSet::new();
-    ids.extend(group.members.iter().filter_map(|fact| {
-        let (account, id, ..) = payout_of(fact)?;
-        Some((account, id))
-    }));
-    let built = ids
-        .into_iter()
-        .filter_map(|(account, id)| payout(group, account, id));
-    built.collect()
-}
-
-fn payout(group: &Group<'_>, account: &str, id: &str) -> Option<Payout> {
-    let of_it = |fact: &&alloc::rc::Rc<Fact>| {
-        payout_of(fact).is_some_and(|(at, named, ..)| (at, named) == (account, id))
+    let known = Known::of(group);
+    let banked = bank::matched(&known);
+    let mut desk = Desk {
+        group,
+        making: Making::default(),
     };
-    let facts: Vec<_> = group.members.iter().filter(of_it).collect();
-    let mut tellings: Vec<&ProviderObject> = Vec::new();
-    let mut rows: Vec<(&SettlementLine, i64)> = Vec::new();
-    for fact in &facts {
-        if let Event::System(SystemEvent::ProviderObject(of)) = &fact.event {
-            tellings.push(of);
-        } else if let Event::System(SystemEvent::SettlementLine(of)) = &fact.event {
-            rows.push((of, fact.occurred_ms));
+    for one in &known.own {
+        desk.own_line(one.fact, one.line, one.currency)?;
+    }
+    for one in &known.rows {
+        desk.row(one.fact, one.line, one.currency);
+    }
+    for (fact, file) in &known.files {
+        desk.balances(fact, file)?;
+    }
+    for (one, line) in known.payouts.iter().zip(banked) {
+        desk.payout(one, line.map(|at| known.bank[at].line))?;
+    }
+    Ok(desk.making.0)
+}
+
+struct Desk<'d, 'a> {
+    group: &'d Group<'a>,
+    making: Making,
+}
+
+impl Desk<'_, '_> {
+    fn cause(&self, fact: FactId) -> FactId {
+        GroupKey::cause_of(GroupKind::Payout, fact)
+    }
+
+    fn is_over(&mut self, at_ms: i64) -> bool {
+        self.making.due(at_ms, self.group.as_of_ms);
+        self.group.as_of_ms >= at_ms
+    }
+
+    /// A line of no payment: a fee, or what nobody knows.
+    fn own_line(
+        &mut self,
+        fact: &Fact,
+        line: &SettlementLine,
+        currency: Currency,
+    ) -> Result<(), EntryFault> {
+        let kind = LineKind::from_text(&line.kind).unwrap_or(LineKind::Other);
+        let (cause, book) = (self.cause(fact.id), fact.popup.clone());
+        let counter = Counter::of(kind);
+        let (legs, found) = match counter {
+            Counter::Fee(chart) => {
+                let (legs, found) = line_legs(line, (kind, currency), counter)?;
+                let named = ownerless(line, currency, chart);
+                self.making.name(cause, &book, named);
+                (legs, found)
+            }
+            Counter::Pending | Counter::Reserve | Counter::Unknown => {
+                let (legs, found) = unknown_line(line, currency)?;
+                (legs, Some(found))
+            }
+        };
+        self.making
+            .post(cause, &book, Rule::Settled, fact.occurred_ms, legs)?;
+        if let Some(found) = found {
+            self.making.name(cause, &book, found);
         }
+        if line.payout.is_empty() && line.net != 0 {
+            let due = payable_ms(line, self.group.rules.timers.settle_ms);
+            if self.is_over(due) {
+                self.making.name(cause, &book, unpaid(line, currency));
+            }
+        }
+        Ok(())
     }
-    let told = lattice::merge(&tellings);
-    let state = told.state();
-    let reversed = |(of, _): &(&SettlementLine, i64)| {
-        LineKind::from_text(&of.kind) == Some(LineKind::PayoutReversal)
-    };
-    let sent = rows.iter().find(|row| !reversed(row));
-    let is_sent = sent.is_some()
-        || matches!(
-            state,
-            Some(ObjectState::InTransit | ObjectState::Paid | ObjectState::Failed)
+
+    /// A payout's own row posts nothing, but its figures must agree.
+    fn row(&mut self, fact: &Fact, line: &SettlementLine, currency: Currency) {
+        let Arithmetic::Differs { by, .. } = arithmetic(line) else {
+            return;
+        };
+        let sentence = format!(
+            "{} payout {}: its row says {} and {} for what should be one amount.",
+            title(&line.provider),
+            payout_of(line),
+            Money::new(line.gross, currency),
+            Money::new(line.net, currency)
         );
-    if !is_sent {
-        return None;
+        let keys = [&line.provider, &line.account, &line.line].map(String::clone);
+        let found = Break::new(BreakClass::Arithmetic, keys.into(), sentence)
+            .amounting(Commodity::Money(currency), by, None)
+            .evident([line.line.clone()].into());
+        let cause = self.cause(fact.id);
+        self.making.name(cause, &fact.popup, found);
     }
-    let code = sent.map_or(told.object.currency.as_str(), |(of, _)| {
-        of.currency.as_str()
-    });
-    let currency = Currency::new(code)?;
-    let minor = match (sent, tellings.is_empty()) {
-        (Some((of, _)), true) => of.net.saturating_neg(),
-        _ => told.object.amount,
-    };
-    let own = key(account, id);
-    let mut parts: BTreeMap<PopupId, i128> = BTreeMap::new();
-    for word in group.words.iter().filter(|word| word.to == own) {
-        if let Some(word) = PayoutWord::decode(&word.bytes)
-            && word.currency == currency
-        {
-            *parts.entry(word.book).or_default() += i128::from(word.net);
-        }
-    }
-    let first_ms = facts.iter().map(|fact| fact.occurred_ms).min().unwrap_or(0);
-    let provider = rows.first().map(|(of, _)| of.provider.clone());
-    Some(Payout {
-        account: account.to_string(),
-        provider: provider.unwrap_or_else(|| told.object.provider.clone()),
-        id: id.to_string(),
-        trace: told.object.trace.clone(),
-        money: Money::new(minor, currency),
-        sent_ms: first_ms,
-        failed: state == Some(ObjectState::Failed) || rows.iter().any(reversed),
-        parts,
-        bank: None,
-    })
-}
 
-/// By reference first, then by amount and date where that is unique on both sides.
-fn match_bank(payouts: &mut [Payout], bank: &[&BankLine]) {
-    let mut used: BTreeSet<usize> = BTreeSet::new();
-    for payout in payouts.iter_mut().filter(|payout| !payout.failed) {
-        let names = |line: &BankLine| {
-            let mut words = references(&line.reference);
-            let is_it = |word: &str| {
-                word.eq_ignore_ascii_case(&payout.id)
-                    || (!payout.trace.is_empty() && word.eq_ignore_ascii_case(&payout.trace))
+    /// Opening and rows must make the closing balance.
+    fn balances(&mut self, fact: &Fact, file: &SettlementFile) -> Result<(), EntryFault> {
+        for stated in &file.balances {
+            let Some(currency) = Currency::new(&stated.currency) else {
+                continue;
             };
-            line.currency == payout.money.currency.code() && words.any(is_it)
-        };
-        let found = (0..bank.len()).find(|at| !used.contains(at) && names(bank[*at]));
-        payout.bank = found;
-        used.extend(found);
-    }
-    let near = |payout: &Payout, line: &BankLine| {
-        let after = line.date_ms.saturating_sub(payout.sent_ms);
-        line.currency == payout.money.currency.code()
-            && line.amount == payout.money.minor
-            && (-2 * BANK_BEFORE_MS..=BANK_AFTER_MS).contains(&after)
-    };
-    let waiting: Vec<usize> = (0..payouts.len())
-        .filter(|at| payouts[*at].bank.is_none() && !payouts[*at].failed)
-        .collect();
-    for at in &waiting {
-        let lines: Vec<usize> = (0..bank.len())
-            .filter(|line| !used.contains(line) && near(&payouts[*at], bank[*line]))
-            .collect();
-        let [only] = lines.as_slice() else {
-            continue;
-        };
-        let rivals = waiting
-            .iter()
-            .filter(|other| near(&payouts[**other], bank[*only]));
-        if rivals.count() == 1 {
-            payouts[*at].bank = Some(*only);
-            used.insert(*only);
+            let made = i128::from(stated.opening) + i128::from(stated.activity);
+            let by = i128::from(stated.closing) - made;
+            if by == 0 {
+                continue;
+            }
+            let sentence = format!(
+                "{} file of account {}: from {} its rows make {}, but it closes with {}.",
+                title(&file.provider),
+                file.account,
+                Money::new(stated.opening, currency),
+                Money::new(fit(made)?, currency),
+                Money::new(stated.closing, currency)
+            );
+            let hash = super::hex(&file.blake3);
+            let keys = [
+                file.provider.clone(),
+                file.account.clone(),
+                hash.clone(),
+                stated.currency.clone(),
+            ];
+            let found = Break::new(BreakClass::Balance, keys.into(), sentence);
+            let found = found
+                .evident([hash].into())
+                .suspended(Commodity::Money(currency), fit(by)?);
+            let legs = self::legs(
+                &[
+                    (Account::plain(Chart::PspAvailable), by),
+                    (suspense(&found), -by),
+                ],
+                currency,
+            );
+            let (cause, book) = (self.cause(fact.id), &fact.popup);
+            self.making
+                .post(cause, book, Rule::Settled, fact.occurred_ms, legs)?;
+            self.making.name(cause, book, found);
         }
+        Ok(())
     }
-}
 
-fn one(
-    group: &Group<'_>,
-    making: &mut Making,
-    payout: &Payout,
-    bank: &[&BankLine],
-) -> Result<(), EntryFault> {
-    let own = PopupId::account_book(&payout.provider, &payout.account);
-    let cause = key(&payout.account, &payout.id).cause();
-    let unit = Commodity::Money(payout.money.currency);
-    if payout.failed {
+    fn payout(&mut self, one: &Payout, bank: Option<&BankLine>) -> Result<(), EntryFault> {
+        if matches!(one.stage, Stage::Begun | Stage::Canceled) {
+            return Ok(());
+        }
+        let cause = self.cause(one.anchor);
+        let account = PopupId::account_book(&one.provider, &one.account);
+        let transit = Account::of(Chart::PayoutTransit, &one.id);
+        let (available, at_bank) = (
+            Account::plain(Chart::PspAvailable),
+            Account::plain(Chart::Bank),
+        );
+        let residual = one.amount - one.sum();
+        let settle_ms = self.group.rules.timers.settle_ms;
+        let judged = residual == 0
+            || !one.shares.is_empty()
+            || self.is_over(one.at_ms.saturating_add(settle_ms));
+        let unexplained = match judged && residual != 0 {
+            true => Some(self.residual(one, residual)?),
+            false => None,
+        };
+        let beyond = bank.map(|line| i128::from(line.amount) - one.amount);
+        let other = match beyond.filter(|by| *by != 0).zip(bank) {
+            Some((by, line)) => Some(other_at_bank(one, line, by)?),
+            None => None,
+        };
+        let mut shares = one.shares.clone();
+        shares.entry(account.clone()).or_default();
+        for (book, share) in shares {
+            let own = book == account;
+            let sent = share + if own { residual } else { 0 };
+            let mut legs = [(transit.clone(), sent), (available.clone(), -sent)].to_vec();
+            if let Some(found) = unexplained.as_ref().filter(|_| own) {
+                legs.push((available.clone(), residual));
+                legs.push((suspense(found), -residual));
+            }
+            let made = self::legs(&legs, one.currency);
+            self.making
+                .post(cause, &book, Rule::PaidOut, one.at_ms, made)?;
+            if one.stage == Stage::Failed {
+                let back = [(available.clone(), sent), (transit.clone(), -sent)];
+                let made = self::legs(&back, one.currency);
+                self.making
+                    .post(cause, &book, Rule::PaidOut, one.at_ms, made)?;
+            } else if let Some(line) = bank {
+                let by = beyond.filter(|_| own).unwrap_or(0);
+                let mut legs = [(at_bank.clone(), sent + by), (transit.clone(), -sent)].to_vec();
+                legs.extend(other.as_ref().map(|found| (suspense(found), -by)));
+                let made = self::legs(&legs, one.currency);
+                self.making
+                    .post(cause, &book, Rule::PaidOut, line.date_ms, made)?;
+            }
+        }
+        for found in unexplained.into_iter().chain(other) {
+            self.making.name(cause, &account, found);
+        }
+        self.ends(one, bank.is_some())
+    }
+
+    fn residual(&self, one: &Payout, residual: i128) -> Result<Break, EntryFault> {
         let sentence = format!(
-            "Payout {} of {} came back; the money stands with {}.",
-            payout.id, payout.money, payout.account
+            "{} paid out {} ({}), but its lines come to {}.",
+            title(&one.provider),
+            Money::new(fit(one.amount)?, one.currency),
+            one.id,
+            Money::new(fit(one.sum())?, one.currency)
         );
-        let found = named(payout, &own, BreakClass::PayoutFailed, sentence).amounting(
-            unit,
-            payout.money.minor,
-            Some(Account::of(Chart::PspAvailable, &payout.account)),
-        );
-        making.name(cause, &own, found);
-        return Ok(());
+        let found = Break::new(BreakClass::Residual, one.keys(), sentence);
+        Ok(found
+            .evident([one.id.clone()].into())
+            .suspended(Commodity::Money(one.currency), fit(residual)?))
     }
-    let transit = Account::of(Chart::PayoutTransit, &payout.id);
-    let mut parts = payout.parts.clone();
-    let explained: i128 = parts.values().sum();
-    let residual = fit(i128::from(payout.money.minor) - explained)?;
-    let mut own_legs = Vec::new();
-    if residual != 0 {
-        let sentence = format!(
-            "Payout {}: {} was sent, its rows make {}; {} is not explained.",
-            payout.id,
-            payout.money,
-            Money::new(fit(explained)?, payout.money.currency),
-            Money::new(residual, payout.money.currency)
-        );
-        let found =
-            named(payout, &own, BreakClass::Residual, sentence).suspended(unit.clone(), residual);
-        let account = Account::of(Chart::Suspense, found.id.as_str());
-        own_legs.push((account, unit.clone(), -i128::from(residual)));
-        own_legs.push((transit.clone(), unit.clone(), i128::from(residual)));
-        making.name(cause, &own, found);
-    }
-    parts.entry(own.clone()).or_default();
-    let arrived = payout.bank.and_then(|at| bank.get(at));
-    for (book, net) in parts {
-        let mut legs = match book == own {
-            true => core::mem::take(&mut own_legs),
-            false => Vec::new(),
+
+    /// A payout that came back, or never arrived.
+    fn ends(&mut self, one: &Payout, arrived: bool) -> Result<(), EntryFault> {
+        let paid = Money::new(fit(one.amount)?, one.currency);
+        let (class, stands, sentence) = if one.stage == Stage::Failed {
+            let sentence = format!(
+                "{} could not pay out {paid} ({}); the money is still with it.",
+                title(&one.provider),
+                one.id
+            );
+            (
+                BreakClass::PayoutFailed,
+                Account::plain(Chart::PspAvailable),
+                sentence,
+            )
+        } else {
+            let due = one.at_ms.saturating_add(self.group.rules.timers.bank_ms);
+            if arrived || one.amount == 0 || !self.is_over(due) {
+                return Ok(());
+            }
+            let sentence = format!(
+                "{} paid out {paid} ({}), and no bank line shows it.",
+                title(&one.provider),
+                one.id
+            );
+            (
+                BreakClass::BankMissing,
+                Account::of(Chart::PayoutTransit, &one.id),
+                sentence,
+            )
         };
-        legs.push((transit.clone(), unit.clone(), net));
-        legs.push((
-            Account::of(Chart::PspAvailable, &payout.account),
-            unit.clone(),
-            -net,
-        ));
-        making.post(cause, &book, Rule::PayoutSent, payout.sent_ms, legs)?;
-        if let Some(line) = arrived {
-            let all = net + if book == own { i128::from(residual) } else { 0 };
-            let legs = Vec::from([
-                (Account::plain(Chart::Bank), unit.clone(), all),
-                (transit.clone(), unit.clone(), -all),
-            ]);
-            making.post(cause, &book, Rule::PayoutArrived, line.date_ms, legs)?;
-        }
-    }
-    match arrived {
-        Some(line) => other_amount(making, payout, &own, line),
-        None => {
-            not_on_bank(group, making, payout, &own);
-            Ok(())
-        }
+        let found = Break::new(class, one.keys(), sentence)
+            .amounting(Commodity::Money(one.currency), paid.minor, Some(stands))
+            .evident([one.id.clone(), one.trace.clone()].into());
+        let book = PopupId::account_book(&one.provider, &one.account);
+        let cause = self.cause(one.anchor);
+        self.making.name(cause, &book, found);
+        Ok(())
     }
 }
 
-fn named(payout: &Payout, own: &PopupId, class: BreakClass, sentence: String) -> Break {
-    let keys = [own.to_string(), payout.account.clone(), payout.id.clone()];
-    Break::new(class, keys.into(), sentence)
-        .evident([format!("{}/{}", payout.account, payout.id)].into())
+fn legs(parts: &[(Account, i128)], currency: Currency) -> Legs {
+    (parts.iter())
+        .map(|(account, amount)| (account.clone(), Commodity::Money(currency), *amount))
+        .collect()
 }
 
-fn other_amount(
-    making: &mut Making,
-    payout: &Payout,
-    own: &PopupId,
-    line: &BankLine,
-) -> Result<(), EntryFault> {
-    let off = line.amount.saturating_sub(payout.money.minor);
-    if off == 0 {
-        return Ok(());
-    }
-    let unit = Commodity::Money(payout.money.currency);
+fn suspense(found: &Break) -> Account {
+    Account::of(Chart::Suspense, found.id.as_str())
+}
+
+/// A fee that names no payment.
+fn ownerless(line: &SettlementLine, currency: Currency, chart: Chart) -> Break {
     let sentence = format!(
-        "Payout {}: {} was sent, {} came to the bank.",
-        payout.id,
-        payout.money,
-        Money::new(line.amount, payout.money.currency)
+        "{} took {} ({}) for no payment in particular.",
+        title(&line.provider),
+        Money::new(line.net.saturating_neg(), currency),
+        line.raw_kind
     );
-    let found = named(payout, own, BreakClass::BankAmount, sentence).suspended(unit.clone(), off);
-    let legs = Vec::from([
-        (Account::plain(Chart::Bank), unit.clone(), i128::from(off)),
-        (
-            Account::of(Chart::Suspense, found.id.as_str()),
-            unit,
-            -i128::from(off),
-        ),
-    ]);
-    let cause = key(&payout.account, &payout.id).cause();
-    making.name(cause, own, found);
-    making.post(cause, own, Rule::PayoutArrived, line.date_ms, legs)
+    let keys = [&line.provider, &line.account, &line.line].map(String::clone);
+    let mut found = Break::new(BreakClass::UnknownLine, keys.into(), sentence)
+        .amounting(
+            Commodity::Money(currency),
+            line.net,
+            Some(Account::plain(chart)),
+        )
+        .evident([line.line.clone()].into());
+    found.severity = Severity::Info;
+    found
 }
 
-fn not_on_bank(group: &Group<'_>, making: &mut Making, payout: &Payout, own: &PopupId) {
-    let until = payout.sent_ms.saturating_add(group.rules.timers.bank_ms);
-    making.due(until, group.as_of_ms);
-    if group.as_of_ms < until {
-        return;
-    }
+fn other_at_bank(one: &Payout, line: &BankLine, by: i128) -> Result<Break, EntryFault> {
     let sentence = format!(
-        "Payout {} of {} was sent and is not on the bank's list.",
-        payout.id, payout.money
+        "{} paid out {} ({}), and the bank got {}.",
+        title(&one.provider),
+        Money::new(fit(one.amount)?, one.currency),
+        one.id,
+        Money::new(line.amount, one.currency)
     );
-    let unit = Commodity::Money(payout.money.currency);
-    let transit = Account::of(Chart::PayoutTransit, &payout.id);
-    let found = named(payout, own, BreakClass::BankMissing, sentence).amounting(
-        unit,
-        payout.money.minor,
-        Some(transit),
-    );
-    making.name(key(&payout.account, &payout.id).cause(), own, found);
+    let found = Break::new(BreakClass::BankAmount, one.keys(), sentence);
+    Ok(found
+        .evident([one.id.clone(), line.line.clone()].into())
+        .suspended(Commodity::Money(one.currency), fit(by)?))
 }

@@ -20,8 +20,8 @@ use crate::money::{Currency, Money, div_half_even};
 
 mod refund;
 
-pub(super) use refund::by_moves;
 pub use refund::{RefundContext, Returned, orphan, refund};
+pub(super) use refund::{by_moves, undone};
 
 /// What the books know about stock beyond one fact.
 pub trait StockContext {

@@ -1,5 +1,7 @@
 //! What the writers write is what the readers read, and honest sets tie.
 
+mod books;
+
 use std::collections::BTreeMap;
 
 use popwatch_core::money::Currency;

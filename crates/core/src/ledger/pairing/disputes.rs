@@ -1,153 +1,189 @@
-//! Disputes: the money a buyer's bank holds, and where it ends (R27).
-//!
-//! A till and the provider may both tell of one dispute; it posts once, by the furthest state.
+//! Disputes: told by a till, by the provider, or by both, and posted once (R27).
 
-use alloc::format;
-use alloc::string::String;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::super::entry::{EntryFault, Rule};
-use super::super::group::Making;
-use super::super::sale::Back;
-use super::super::{Account, Chart, FactId};
-use super::{Desk, money, tenders};
-use crate::event::{DisputeState, Event};
+use super::parties::Objection;
+use super::{Desk, Stands, money, plain};
+use crate::event::DisputeState;
 use crate::id::PopupId;
-use crate::money::Money;
+use crate::ledger::entry::{EntryFault, Rule};
+use crate::ledger::group::{Legs, fit};
+use crate::ledger::sale::Back;
+use crate::ledger::{Chart, FactId};
+use crate::money::Currency;
 use crate::provider::{ObjectKind, ObjectState};
 
-struct Dispute {
-    cause: FactId,
-    book: PopupId,
-    money: Money,
-    state: ObjectState,
-    at_ms: i64,
+/// What has become of a dispute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Asked,
+    Open,
+    Won,
+    Lost,
 }
 
-pub(super) fn post(desk: &mut Desk<'_>, making: &mut Making) -> Result<(), EntryFault> {
-    for object in 0..desk.objects.len() {
-        if desk.objects[object].kind == ObjectKind::Dispute {
-            tenders::state_break(desk, making, object);
-        }
-    }
-    for dispute in told(desk) {
-        let sum = i128::from(dispute.money.minor);
-        let unit = money(dispute.money.currency);
-        // An inquiry moves no money, and what was won is where it was.
-        let held = if dispute.state == ObjectState::Open {
-            desk.at(Chart::PspDisputeHold)
-        } else if dispute.state == ObjectState::Lost {
-            Account::plain(Chart::DisputeLoss)
-        } else {
-            continue;
-        };
-        let legs = Vec::from([
-            (held, unit.clone(), sum),
-            (desk.at(Chart::PspPending), unit, -sum),
-        ]);
-        making.post(
-            dispute.cause,
-            &dispute.book,
-            Rule::Dispute,
-            dispute.at_ms,
-            legs,
-        )?;
+/// One dispute.
+struct Dispute {
+    object: Option<usize>,
+    /// What tills say, in canonical order.
+    said: Vec<usize>,
+    /// The disputed payment's claim.
+    claim: Option<usize>,
+}
+
+pub(super) fn evaluate(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
+    for dispute in gather(desk) {
+        post(desk, &dispute)?;
     }
     Ok(())
 }
 
-/// Every dispute once: the provider's, then those that only a till told of.
-fn told(desk: &Desk<'_>) -> Vec<Dispute> {
-    let mut all = Vec::new();
+/// Brings what tills and provider say of one dispute together: by its id, else by its payment, one
+/// with one.
+fn gather(desk: &Desk<'_, '_>) -> Vec<Dispute> {
+    let (parties, pairs) = (desk.parties, desk.pairs);
+    let mut by_id: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+    for (at, one) in parties.objections.iter().enumerate() {
+        let key = (one.fact.popup.as_str(), one.dispute.dispute.as_str());
+        by_id.entry(key).or_default().push(at);
+    }
+    let claim_of = |one: &Objection<'_>| {
+        (parties.claims.iter()).position(|claim| {
+            claim.fact.popup == one.fact.popup && claim.sale.payment == one.dispute.payment
+        })
+    };
+    let mut used = BTreeSet::new();
     let objects =
-        (0..desk.objects.len()).filter(|at| desk.objects[*at].kind == ObjectKind::Dispute);
-    let mut known: Vec<String> = Vec::new();
-    for at in objects {
-        let object = &desk.objects[at];
-        known.extend(object.ids.iter().cloned());
-        all.push(Dispute {
-            cause: desk.cause(object.fact),
-            book: desk.book_of(at),
-            money: object.money,
-            state: object.state,
-            at_ms: object.occurred_ms,
-        });
-    }
-    let mut tills: Vec<(String, Dispute)> = Vec::new();
-    for fact in desk.group.members {
-        let Event::PaymentDisputed(of) = &fact.event else {
-            continue;
-        };
-        let claims = desk.claims.iter();
-        let of_sale = |claim: &&super::Claim| {
-            claim.is_tender()
-                && claim.fact.popup == fact.popup
-                && claim.payment == of.payment.as_str()
-        };
-        if known.iter().any(|id| id == of.dispute.as_str())
-            || !claims.clone().any(|one| of_sale(&one))
-        {
-            continue;
-        }
-        let state = match of.state {
-            DisputeState::Opened => ObjectState::Open,
-            DisputeState::Won => ObjectState::Won,
-            DisputeState::Lost => ObjectState::Lost,
-        };
-        let name = format!("{}/{}", fact.popup, of.dispute);
-        let found = tills.iter_mut().find(|(id, _)| *id == name);
-        match found {
-            // The furthest state counts; among decided ones the later in canonical order.
-            Some((_, dispute)) if state != ObjectState::Open => dispute.state = state,
-            Some(_) => {}
-            None => tills.push((
-                name,
-                Dispute {
-                    cause: desk.cause(FactId::of(
-                        "dispute",
-                        &[
-                            fact.popup.as_str().as_bytes(),
-                            of.dispute.as_str().as_bytes(),
-                        ],
-                    )),
-                    book: fact.popup.clone(),
-                    money: Money::new(of.amount.0, of.currency),
-                    state,
-                    at_ms: fact.occurred_ms,
-                },
-            )),
-        }
-    }
-    all.extend(tills.into_iter().map(|(_, dispute)| dispute));
-    all
-}
-
-/// What disputes that only the provider tells of took back of a payment.
-pub(super) fn back(desk: &Desk<'_>, claim: usize, payment: usize) -> Vec<Back> {
-    let of = (0..desk.objects.len()).filter(|at| {
-        let object = &desk.objects[*at];
-        object.kind == ObjectKind::Dispute
-            && matches!(object.state, ObjectState::Open | ObjectState::Lost)
-            && object.money.currency == desk.claims[claim].money.currency
-            && desk.parent_of(*at) == Some(payment)
-            && !told_by_till(desk, object.ids.iter())
-    });
-    of.map(|at| Back {
-        at_ms: desk.objects[at].occurred_ms,
-        amount: desk.objects[at].money.minor,
-        dispute: true,
-    })
-    .collect()
-}
-
-fn told_by_till<'i>(desk: &Desk<'_>, mut ids: impl Iterator<Item = &'i String>) -> bool {
-    ids.any(|id| {
-        desk.group.members.iter().any(|fact| {
-            if let Event::PaymentDisputed(of) = &fact.event {
-                of.dispute.as_str() == id
-            } else {
-                false
+        || (parties.objects.iter().enumerate()).filter(|(_, one)| one.kind == ObjectKind::Dispute);
+    let mut told: Vec<Dispute> = (by_id.into_iter())
+        .map(|((_, id), mut said)| {
+            said.sort_by(|a, b| {
+                let order = |at: &usize| parties.objections[*at].fact.order();
+                order(a).cmp(&order(b))
+            });
+            let claim = said
+                .first()
+                .and_then(|at| claim_of(&parties.objections[*at]));
+            let object = objects()
+                .find(|(_, one)| {
+                    one.is_named(id) || one.merged.object.stamps.iter().any(|stamp| stamp == id)
+                })
+                .map(|(of, _)| of);
+            Dispute {
+                object,
+                said,
+                claim,
             }
         })
-    })
+        .collect();
+    used.extend(told.iter().filter_map(|one| one.object));
+    for dispute in told.iter_mut().filter(|one| one.object.is_none()) {
+        let paid = dispute.claim.and_then(|at| pairs.of_claim[at]);
+        dispute.object = objects()
+            .find(|(of, one)| paid.is_some() && one.parent == paid && !used.contains(of))
+            .map(|(of, _)| of);
+        used.extend(dispute.object);
+    }
+    for (of, one) in objects() {
+        if !used.contains(&of) {
+            told.push(Dispute {
+                object: Some(of),
+                said: Vec::new(),
+                claim: one.parent.and_then(|at| pairs.of_object[at]),
+            });
+        }
+    }
+    told
+}
+
+fn stage(desk: &Desk<'_, '_>, dispute: &Dispute) -> Stage {
+    let by_provider =
+        dispute
+            .object
+            .map_or(Stage::Asked, |of| match desk.parties.objects[of].state() {
+                Some(ObjectState::Won) => Stage::Won,
+                Some(ObjectState::Lost) => Stage::Lost,
+                Some(ObjectState::Open) => Stage::Open,
+                Some(_) | None => Stage::Asked,
+            });
+    let said = (dispute.said.iter()).map(|at| desk.parties.objections[*at].dispute.state);
+    let by_till = said.fold(Stage::Asked, |before, state| match state {
+        DisputeState::Won => Stage::Won,
+        DisputeState::Lost => Stage::Lost,
+        DisputeState::Opened => before.max(Stage::Open),
+    });
+    match by_provider {
+        Stage::Won | Stage::Lost => by_provider,
+        Stage::Asked | Stage::Open => by_provider.max(by_till),
+    }
+}
+
+fn amount(desk: &Desk<'_, '_>, dispute: &Dispute) -> Option<(i128, Currency)> {
+    let told = dispute.object.map(|of| {
+        let object = &desk.parties.objects[of];
+        (object.amount(), object.currency)
+    });
+    let said = dispute.said.first().map(|at| {
+        let one = desk.parties.objections[*at].dispute;
+        (i128::from(one.amount.0), one.currency)
+    });
+    told.or(said)
+}
+
+fn post(desk: &mut Desk<'_, '_>, dispute: &Dispute) -> Result<(), EntryFault> {
+    let stage = stage(desk, dispute);
+    let Some((amount, currency)) = amount(desk, dispute).filter(|_| stage != Stage::Asked) else {
+        return Ok(());
+    };
+    let parties = desk.parties;
+    let first = dispute.said.first().map(|at| parties.objections[*at].fact);
+    let object = dispute.object.map(|of| &parties.objects[of]);
+    let Some((fact, book, at_ms)) = anchor(desk, dispute, first) else {
+        return Ok(());
+    };
+    if let Some(of) = dispute.object {
+        desk.books[of] = book.clone();
+        desk.stands[of] = Stands::Confirmed;
+    }
+    let (hold, pending) = (Chart::PspDisputeHold, Chart::PspPending);
+    let steps = match stage {
+        Stage::Asked => Vec::new(),
+        Stage::Open => [(hold, pending)].into(),
+        Stage::Won => [(hold, pending), (pending, hold)].into(),
+        Stage::Lost => [(hold, pending), (Chart::DisputeLoss, hold)].into(),
+    };
+    for (to, from) in steps {
+        let legs: Legs = [
+            (plain(to), money(currency), amount),
+            (plain(from), money(currency), -amount),
+        ]
+        .into();
+        desk.post(fact, &book, Rule::Dispute, at_ms, legs)?;
+    }
+    // The till's own word reaches the sale without us.
+    let lasts = matches!(stage, Stage::Open | Stage::Lost);
+    if let (true, true, Some(object), Some(at)) =
+        (lasts, dispute.said.is_empty(), object, dispute.claim)
+    {
+        desk.back.entry(at).or_default().push(Back {
+            at_ms: object.at_ms(),
+            amount: fit(amount)?,
+            dispute: true,
+        });
+    }
+    Ok(())
+}
+
+fn anchor(
+    desk: &Desk<'_, '_>,
+    dispute: &Dispute,
+    first: Option<&crate::ledger::Fact>,
+) -> Option<(FactId, PopupId, i64)> {
+    if let Some(fact) = first {
+        return Some((fact.id, fact.popup.clone(), fact.occurred_ms));
+    }
+    let of = dispute.object?;
+    let object = &desk.parties.objects[of];
+    Some((object.anchor, desk.books[of].clone(), object.at_ms()))
 }

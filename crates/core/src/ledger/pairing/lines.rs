@@ -1,609 +1,535 @@
-//! Settlement lines of a payment (S4): R20, R21, and what differs from the objects.
+//! Settlement lines: what they post (R20, R21, R62), and whether they fit their object (S4).
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::super::breaks::{Break, BreakClass, Severity};
-use super::super::entry::{EntryFault, Rule};
-use super::super::group::{Making, fit};
-use super::super::payout::{self, PayoutWord};
-use super::super::rules::AccountRules;
-use super::super::{Account, Chart, Fact, FactId};
-use super::object::Object;
-use super::{Desk, evidence, keys_text, money, suspense};
-use crate::event::Event;
+use super::matching::told;
+use super::parties::{Line, Object, moved, moved_amount};
+use super::table::Told;
+use super::{Desk, PayoutWord, Stands, money, object_keys, plain, suspend, title};
 use crate::event::central::SettlementLine;
-use crate::event::system::SystemEvent;
 use crate::id::PopupId;
+use crate::ledger::breaks::{Break, BreakClass, Severity};
+use crate::ledger::entry::{EntryFault, Rule};
+use crate::ledger::group::{Legs, fit};
+use crate::ledger::rules::FeeModel;
+use crate::ledger::{Chart, payout};
 use crate::money::{Currency, Money};
-use crate::provider::{ObjectKind, ObjectState};
-use crate::settlement::{Arithmetic, LineKind, arithmetic};
+use crate::provider::ObjectKind;
+use crate::settlement::{Arithmetic, LineKind, arithmetic, fees};
 
-/// One row of a settlement file.
-#[derive(Debug, Clone)]
-pub(super) struct Line {
-    pub(super) fact: Rc<Fact>,
-    pub(super) of: SettlementLine,
-    pub(super) kind: LineKind,
-    pub(super) currency: Currency,
-    /// The object it moves.
-    pub(super) object: Option<usize>,
-}
-
-/// The lines of one account among the members, in canonical order.
-pub(super) fn lines(members: &[Rc<Fact>], account: &AccountRules) -> Vec<Line> {
-    let all = members.iter().filter_map(|fact| {
-        let Event::System(SystemEvent::SettlementLine(of)) = &fact.event else {
-            return None;
-        };
-        let kind = LineKind::from_text(&of.kind).unwrap_or(LineKind::Other);
-        // The row of a payout is the payout's own matter.
-        (of.account == account.name && kind.counts_in_payout()).then_some(())?;
-        Some(Line {
-            fact: Rc::clone(fact),
-            kind,
-            currency: Currency::new(&of.currency)?,
-            of: of.clone(),
-            object: None,
-        })
-    });
-    let mut all: Vec<Line> = all.collect();
-    all.sort_by(|a, b| (a.of.occurred_ms, &a.of.line).cmp(&(b.of.occurred_ms, &b.of.line)));
-    all
-}
-
-fn object_kind(kind: LineKind) -> Option<ObjectKind> {
-    match kind {
-        LineKind::Charge | LineKind::ChargeReversal => Some(ObjectKind::Payment),
-        LineKind::Refund | LineKind::RefundReversal => Some(ObjectKind::Refund),
-        LineKind::Dispute | LineKind::DisputeReversal => Some(ObjectKind::Dispute),
-        LineKind::Fee
-        | LineKind::FeeTax
-        | LineKind::ReserveHold
-        | LineKind::ReserveRelease
-        | LineKind::Payout
-        | LineKind::PayoutReversal
-        | LineKind::Adjustment
-        | LineKind::Transfer
-        | LineKind::Other => None,
+pub(super) fn evaluate(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
+    for at in 0..desk.parties.lines.len() {
+        line(desk, at)?;
     }
-}
-
-fn is_of(line: &Line, object: &Object) -> bool {
-    object_kind(line.kind) == Some(object.kind)
-        && !line.of.object.is_empty()
-        && object.ids.contains(&line.of.object)
-}
-
-/// Whether a refund's or dispute's line is of an object the provider told of under another id: the
-/// same payment, currency and amount.
-fn is_like(line: &Line, object: &Object, objects: &[Object]) -> bool {
-    let payment = |parent: &str| {
-        let is_it = |one: &&Object| one.kind == ObjectKind::Payment && one.ids.contains(parent);
-        objects.iter().position(|one| is_it(&one))
-    };
-    let same_parent = line.of.parent == object.parent
-        || (payment(&line.of.parent).is_some()
-            && payment(&line.of.parent) == payment(&object.parent));
-    object_kind(line.kind) == Some(object.kind)
-        && object.kind != ObjectKind::Payment
-        && (same_parent && !line.of.parent.is_empty() || shares_stamp(line, object))
-        && object.money == Money::new(line.of.gross.saturating_abs(), line.currency)
-}
-
-fn shares_stamp(line: &Line, object: &Object) -> bool {
-    line.of
-        .stamps
-        .iter()
-        .any(|stamp| object.stamps.contains(stamp))
-}
-
-/// Objects that only lines tell of.
-pub(super) fn known_from_file(lines: &mut [Line], objects: &mut Vec<Object>) {
-    for line in lines.iter() {
-        let Some(kind) = object_kind(line.kind) else {
-            continue;
-        };
-        if line.of.object.is_empty()
-            || matches!(
-                line.kind,
-                LineKind::ChargeReversal | LineKind::RefundReversal | LineKind::DisputeReversal
-            )
-        {
-            continue;
-        }
-        let known = objects.iter().any(|object| is_of(line, object))
-            || objects.iter().any(|object| is_like(line, object, objects));
-        if known {
-            continue;
-        }
-        objects.push(Object {
-            fact: line.fact.id,
-            occurred_ms: line.fact.occurred_ms,
-            account: line.of.account.clone(),
-            kind,
-            id: line.of.object.clone(),
-            ids: BTreeSet::from([line.of.object.clone()]),
-            parent: match kind {
-                ObjectKind::Payment => String::new(),
-                ObjectKind::Refund | ObjectKind::Dispute | ObjectKind::Payout => {
-                    line.of.parent.clone()
-                }
-            },
-            stamps: line.of.stamps.clone(),
-            order: line.of.order.clone(),
-            money: Money::new(line.of.gross.saturating_abs(), line.currency),
-            authorised: 0,
-            state: match kind {
-                ObjectKind::Payment => ObjectState::Captured,
-                ObjectKind::Refund | ObjectKind::Payout => ObjectState::Succeeded,
-                ObjectKind::Dispute => ObjectState::Open,
-            },
-            created_ms: line.fact.occurred_ms,
-            conflict: None,
-            from_file: true,
-        });
+    for of in 0..desk.parties.objects.len() {
+        settled(desk, of)?;
     }
+    reserve(desk)
 }
 
-/// Says of each line which object it moves: by id, else each unlinked object once by its likeness.
-pub(super) fn link(lines: &mut [Line], objects: &[Object]) {
-    for line in lines.iter_mut() {
-        line.object = objects.iter().position(|object| is_of(line, object));
-    }
-    let mut linked: BTreeSet<usize> = lines.iter().filter_map(|line| line.object).collect();
-    for line in lines.iter_mut().filter(|line| line.object.is_none()) {
-        let found = (0..objects.len())
-            .find(|at| !linked.contains(at) && is_like(line, &objects[*at], objects));
-        if let Some(at) = found {
-            linked.insert(at);
-            line.object = Some(at);
+/// Against what a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ledger) enum Counter {
+    /// What the provider owes for objects.
+    Pending,
+    /// Its reserve.
+    Reserve,
+    /// A fee, or tax on it.
+    Fee(Chart),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Counter {
+    /// Of a line's kind.
+    pub(in crate::ledger) fn of(kind: LineKind) -> Self {
+        match kind {
+            LineKind::Charge
+            | LineKind::ChargeReversal
+            | LineKind::Refund
+            | LineKind::RefundReversal
+            | LineKind::Dispute
+            | LineKind::DisputeReversal => Self::Pending,
+            LineKind::ReserveHold | LineKind::ReserveRelease => Self::Reserve,
+            LineKind::Fee => Self::Fee(Chart::Fee),
+            LineKind::FeeTax => Self::Fee(Chart::FeeTax),
+            LineKind::Payout
+            | LineKind::PayoutReversal
+            | LineKind::Adjustment
+            | LineKind::Transfer
+            | LineKind::Other => Self::Unknown,
         }
     }
 }
 
-pub(super) fn post(desk: &mut Desk<'_>, making: &mut Making) -> Result<(), EntryFault> {
-    let mut first: BTreeSet<(String, LineKind, String, String)> = BTreeSet::new();
-    for at in 0..desk.lines.len() {
-        let line = desk.lines[at].clone();
-        let is_movement = object_kind(line.kind).is_some() && !line.of.object.is_empty();
-        let movement = (
-            line.of.object.clone(),
-            line.kind,
-            line.of.raw_kind.clone(),
-            line.of.movement.clone(),
-        );
-        if is_movement && !first.insert(movement) {
-            twice(desk, making, &line)?;
-        } else {
-            one(desk, making, &line)?;
-        }
-    }
-    reserves(desk, making)?;
-    for object in 0..desk.objects.len() {
-        whole(desk, making, object)?;
-    }
-    Ok(())
+/// The keys of a break about a line.
+pub(in crate::ledger) fn line_keys(line: &SettlementLine) -> Vec<String> {
+    [&line.provider, &line.account, &line.line]
+        .map(String::clone)
+        .into()
 }
 
-/// Where a line posts: with its object, else in the account's own book.
-fn book_of(desk: &Desk<'_>, line: &Line) -> PopupId {
-    if let Some(object) = line.object {
-        return desk.book_of(object);
-    }
-    let is_parent =
-        |one: &Object| one.kind == ObjectKind::Payment && one.ids.contains(&line.of.parent);
-    let owner = |one: &Object| one.ids.contains(&line.of.object);
-    let found = desk.objects.iter().position(is_parent);
-    let found = found.or_else(|| desk.objects.iter().position(owner));
-    found.map_or_else(|| desk.own_book(), |object| desk.book_of(object))
-}
-
-/// R20 or R21 for one line.
-fn one(desk: &mut Desk<'_>, making: &mut Making, line: &Line) -> Result<(), EntryFault> {
-    let (book, cause) = (book_of(desk, line), desk.cause(line.fact.id));
-    let unit = money(line.currency);
-    let of = &line.of;
-    let available = desk.at(Chart::PspAvailable);
-    let plain = Account::plain;
-    let sums = [
-        of.net,
-        of.fee,
-        of.fee_tax,
-        of.scheme_fee,
-        of.gross,
-        of.rounding,
+fn file_evidence(line: &SettlementLine) -> Vec<String> {
+    let file = crate::ledger::hex(line.file.get(..8).unwrap_or_default());
+    [
+        line.line.clone(),
+        line.object.clone(),
+        format!("{file}:{}", line.row),
     ]
-    .map(i128::from);
-    let [net, fee, fee_tax, scheme, gross, rounding] = sums;
-    let mut legs = Vec::from([
-        (available, unit.clone(), net),
-        (plain(Chart::FeeTax), unit.clone(), fee_tax),
-        (plain(Chart::SchemeFee), unit.clone(), scheme),
-        (plain(Chart::FxRounding), unit.clone(), -rounding),
-    ]);
-    let mut rule = Rule::Settled;
-    match line.kind {
-        LineKind::Dispute | LineKind::DisputeReversal => {
-            legs.push((plain(Chart::DisputeFee), unit.clone(), fee));
-            legs.push((desk.at(Chart::PspPending), unit.clone(), -gross));
-            dispute_fee(desk, making, line, &book);
-        }
-        LineKind::Charge
-        | LineKind::ChargeReversal
-        | LineKind::Refund
-        | LineKind::RefundReversal => {
-            legs.push((plain(Chart::Fee), unit.clone(), fee));
-            legs.push((desk.at(Chart::PspPending), unit.clone(), -gross));
-        }
-        LineKind::Fee => {
-            legs.push((plain(Chart::Fee), unit.clone(), fee - gross));
-            unknown(desk, making, line, &book, Severity::Info);
-        }
-        LineKind::FeeTax => {
-            legs.push((plain(Chart::Fee), unit.clone(), fee));
-            legs.push((plain(Chart::FeeTax), unit.clone(), -gross));
-            unknown(desk, making, line, &book, Severity::Info);
-        }
-        LineKind::ReserveHold | LineKind::ReserveRelease => {
-            rule = Rule::Reserve;
-            legs.push((plain(Chart::Fee), unit.clone(), fee));
-            legs.push((desk.at(Chart::PspReserve), unit.clone(), -gross));
-        }
-        LineKind::Adjustment
-        | LineKind::Transfer
-        | LineKind::Other
-        | LineKind::Payout
-        | LineKind::PayoutReversal => {
-            legs.push((plain(Chart::Fee), unit.clone(), fee));
-            if let Some(found) = unknown(desk, making, line, &book, Severity::Money) {
-                legs.push(suspense(&found, unit.clone(), gross));
-            }
-        }
-    }
-    if let Arithmetic::Differs { by, converted } = arithmetic(of) {
-        let found = off(desk, making, line, &book, by, converted);
-        legs.push(suspense(&found, unit, i128::from(by)));
-    }
-    fee_model(desk, making, line, &book);
-    payable(desk, making, line, &book);
-    making.post(cause, &book, rule, line.fact.occurred_ms, legs)
+    .into_iter()
+    .filter(|one| !one.is_empty())
+    .collect()
 }
 
-/// Tells the line's payout of it; a line that waits too long for one is named.
-fn payable(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) {
-    let (of, cause) = (&line.of, desk.cause(line.fact.id));
-    if !of.payout.is_empty() {
-        let to = payout::key(&of.account, &of.payout);
-        let word = PayoutWord {
-            book: book.clone(),
-            currency: line.currency,
-            net: of.net,
-        };
-        making.tell(cause, "payout", to, word.encode());
-        return;
+/// The legs of a line whose kind is known, and the break of its own figures.
+pub(in crate::ledger) fn line_legs(
+    line: &SettlementLine,
+    (kind, currency): (LineKind, Currency),
+    counter: Counter,
+) -> Result<(Legs, Option<Break>), EntryFault> {
+    let fee = match moved(kind) {
+        Some(ObjectKind::Dispute) => Chart::DisputeFee,
+        Some(ObjectKind::Payment | ObjectKind::Refund | ObjectKind::Payout) | None => Chart::Fee,
+    };
+    let against = match counter {
+        Counter::Pending | Counter::Unknown => Chart::PspPending,
+        Counter::Reserve => Chart::PspReserve,
+        Counter::Fee(chart) => chart,
+    };
+    let mut legs: Legs = [
+        (Chart::PspAvailable, line.net),
+        (fee, line.fee),
+        (Chart::FeeTax, line.fee_tax),
+        (Chart::SchemeFee, line.scheme_fee),
+    ]
+    .map(|(chart, amount)| (plain(chart), money(currency), i128::from(amount)))
+    .into();
+    legs.push((plain(against), money(currency), -i128::from(line.gross)));
+    legs.push((
+        plain(Chart::FxRounding),
+        money(currency),
+        -i128::from(line.rounding),
+    ));
+    let (by, converted) = match arithmetic(line) {
+        Arithmetic::Agrees => return Ok((legs, None)),
+        Arithmetic::Differs { by, converted } => (by, converted),
+    };
+    if converted && by.unsigned_abs() <= 1 {
+        legs.push((plain(Chart::FxRounding), money(currency), -i128::from(by)));
+        return Ok((legs, None));
     }
-    let until = line
-        .fact
-        .occurred_ms
-        .saturating_add(desk.group.rules.timers.settle_ms);
-    making.due(until, desk.group.as_of_ms);
-    if desk.group.as_of_ms >= until && of.net != 0 {
-        let sentence = format!(
-            "{} of {} is settled and was never paid out.",
-            Money::new(of.net, line.currency),
-            of.line
-        );
-        let found = Break::new(
-            BreakClass::Unpaid,
-            keys_text(book, &[&of.account, &of.line]),
-            sentence,
-        )
-        .amounting(
-            money(line.currency),
-            of.net,
-            Some(desk.at(Chart::PspAvailable)),
-        )
-        .evident(Vec::from([row_text(line)]));
-        making.name(cause, book, found);
-    }
-}
-
-fn row_text(line: &Line) -> String {
-    format!("{}/{} row {}", line.of.account, line.of.line, line.of.row)
-}
-
-fn off(
-    desk: &Desk<'_>,
-    making: &mut Making,
-    line: &Line,
-    book: &PopupId,
-    by: i64,
-    converted: bool,
-) -> Break {
     let class = match converted {
         true => BreakClass::Conversion,
         false => BreakClass::Arithmetic,
     };
     let sentence = format!(
-        "{}: amount less fees is not the net; the row is off by {}.",
-        row_text(line),
-        Money::new(by, line.currency)
+        "{} line {}: {} less {} in fees is not {}.",
+        title(&line.provider),
+        line.line,
+        Money::new(line.gross, currency),
+        Money::new(fit(fees(line))?, currency),
+        Money::new(line.net, currency)
     );
-    let found = Break::new(
-        class,
-        keys_text(book, &[&line.of.account, &line.of.line]),
-        sentence,
-    )
-    .suspended(money(line.currency), by)
-    .evident(Vec::from([row_text(line)]));
-    making.name(desk.cause(line.fact.id), book, found.clone());
-    found
+    let found = Break::new(class, line_keys(line), sentence).evident(file_evidence(line));
+    let (account, found) = suspend(found, currency, i128::from(by))?;
+    legs.push((account, money(currency), -i128::from(by)));
+    Ok((legs, Some(found)))
 }
 
-fn unknown(
-    desk: &Desk<'_>,
-    making: &mut Making,
-    line: &Line,
-    book: &PopupId,
-    severity: Severity,
-) -> Option<Break> {
-    let of = &line.of;
-    let amount = match severity == Severity::Money {
-        true => of.gross,
-        false => of.net,
+/// A line that nobody understands: its net is suspense until somebody says what it is.
+pub(in crate::ledger) fn unknown_line(
+    line: &SettlementLine,
+    currency: Currency,
+) -> Result<(Legs, Break), EntryFault> {
+    let sentence = format!(
+        "{} line {} of {} is called \"{}\"; nobody knows what it is for.",
+        title(&line.provider),
+        line.line,
+        Money::new(line.net, currency),
+        line.raw_kind
+    );
+    suspended_line(line, currency, BreakClass::UnknownLine, sentence)
+}
+
+fn suspended_line(
+    line: &SettlementLine,
+    currency: Currency,
+    class: BreakClass,
+    sentence: String,
+) -> Result<(Legs, Break), EntryFault> {
+    let net = i128::from(line.net);
+    let found = Break::new(class, line_keys(line), sentence).evident(file_evidence(line));
+    let (account, found) = suspend(found, currency, net)?;
+    let legs = [
+        (plain(Chart::PspAvailable), money(currency), net),
+        (account, money(currency), -net),
+    ];
+    Ok((legs.into(), found))
+}
+
+/// A line that is in no payout in time.
+pub(in crate::ledger) fn unpaid(line: &SettlementLine, currency: Currency) -> Break {
+    let sentence = format!(
+        "{} settled {} (line {}), and no payout holds it yet.",
+        title(&line.provider),
+        Money::new(line.net, currency),
+        line.line
+    );
+    Break::new(BreakClass::Unpaid, line_keys(line), sentence)
+        .amounting(money(currency), line.net, Some(plain(Chart::PspAvailable)))
+        .evident(file_evidence(line))
+}
+
+/// When a line should be in a payout, ms since 1970.
+pub(in crate::ledger) fn payable_ms(line: &SettlementLine, settle_ms: i64) -> i64 {
+    line.occurred_ms
+        .max(line.available_ms)
+        .saturating_add(settle_ms)
+}
+
+fn line(desk: &mut Desk<'_, '_>, at: usize) -> Result<(), EntryFault> {
+    let parties = desk.parties;
+    let one = &parties.lines[at];
+    let (line, currency, fact) = (one.line, one.currency, one.fact);
+    let account = PopupId::account_book(&line.provider, &line.account);
+    let counter = Counter::of(one.kind);
+    let book = match one.object {
+        Some(of) => desk.books[of].clone(),
+        None => account,
     };
-    if amount == 0 {
-        return None;
-    }
-    let sentence = format!(
-        "{}: {} of kind {} belongs to no payment.",
-        row_text(line),
-        Money::new(amount, line.currency),
-        of.raw_kind
-    );
-    let mut found = Break::new(
-        BreakClass::UnknownLine,
-        keys_text(book, &[&of.account, &of.line]),
-        sentence,
-    )
-    .evident(Vec::from([row_text(line)]));
-    found.severity = severity;
-    found = match severity == Severity::Money {
-        true => found.suspended(money(line.currency), amount),
-        false => found.amounting(
-            money(line.currency),
-            amount,
-            Some(Account::plain(Chart::Fee)),
-        ),
-    };
-    making.name(desk.cause(line.fact.id), book, found.clone());
-    Some(found)
-}
-
-fn dispute_fee(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) {
-    if line.of.fee == 0 || desk.account.dispute_fee == Some(line.of.fee.saturating_abs()) {
-        return;
-    }
-    let sentence = format!(
-        "{}: {} was taken for a dispute.",
-        row_text(line),
-        Money::new(line.of.fee, line.currency)
-    );
-    let found = Break::new(
-        BreakClass::DisputeFee,
-        keys_text(book, &[&line.of.account, &line.of.line]),
-        sentence,
-    )
-    .amounting(
-        money(line.currency),
-        line.of.fee,
-        Some(Account::plain(Chart::DisputeFee)),
-    )
-    .evident(Vec::from([row_text(line)]));
-    making.name(desk.cause(line.fact.id), book, found);
-}
-
-/// The fee of a charge against the account's model, else against what the till was told.
-fn fee_model(desk: &Desk<'_>, making: &mut Making, line: &Line, book: &PopupId) {
-    if line.kind != LineKind::Charge {
-        return;
-    }
-    let claimed = line
-        .object
-        .and_then(|object| desk.taken[object])
-        .and_then(|claim| desk.claims[claim].fee);
-    let Some(expected) = desk
-        .account
-        .fees
-        .map(|model| model.of(line.of.gross))
-        .or(claimed)
-    else {
-        return;
-    };
-    let taken = line
-        .of
-        .fee
-        .saturating_add(line.of.scheme_fee)
-        .saturating_add(line.of.fee_tax);
-    let by = taken.saturating_sub(expected);
-    if by == 0 {
-        return;
-    }
-    let sentence = format!(
-        "{}: the fee is {} where {} was agreed.",
-        row_text(line),
-        Money::new(taken, line.currency),
-        Money::new(expected, line.currency)
-    );
-    let found = Break::new(
-        BreakClass::WrongFee,
-        keys_text(book, &[&line.of.account, &line.of.line]),
-        sentence,
-    )
-    .amounting(money(line.currency), by, Some(Account::plain(Chart::Fee)))
-    .evident(Vec::from([row_text(line)]));
-    making.name(desk.cause(line.fact.id), book, found);
-}
-
-/// One movement in two rows: the second one's net waits in suspense.
-fn twice(desk: &Desk<'_>, making: &mut Making, line: &Line) -> Result<(), EntryFault> {
-    let (book, cause) = (book_of(desk, line), desk.cause(line.fact.id));
-    let unit = money(line.currency);
-    let net = i128::from(line.of.net);
-    let sentence = format!(
-        "{} was settled twice: {} stands there a second time.",
-        line.of.object,
-        Money::new(line.of.net, line.currency)
-    );
-    let found = Break::new(
-        BreakClass::SettledTwice,
-        keys_text(&book, &[&line.of.account, &line.of.line]),
-        sentence,
-    )
-    .suspended(unit.clone(), line.of.net)
-    .evident(Vec::from([row_text(line)]));
-    let legs = Vec::from([
-        (desk.at(Chart::PspAvailable), unit.clone(), net),
-        suspense(&found, unit, net),
-    ]);
-    making.name(cause, &book, found);
-    payable(desk, making, line, &book);
-    making.post(cause, &book, Rule::Settled, line.fact.occurred_ms, legs)
-}
-
-/// More was released of a reserve than was ever held.
-fn reserves(desk: &Desk<'_>, making: &mut Making) -> Result<(), EntryFault> {
-    let mut held: BTreeMap<Currency, i128> = BTreeMap::new();
-    for line in &desk.lines {
-        if matches!(line.kind, LineKind::ReserveHold | LineKind::ReserveRelease) {
-            *held.entry(line.currency).or_default() -= i128::from(line.of.gross);
-        }
-    }
-    for (currency, left) in held.into_iter().filter(|(_, left)| *left < 0) {
-        let (book, over) = (desk.own_book(), fit(-left)?);
+    let object = one.object.map(|of| &parties.objects[of]);
+    let (mut legs, found) = if one.again {
         let sentence = format!(
-            "{} released {} more than it had held back.",
-            desk.account.name,
-            Money::new(over, currency)
+            "{} settled {} twice; line {} pays {} again.",
+            title(&line.provider),
+            line.object,
+            line.line,
+            Money::new(line.net, currency)
         );
-        let found = Break::new(
-            BreakClass::ReserveDiffers,
-            keys_text(&book, &[&desk.account.name, currency.code()]),
-            sentence,
-        )
-        .amounting(money(currency), over, Some(desk.at(Chart::PspReserve)));
-        let named = FactId::of(
-            "reserve",
-            &[desk.account.name.as_bytes(), currency.code().as_bytes()],
-        );
-        making.name(desk.cause(named), &book, found);
+        let (legs, found) = suspended_line(line, currency, BreakClass::SettledTwice, sentence)?;
+        (legs, Some(found))
+    } else if counter == Counter::Unknown || (counter == Counter::Pending && object.is_none()) {
+        let (legs, found) = unknown_line(line, currency)?;
+        (legs, Some(found))
+    } else {
+        line_legs(line, (one.kind, currency), counter)?
+    };
+    let at_ms = fact.occurred_ms;
+    if let Some(object) = object.filter(|_| counter == Counter::Pending && !one.again) {
+        exchange(desk, one, object, &book)?;
     }
+    let rule = match counter {
+        Counter::Reserve => Rule::Reserve,
+        Counter::Pending | Counter::Fee(_) | Counter::Unknown => Rule::Settled,
+    };
+    desk.post(fact.id, &book, rule, at_ms, core::mem::take(&mut legs))?;
+    if let Some(found) = found {
+        if let Some(of) = one.object.filter(|_| found.severity == Severity::Money) {
+            desk.troubled_objects.insert(of);
+        }
+        desk.name(fact.id, &book, found);
+    }
+    paid_out(desk, one, &book);
     Ok(())
 }
 
-/// An object against all its lines: their sum, or that there are none.
-fn whole(desk: &mut Desk<'_>, making: &mut Making, object: usize) -> Result<(), EntryFault> {
-    let told = desk.objects[object].clone();
-    if !told.succeeded() || !matches!(told.kind, ObjectKind::Payment | ObjectKind::Refund) {
-        return Ok(());
-    }
-    let of_it = |line: &&Line| line.object == Some(object);
-    let own: Vec<Line> = desk.lines.iter().filter(of_it).cloned().collect();
-    if own.is_empty() {
-        unsettled(desk, making, object, &told);
-        return Ok(());
-    }
-    settled_amount(desk, making, object, &told, &own)
-}
-
-fn of_whole(desk: &Desk<'_>, told: &Object) -> FactId {
-    desk.cause(FactId::of("settled", &[&told.fact.0]))
-}
-
-/// Captured long ago, and in no file.
-fn unsettled(desk: &mut Desk<'_>, making: &mut Making, object: usize, told: &Object) {
-    let until = told
-        .created_ms
-        .saturating_add(desk.group.rules.timers.settle_ms);
-    making.due(until, desk.group.as_of_ms);
-    if desk.group.as_of_ms < until {
+/// Tells the payout of a line, or that it is in none.
+fn paid_out(desk: &mut Desk<'_, '_>, one: &Line<'_>, book: &PopupId) {
+    let (line, cause) = (one.line, desk.cause(one.fact.id));
+    if line.payout.is_empty() {
+        let due = payable_ms(line, desk.group.rules.timers.settle_ms);
+        if line.net != 0 && desk.is_over(due) {
+            desk.name(one.fact.id, book, unpaid(line, one.currency));
+        }
         return;
     }
-    let amount = match told.kind == ObjectKind::Payment {
-        true => told.money.minor,
-        false => told.money.minor.saturating_neg(),
+    let word = PayoutWord {
+        provider: line.provider.clone(),
+        account: line.account.clone(),
+        payout: line.payout.clone(),
+        book: book.to_string(),
+        currency: one.currency.to_string(),
+        net: line.net,
     };
-    let book = desk.book_of(object);
-    let sentence = format!(
-        "{} moved {} as {} and has never settled it.",
-        desk.account.name, told.money, told.id
-    );
-    let keys = keys_text(&book, &[&told.account, &told.id]);
-    let stands = desk.at(Chart::PspPending);
-    let found = Break::new(BreakClass::Unsettled, keys, sentence)
-        .amounting(money(told.money.currency), amount, Some(stands))
-        .evident(evidence(None, &[told]));
-    if let Some(claim) = desk.taken[object] {
-        desk.trouble(claim, &found);
-    }
-    making.name(of_whole(desk, told), &book, found);
+    let to = payout::key(&line.provider, &line.account, &line.payout);
+    desk.making.tell(cause, "", to, word.encode());
 }
 
-/// What was settled against what was told; the difference waits in suspense.
-fn settled_amount(
-    desk: &mut Desk<'_>,
-    making: &mut Making,
-    object: usize,
-    told: &Object,
-    own: &[Line],
+/// R62: charged in one currency, settled in another.
+fn exchange(
+    desk: &mut Desk<'_, '_>,
+    one: &Line<'_>,
+    object: &Object,
+    book: &PopupId,
 ) -> Result<(), EntryFault> {
-    let unclaimed_ms = desk.group.rules.timers.unclaimed_ms;
-    let is_posted = desk.taken[object].is_some()
-        || desk.doubles[object].is_some()
-        || told.kind == ObjectKind::Refund
-        || desk.group.as_of_ms >= told.created_ms.saturating_add(unclaimed_ms);
-    let same_currency = own.iter().all(|line| line.currency == told.money.currency);
-    let mut seen = BTreeSet::new();
-    let once = own.iter().filter(|line| {
-        let movement = (
-            line.kind,
-            line.of.raw_kind.clone(),
-            line.of.movement.clone(),
-        );
-        seen.insert(movement)
-    });
-    let gross: i128 = once.map(|line| i128::from(line.of.gross)).sum();
-    let due = match told.kind == ObjectKind::Payment {
-        true => i128::from(told.money.minor),
-        false => -i128::from(told.money.minor),
-    };
-    if gross == due || !is_posted || !same_currency {
+    let (theirs, ours) = (object.currency, one.currency);
+    if theirs == ours {
         return Ok(());
     }
-    let (off, book) = (fit(gross - due)?, desk.book_of(object));
-    let unit = money(told.money.currency);
-    let sentence = format!(
-        "{}: {} was told, {} was settled.",
-        told.id,
-        told.money,
-        Money::new(fit(gross.saturating_abs())?, told.money.currency)
-    );
-    let keys = keys_text(&book, &[&told.account, &told.id]);
-    let found = Break::new(BreakClass::SettledAmount, keys, sentence)
-        .suspended(unit.clone(), off)
-        .evident(own.iter().map(row_text).collect());
-    let legs = Vec::from([
-        (desk.at(Chart::PspPending), unit.clone(), i128::from(off)),
-        suspense(&found, unit, i128::from(off)),
-    ]);
-    if let Some(claim) = desk.taken[object] {
-        desk.trouble(claim, &found);
+    let (stated, named) = moved_amount(one.line);
+    let sign = if one.line.gross < 0 { -1 } else { 1 };
+    let there = match named == theirs.code() {
+        true => i128::from(stated),
+        false => object.amount() * sign,
+    };
+    let here = i128::from(one.line.gross);
+    let clearing =
+        |currency: Currency| crate::ledger::Account::of(Chart::FxClearing, currency.code());
+    let legs = [
+        (clearing(theirs), money(theirs), there),
+        (plain(Chart::PspPending), money(theirs), -there),
+        (plain(Chart::PspPending), money(ours), here),
+        (clearing(ours), money(ours), -here),
+    ];
+    let fact = one.fact;
+    desk.post(
+        fact.id,
+        book,
+        Rule::Exchanged,
+        fact.occurred_ms,
+        legs.into(),
+    )
+}
+
+/// S4: what lines settle of an object against what the provider took or gave back.
+fn settled(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let expected = match (object.kind, told(object)) {
+        (ObjectKind::Payment, Told::Success) => object.amount(),
+        (ObjectKind::Refund, Told::Success) => -object.amount(),
+        (ObjectKind::Payment | ObjectKind::Refund, _) => 0,
+        (ObjectKind::Dispute | ObjectKind::Payout, _) => return dispute_fee(desk, of),
+    };
+    let family =
+        || (desk.parties.lines_of(of)).filter(move |one| moved(one.kind) == Some(object.kind));
+    let due = object
+        .at_ms()
+        .saturating_add(desk.group.rules.timers.settle_ms);
+    if family().next().is_none() {
+        let owes = expected != 0 && !matches!(desk.stands[of], Stands::Nowhere | Stands::Parked);
+        if owes && desk.is_over(due) {
+            unsettled(desk, of, expected)?;
+        }
+        return Ok(());
     }
-    let cause = of_whole(desk, told);
-    making.name(cause, &book, found);
-    making.post(cause, &book, Rule::Settled, told.occurred_ms, legs)
+    let sum: i128 = family()
+        .map(|one| {
+            let (amount, currency) = moved_amount(one.line);
+            let (gross, sign) = (one.line.gross, if one.line.gross < 0 { -1 } else { 1 });
+            if currency == object.currency.code() {
+                i128::from(amount)
+            } else if one.currency == object.currency {
+                i128::from(gross)
+            } else {
+                object.amount() * sign
+            }
+        })
+        .sum();
+    let by = sum - expected;
+    // Of what came undone the second half may still come.
+    if by != 0 && (expected != 0 || desk.is_over(due)) {
+        other_gross(desk, of, (sum, expected))?;
+    }
+    fee(desk, of)
+}
+
+fn unsettled(desk: &mut Desk<'_, '_>, of: usize, expected: i128) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let amount = fit(expected)?;
+    let sentence = format!(
+        "{} tells of {} {} of {}, but no settlement file holds it.",
+        title(&object.place.0),
+        object.kind.text(),
+        object.id(),
+        Money::new(object.merged.object.amount, object.currency)
+    );
+    let found = Break::new(BreakClass::Unsettled, object_keys(object), sentence)
+        .amounting(
+            money(object.currency),
+            amount,
+            Some(plain(Chart::PspPending)),
+        )
+        .evident(object.names());
+    desk.name_of(of, found);
+    Ok(())
+}
+
+fn other_gross(
+    desk: &mut Desk<'_, '_>,
+    of: usize,
+    (sum, expected): (i128, i128),
+) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let currency = object.currency;
+    let sentence = format!(
+        "{} settled {} for {} {}, where {} was due.",
+        title(&object.place.0),
+        Money::new(fit(sum)?, currency),
+        object.kind.text(),
+        object.id(),
+        Money::new(fit(expected)?, currency)
+    );
+    let lines = desk.parties.lines_of(of).map(|one| one.line.line.clone());
+    let evidence = lines.chain(object.names()).collect();
+    let found = Break::new(BreakClass::SettledAmount, object_keys(object), sentence);
+    let (account, found) = suspend(found.evident(evidence), currency, sum - expected)?;
+    let legs = [
+        (plain(Chart::PspPending), money(currency), sum - expected),
+        (account, money(currency), expected - sum),
+    ];
+    let book = desk.books[of].clone();
+    desk.post(
+        object.anchor,
+        &book,
+        Rule::Settled,
+        object.at_ms(),
+        legs.into(),
+    )?;
+    desk.name_of(of, found);
+    Ok(())
+}
+
+/// The fee of a payment: by the account's model, else as the till was told.
+fn fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let parties = desk.parties;
+    let object = &parties.objects[of];
+    let (mut taken, mut gross, mut currency) = (0i128, 0i128, None);
+    for one in parties.lines_of(of) {
+        let line = one.line;
+        match (moved(one.kind), one.kind) {
+            (Some(ObjectKind::Payment), _) => {
+                gross += i128::from(line.gross);
+                taken += i128::from(line.fee) + i128::from(line.scheme_fee);
+                currency = Some(one.currency);
+            }
+            (None, LineKind::Fee) => taken += -i128::from(line.net) - i128::from(line.fee_tax),
+            (_, _) => {}
+        }
+    }
+    let Some(currency) = currency.filter(|_| object.kind == ObjectKind::Payment) else {
+        return Ok(());
+    };
+    let rules = desk.group.rules.accounts.iter();
+    let account = rules
+        .into_iter()
+        .find(|one| one.provider.text() == object.place.0 && one.name == object.place.1);
+    let claim = desk.pairs.of_object[of].map(|at| parties.claims[at].sale);
+    let said = claim
+        .filter(|sale| sale.currency == currency)
+        .and_then(|sale| sale.fee)
+        .map(|fee| (i128::from(fee.0), 0));
+    let Some((expected, slack)) = (account.and_then(|one| one.fees))
+        .map(|model| Ok(model_fee(&model, fit(gross)?)))
+        .transpose()?
+        .or(said)
+    else {
+        return Ok(());
+    };
+    let by = taken - expected;
+    if by.abs() <= slack {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} took {} for payment {}, where {} was agreed.",
+        title(&object.place.0),
+        Money::new(fit(taken)?, currency),
+        object.id(),
+        Money::new(fit(expected)?, currency)
+    );
+    let found = Break::new(BreakClass::WrongFee, object_keys(object), sentence)
+        .amounting(money(currency), fit(by)?, Some(plain(Chart::Fee)))
+        .evident(object.names());
+    desk.name_of(of, found);
+    Ok(())
+}
+
+/// The agreed fee, and by how much another rounding of it may differ: exactly between two units
+/// providers differ in which they take.
+fn model_fee(model: &FeeModel, gross: i64) -> (i128, i128) {
+    let tie = (i128::from(gross) * i128::from(model.percent_ppm)).rem_euclid(1_000_000) == 500_000;
+    (i128::from(model.of(gross)), i128::from(tie))
+}
+
+fn dispute_fee(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let mut lines = desk.parties.lines_of(of).peekable();
+    let Some(currency) = lines.peek().map(|one| one.currency) else {
+        return Ok(());
+    };
+    let taken: i128 = lines.map(|one| fees(one.line)).sum();
+    let agreed = (desk.group.rules.accounts.iter())
+        .find(|one| one.provider.text() == object.place.0 && one.name == object.place.1)
+        .and_then(|one| one.dispute_fee);
+    let by = taken - i128::from(agreed.unwrap_or(0));
+    if taken == 0 || by == 0 {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} took {} for dispute {}, which nobody agreed on.",
+        title(&object.place.0),
+        Money::new(fit(by)?, currency),
+        object.id()
+    );
+    let found = Break::new(BreakClass::DisputeFee, object_keys(object), sentence)
+        .amounting(money(currency), fit(by)?, Some(plain(Chart::DisputeFee)))
+        .evident(object.names());
+    desk.name_of(of, found);
+    Ok(())
+}
+
+/// R21's other side: what a provider set aside must come free as it was, and in time. A release is
+/// matched with a hold of its amount first, then with the oldest ones left.
+fn reserve(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
+    let parties = desk.parties;
+    let of_kind = |kind| {
+        let lines = parties.lines.iter().filter(move |one| one.kind == kind);
+        lines.collect::<Vec<_>>()
+    };
+    let mut holds = of_kind(LineKind::ReserveHold);
+    let mut releases = of_kind(LineKind::ReserveRelease);
+    releases.retain(|release| {
+        let amount = -i128::from(release.line.gross);
+        let found = (holds.iter()).position(|hold| i128::from(hold.line.gross) == amount);
+        if let Some(at) = found {
+            holds.remove(at);
+        }
+        found.is_none()
+    });
+    let freed: i128 = releases.iter().map(|one| i128::from(one.line.gross)).sum();
+    let (mut held, mut covered) = (0i128, 0);
+    while held < freed && covered < holds.len() {
+        held -= i128::from(holds[covered].line.gross);
+        covered += 1;
+    }
+    let mut by = held - freed;
+    let mut late = Vec::new();
+    for hold in holds
+        .iter()
+        .skip(covered)
+        .filter(|one| one.line.available_ms > 0)
+    {
+        if desk.is_over(payable_ms(hold.line, desk.group.rules.timers.settle_ms)) {
+            by -= i128::from(hold.line.gross);
+            late.push(hold.line.line.clone());
+        }
+    }
+    let Some(one) = holds.first().or(releases.first()).filter(|_| by != 0) else {
+        return Ok(());
+    };
+    let (line, currency) = (one.line, one.currency);
+    let sentence = format!(
+        "{} holds {} of its reserve that should be free, or released another sum than it held.",
+        title(&line.provider),
+        Money::new(fit(by)?, currency)
+    );
+    let keys = [&line.provider, &line.account, &line.currency].map(String::clone);
+    let evidence = releases.iter().map(|one| one.line.line.clone()).chain(late);
+    let found = Break::new(BreakClass::ReserveDiffers, keys.into(), sentence)
+        .amounting(money(currency), fit(by)?, Some(plain(Chart::PspReserve)))
+        .evident(evidence.collect());
+    let book = PopupId::account_book(&line.provider, &line.account);
+    desk.name(one.fact.id, &book, found);
+    Ok(())
 }

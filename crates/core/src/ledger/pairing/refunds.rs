@@ -1,287 +1,373 @@
-//! Refunds asked at tills against refunds the provider made: R25, R17, and those made elsewhere.
+//! Refunds: what tills ask against what providers did, and what providers did without being asked.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::super::breaks::{Break, BreakClass};
-use super::super::entry::{EntryFault, Rule};
-use super::super::group::{Making, fit};
-use super::super::sale::Back;
-use super::super::{Account, Chart, FactId};
-use super::claim::Said;
-use super::{Desk, evidence, keys_text, money, suspense, tenders};
-use crate::money::Money;
+use super::matching::told;
+use super::parties::{Asked, Object};
+use super::table::{Age, Amounts, Case, Row, Said, Told, row};
+use super::{Desk, Stands, money, object_keys, plain, suspend, title};
+use crate::ledger::breaks::{Break, BreakClass};
+use crate::ledger::entry::{EntryFault, Rule};
+use crate::ledger::group::{Legs, fit};
+use crate::ledger::post::{position_text, undone};
+use crate::ledger::sale::Back;
+use crate::ledger::{Account, Chart};
+use crate::money::{Currency, Money};
 use crate::provider::{ObjectKind, ObjectState};
 
-/// Pairs refunds: by stamp, then by the payment they give back and their amount.
-pub(super) fn pair(desk: &mut Desk<'_>) {
-    for by_stamp in [true, false] {
-        for claim in 0..desk.claims.len() {
-            if desk.claims[claim].is_tender() || desk.pairs[claim].is_some() {
-                continue;
-            }
-            if desk.claims[claim].said == (Said::Refund { cash: true }) {
-                continue;
-            }
-            let fits = |object: usize| match by_stamp {
-                true => {
-                    let stamps = &desk.objects[object].stamps;
-                    stamps
-                        .iter()
-                        .any(|stamp| desk.claims[claim].is_stamped(stamp))
-                }
-                false => gives_back(desk, claim, object),
-            };
-            let found = (0..desk.objects.len()).find(|object| {
-                let told = &desk.objects[*object];
-                told.kind == ObjectKind::Refund
-                    && told.state != ObjectState::Canceled
-                    && desk.taken[*object].is_none()
-                    && fits(*object)
-            });
-            if let Some(object) = found {
-                desk.pairs[claim] = Some(object);
-                desk.taken[object] = Some(claim);
-            }
-        }
+pub(super) fn evaluate(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
+    for at in 0..desk.parties.asked.len() {
+        asked(desk, at)?;
     }
-}
-
-/// Whether an unstamped refund is of the claim's own sale and amount.
-fn gives_back(desk: &Desk<'_>, claim: usize, object: usize) -> bool {
-    let (asked, told) = (&desk.claims[claim], &desk.objects[object]);
-    let Some(sale) = desk
-        .parent_of(object)
-        .and_then(|payment| desk.taken[payment])
-    else {
-        return false;
+    let of_kind = |kind| {
+        let objects = desk.parties.objects.iter().enumerate();
+        let found = objects.filter(|(_, one)| one.kind == kind);
+        found.map(|(of, _)| of).collect::<Vec<_>>()
     };
-    let sold = &desk.claims[sale];
-    sold.is_tender()
-        && sold.payment == asked.payment
-        && sold.fact.popup == asked.fact.popup
-        && asked.money == told.money
-}
-
-/// Posts every refund by what is known of both sides.
-pub(super) fn post(desk: &mut Desk<'_>, making: &mut Making) -> Result<(), EntryFault> {
-    for claim in 0..desk.claims.len() {
-        if desk.claims[claim].said == (Said::Refund { cash: false }) {
-            asked(desk, making, claim)?;
+    let (refunds, payments) = (of_kind(ObjectKind::Refund), of_kind(ObjectKind::Payment));
+    for of in refunds {
+        if desk.pairs.of_object[of].is_none() {
+            unasked(desk, of)?;
         }
     }
-    for object in 0..desk.objects.len() {
-        if desk.objects[object].kind != ObjectKind::Refund {
-            continue;
-        }
-        tenders::state_break(desk, making, object);
-        if desk.taken[object].is_none() && desk.objects[object].succeeded() {
-            elsewhere(desk, making, object)?;
-        }
+    // Only now is it known which of them went back for what.
+    for of in payments {
+        excess(desk, of)?;
     }
-    beyond(desk, making)
+    Ok(())
 }
 
-fn asked(desk: &mut Desk<'_>, making: &mut Making, at: usize) -> Result<(), EntryFault> {
-    let Some(object) = desk.pairs[at] else {
-        return missing(desk, making, at);
-    };
-    let (claim, told) = (desk.claims[at].clone(), desk.objects[object].clone());
-    let (book, cause) = (claim.fact.popup.clone(), desk.cause(claim.fact.id));
-    if told.state == ObjectState::Failed {
-        let sentence = format!(
-            "Refund {} of {} failed at {}; the buyer has not got the money.",
-            claim.reference, claim.money, desk.account.name
-        );
-        let owed = Account::plain(Chart::RefundPayable);
-        let found = Break::new(
-            BreakClass::RefundFailed,
-            keys_text(&book, &[&claim.reference]),
-            sentence,
-        )
-        .amounting(money(claim.money.currency), claim.money.minor, Some(owed))
-        .evident(evidence(Some(&claim), &[&told]));
-        desk.trouble(at, &found);
-        making.name(cause, &book, found);
+fn keys(asked: &Asked<'_>) -> Vec<alloc::string::String> {
+    [
+        asked.fact.popup.to_string(),
+        asked.refund.refund.to_string(),
+    ]
+    .into()
+}
+
+fn asked(desk: &mut Desk<'_, '_>, at: usize) -> Result<(), EntryFault> {
+    let asked = &desk.parties.asked[at];
+    if asked.account.is_none() {
         return Ok(());
     }
-    if !told.succeeded() {
-        return missing(desk, making, at);
+    let other = desk.pairs.asked_others[at].first().copied();
+    let paired = desk.pairs.of_asked[at];
+    let object = paired.or(other).map(|of| &desk.parties.objects[of]);
+    let told = object.map_or(Told::Nothing, told);
+    // A provider that knows of the refund may take its time.
+    let timers = &desk.group.rules.timers;
+    let wait = match told {
+        Told::Pending => timers.settle_ms,
+        Told::Nothing | Told::Declined | Told::Success => timers.confirm_ms,
+    };
+    let over = asked.fact.occurred_ms + wait;
+    let waits = !matches!(told, Told::Declined | Told::Success);
+    let amounts = match object {
+        Some(object) if object.currency != asked.refund.currency => Amounts::OtherCurrency,
+        Some(object) if object.amount() != i128::from(asked.refund.amount.0) => Amounts::Other,
+        Some(_) | None => Amounts::Equal,
+    };
+    let row = row(&Case {
+        said: Said::Online,
+        told,
+        amounts,
+        again: false,
+        in_gap: false,
+        age: match waits && !desk.is_over(over) {
+            true => Age::Young,
+            false => Age::Over,
+        },
+    });
+    match (row, object) {
+        (
+            Row::Paired | Row::PairedAgain | Row::Partial | Row::OtherAmount | Row::OtherCurrency,
+            Some(object),
+        ) => {
+            if let Some(of) = paired {
+                desk.stands[of] = Stands::Confirmed;
+            }
+            confirm(desk, asked, object)
+        }
+        (Row::Declined, Some(object)) => undone_at_provider(desk, asked, object),
+        (Row::Missing, _) => {
+            missing(desk, asked);
+            Ok(())
+        }
+        (_, _) => Ok(()),
     }
-    let unit = money(claim.money.currency);
-    if told.money.currency != claim.money.currency {
-        return missing(desk, making, at);
-    }
-    let (said, paid) = (i128::from(claim.money.minor), i128::from(told.money.minor));
-    let mut legs = Vec::from([
-        (claim.stands.clone(), unit.clone(), said),
-        (desk.at(Chart::PspPending), unit.clone(), -paid),
-    ]);
-    if said == paid {
-        making.0.reconciled.push(claim.fact.id);
-    } else {
-        let off = fit(said - paid)?;
-        let sentence = format!(
-            "Refund {}: the till gave back {}, {} gave back {}.",
-            claim.reference, claim.money, desk.account.name, told.money
-        );
-        let found = Break::new(
-            BreakClass::OtherAmount,
-            keys_text(&book, &[&claim.reference]),
-            sentence,
-        )
-        .suspended(unit.clone(), off)
-        .evident(evidence(Some(&claim), &[&told]));
-        legs.push(suspense(&found, unit, i128::from(off)));
-        desk.trouble(at, &found);
-        making.name(cause, &book, found);
-    }
-    making.post(cause, &book, Rule::RefundConfirmed, told.occurred_ms, legs)
 }
 
-fn missing(desk: &mut Desk<'_>, making: &mut Making, at: usize) -> Result<(), EntryFault> {
-    let claim = desk.claims[at].clone();
-    let until = claim
-        .fact
-        .occurred_ms
-        .saturating_add(desk.group.rules.timers.confirm_ms);
-    making.due(until, desk.group.as_of_ms);
-    if desk.group.as_of_ms < until {
-        return Ok(());
-    }
-    let (book, cause) = (claim.fact.popup.clone(), desk.cause(claim.fact.id));
+/// R25: the refund is done; what differs is suspense.
+fn confirm(desk: &mut Desk<'_, '_>, asked: &Asked<'_>, object: &Object) -> Result<(), EntryFault> {
+    let (claimed, gone) = (i128::from(asked.refund.amount.0), object.amount());
+    let (ours, theirs) = (asked.refund.currency, object.currency);
+    let mut legs: Legs = [
+        (plain(Chart::RefundPayable), money(ours), claimed),
+        (plain(Chart::PspPending), money(theirs), -gone),
+    ]
+    .into();
     let sentence = format!(
-        "Refund {} of {} was promised at the till; {} has not made it.",
-        claim.reference, claim.money, desk.account.name
+        "Refund {}: the till gave {} back, {} gave {}.",
+        asked.refund.refund,
+        Money::new(asked.refund.amount.0, ours),
+        title(&object.place.0),
+        Money::new(object.merged.object.amount, theirs)
     );
-    let owed = Account::plain(Chart::RefundPayable);
-    let found = Break::new(
-        BreakClass::RefundMissing,
-        keys_text(&book, &[&claim.reference]),
-        sentence,
-    )
-    .amounting(money(claim.money.currency), claim.money.minor, Some(owed))
-    .evident(evidence(Some(&claim), &[]));
-    desk.trouble(at, &found);
-    making.name(cause, &book, found);
-    Ok(())
-}
-
-/// A refund made at the provider's own desk (R23 and R25 from the object), or of a second charge
-/// (R17).
-fn elsewhere(desk: &mut Desk<'_>, making: &mut Making, object: usize) -> Result<(), EntryFault> {
-    let told = desk.objects[object].clone();
-    let (book, cause) = (desk.book_of(object), desk.cause(told.fact));
-    let unit = money(told.money.currency);
-    let paid = i128::from(told.money.minor);
-    let of_double = desk
-        .parent_of(object)
-        .is_some_and(|payment| desk.doubles[payment].is_some());
-    let (from, rule) = match of_double {
-        true => (Chart::CustomerOvercharge, Rule::SecondChargeBack),
-        false => (Chart::Returns, Rule::RefundElsewhere),
+    let evidence = [object.id().to_string(), position_text(asked.fact)];
+    let mut differ = |class, currency: Currency, amount: i128| {
+        let mut keys = keys(asked);
+        keys.push(object.id().to_string());
+        if class == BreakClass::OtherCurrency {
+            keys.push(currency.to_string());
+        }
+        let found = Break::new(class, keys, sentence.clone()).evident(evidence.to_vec());
+        let (account, found) = suspend(found, currency, amount)?;
+        legs.push((account, money(currency), -amount));
+        Ok::<Break, EntryFault>(found)
     };
-    if !of_double {
-        let sentence = format!(
-            "{} gave back {} as {}; no till asked for it.",
-            desk.account.name, told.money, told.id
-        );
-        let found = Break::new(
-            BreakClass::RefundUnclaimed,
-            keys_text(&book, &[&told.account, &told.id]),
-            sentence,
-        )
-        .amounting(unit.clone(), told.money.minor, None)
-        .evident(evidence(None, &[&told]));
-        making.name(cause, &book, found);
-    }
-    let legs = Vec::from([
-        (Account::plain(from), unit.clone(), paid),
-        (desk.at(Chart::PspPending), unit, -paid),
-    ]);
-    making.post(cause, &book, rule, told.occurred_ms, legs)
-}
-
-/// More was given back of a payment than was taken.
-fn beyond(desk: &mut Desk<'_>, making: &mut Making) -> Result<(), EntryFault> {
-    let mut sums: BTreeMap<usize, i128> = BTreeMap::new();
-    for object in 0..desk.objects.len() {
-        let told = &desk.objects[object];
-        if told.kind == ObjectKind::Refund
-            && told.succeeded()
-            && let Some(payment) = desk.parent_of(object)
-            && desk.objects[payment].money.currency == told.money.currency
-        {
-            *sums.entry(payment).or_default() += i128::from(told.money.minor);
-        }
-    }
-    for (payment, sum) in sums {
-        let told = desk.objects[payment].clone();
-        let excess = sum - i128::from(told.money.minor);
-        if excess <= 0 || !told.succeeded() || desk.doubles[payment].is_some() {
-            continue;
-        }
-        let (book, excess) = (desk.book_of(payment), fit(excess)?);
-        let unit = money(told.money.currency);
-        let cause = desk.cause(FactId::of("beyond", &[&told.fact.0]));
-        let sentence = format!(
-            "{} gave back {} more of {} than it had taken.",
-            desk.account.name,
-            Money::new(excess, told.money.currency),
-            told.id
-        );
-        let found = Break::new(
-            BreakClass::OverRefund,
-            keys_text(&book, &[&told.account, &told.id]),
-            sentence,
-        )
-        .suspended(unit.clone(), -excess)
-        .evident(evidence(None, &[&told]));
-        let legs = Vec::from([
-            suspense(&found, unit.clone(), -i128::from(excess)),
-            (Account::plain(Chart::Returns), unit, -i128::from(excess)),
-        ]);
-        making.name(cause, &book, found);
-        making.post(cause, &book, Rule::RefundElsewhere, told.occurred_ms, legs)?;
+    let found = if ours != theirs {
+        [
+            differ(BreakClass::OtherCurrency, theirs, -gone)?,
+            differ(BreakClass::OtherCurrency, ours, claimed)?,
+        ]
+        .into()
+    } else if claimed != gone {
+        [differ(BreakClass::OtherAmount, ours, claimed - gone)?].into()
+    } else {
+        Vec::new()
+    };
+    let (fact, book) = (asked.fact, &asked.fact.popup);
+    desk.post(fact.id, book, Rule::RefundConfirmed, object.at_ms(), legs)?;
+    for one in found {
+        desk.name(fact.id, book, one);
     }
     Ok(())
 }
 
-/// What was given back of a payment by refunds the provider made, minor units.
-pub(super) fn given_back(desk: &Desk<'_>, payment: usize) -> i64 {
-    let of = (0..desk.objects.len()).filter(|object| {
-        let told = &desk.objects[*object];
-        told.kind == ObjectKind::Refund
-            && told.succeeded()
-            && told.money.currency == desk.objects[payment].money.currency
-            && desk.parent_of(*object) == Some(payment)
-    });
-    of.map(|object| desk.objects[object].money.minor)
-        .fold(0, i64::saturating_add)
+/// A refund that failed or was canceled: it is owed again.
+fn undone_at_provider(
+    desk: &mut Desk<'_, '_>,
+    asked: &Asked<'_>,
+    object: &Object,
+) -> Result<(), EntryFault> {
+    let failed = object.state() == Some(ObjectState::Failed);
+    let (fact, book) = (asked.fact, &asked.fact.popup);
+    if object.merged.was(ObjectState::Succeeded) {
+        done_and_undone(desk, fact.id, book, object)?;
+    }
+    let amount = Money::new(asked.refund.amount.0, asked.refund.currency);
+    let (class, sentence) = match failed {
+        true => (
+            BreakClass::RefundFailed,
+            format!(
+                "Refund {} of {amount} failed at {}; the buyer still waits for it.",
+                asked.refund.refund,
+                title(&object.place.0)
+            ),
+        ),
+        false => (
+            BreakClass::RefundMissing,
+            format!(
+                "Refund {} of {amount} was canceled at {}; the buyer still waits for it.",
+                asked.refund.refund,
+                title(&object.place.0)
+            ),
+        ),
+    };
+    let found = Break::new(class, keys(asked), sentence)
+        .amounting(
+            money(asked.refund.currency),
+            asked.refund.amount.0,
+            Some(plain(Chart::RefundPayable)),
+        )
+        .evident([object.id().to_string(), position_text(fact)].into());
+    desk.name(fact.id, book, found);
+    Ok(())
 }
 
-/// What went back to the buyer of a claim without its till's telling.
-pub(super) fn back(desk: &Desk<'_>, claim: usize) -> Vec<Back> {
-    let Some(payment) = desk.pairs[claim] else {
-        return Vec::new();
+/// R25 both ways: the books remember that it was done.
+fn done_and_undone(
+    desk: &mut Desk<'_, '_>,
+    fact: crate::ledger::FactId,
+    book: &crate::id::PopupId,
+    object: &Object,
+) -> Result<(), EntryFault> {
+    for sign in [1, -1] {
+        let amount = object.amount() * sign;
+        let legs = [
+            (plain(Chart::RefundPayable), money(object.currency), amount),
+            (plain(Chart::PspPending), money(object.currency), -amount),
+        ];
+        desk.post(
+            fact,
+            book,
+            Rule::RefundConfirmed,
+            object.at_ms(),
+            legs.into(),
+        )?;
+    }
+    Ok(())
+}
+
+fn missing(desk: &mut Desk<'_, '_>, asked: &Asked<'_>) {
+    let refund = asked.refund;
+    let sentence = format!(
+        "Refund {} of {} was promised, but the provider made none; the buyer still waits for it.",
+        refund.refund,
+        Money::new(refund.amount.0, refund.currency)
+    );
+    let found = Break::new(BreakClass::RefundMissing, keys(asked), sentence)
+        .amounting(
+            money(refund.currency),
+            refund.amount.0,
+            Some(plain(Chart::RefundPayable)),
+        )
+        .evident([position_text(asked.fact)].into());
+    desk.name(asked.fact.id, &asked.fact.popup, found);
+}
+
+/// A refund made at the provider itself: the books follow it (R23, R25).
+fn unasked(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let failed =
+        object.state() == Some(ObjectState::Failed) && object.merged.was(ObjectState::Succeeded);
+    if told(object) != Told::Success && !failed {
+        return Ok(());
+    }
+    match object.parent.map(|at| desk.stands[at]) {
+        // Taken off with the payment it gives back.
+        Some(Stands::Double | Stands::Unclaimed) if !failed => {
+            desk.stands[of] = Stands::Confirmed;
+            return Ok(());
+        }
+        Some(Stands::Parked) => {
+            desk.stands[of] = Stands::Parked;
+            return Ok(());
+        }
+        Some(Stands::Double | Stands::Unclaimed | Stands::Confirmed | Stands::Nowhere) | None => {}
+    }
+    if !desk.is_over(object.at_ms() + desk.group.rules.timers.unclaimed_ms) {
+        desk.stands[of] = Stands::Parked;
+        return Ok(());
+    }
+    desk.stands[of] = Stands::Confirmed;
+    let (amount, currency, book) = (object.amount(), object.currency, desk.books[of].clone());
+    let (anchor, at_ms) = (object.anchor, object.at_ms());
+    let owed = plain(Chart::RefundPayable);
+    let mut legs: Legs = undone_sale(desk, of);
+    legs.push((owed.clone(), money(currency), -amount));
+    desk.post(anchor, &book, Rule::Refund, at_ms, legs)?;
+    if failed {
+        done_and_undone(desk, anchor, &book, object)?;
+        let sentence = format!(
+            "Refund {} of {} failed at {}; the buyer still waits for it.",
+            object.id(),
+            Money::new(fit(amount)?, currency),
+            title(&object.place.0)
+        );
+        let found = Break::new(BreakClass::RefundFailed, object_keys(object), sentence)
+            .amounting(money(currency), fit(amount)?, Some(owed))
+            .evident(object.names());
+        desk.name_of(of, found);
+    } else {
+        let legs = [
+            (owed, money(currency), amount),
+            (plain(Chart::PspPending), money(currency), -amount),
+        ];
+        desk.post(anchor, &book, Rule::RefundConfirmed, at_ms, legs.into())?;
+    }
+    let sentence = format!(
+        "{} refunded {} ({}), and no till tells of it.",
+        title(&object.place.0),
+        Money::new(fit(amount)?, currency),
+        object.id()
+    );
+    let found = Break::new(BreakClass::RefundUnclaimed, object_keys(object), sentence)
+        .amounting(money(currency), fit(amount)?, None)
+        .evident(object.names());
+    desk.name_of(of, found);
+    Ok(())
+}
+
+/// What of the sale such a refund undoes, after all that tills and earlier such refunds undid; all
+/// returns where nobody knows the sale.
+fn undone_sale(desk: &mut Desk<'_, '_>, of: usize) -> Legs {
+    let (parties, pairs) = (desk.parties, desk.pairs);
+    let object = &parties.objects[of];
+    let amount = object.amount();
+    let sale = object.parent.and_then(|at| pairs.of_object[at]);
+    let known = sale
+        .map(|at| (at, &parties.claims[at]))
+        .filter(|(_, claim)| claim.sale.currency == object.currency);
+    let Some((at, claim)) = known else {
+        return [(plain(Chart::Returns), money(object.currency), amount)].into();
     };
-    let unasked = (0..desk.objects.len()).filter(|object| {
-        let told = &desk.objects[*object];
-        desk.taken[*object].is_none()
-            && told.kind == ObjectKind::Refund
-            && told.succeeded()
-            && told.money.currency == desk.claims[claim].money.currency
-            && desk.parent_of(*object) == Some(payment)
+    let by_tills = (parties.asked.iter())
+        .filter(|asked| asked.sale == Some(at))
+        .map(|asked| i128::from(asked.refund.amount.0));
+    let earlier = (parties.objects.iter().enumerate())
+        .filter(|(other, one)| {
+            one.kind == ObjectKind::Refund
+                && one.parent == object.parent
+                && pairs.of_object[*other].is_none()
+                && told(one) == Told::Success
+                && one.order() < object.order()
+        })
+        .map(|(_, one)| one.amount());
+    let before: i128 = by_tills.chain(earlier).sum();
+    let card = desk.group.around.stock().card(claim.fact);
+    if told(object) == Told::Success {
+        desk.back.entry(at).or_default().push(Back {
+            at_ms: object.at_ms(),
+            amount: object.merged.object.amount,
+            dispute: false,
+        });
+    }
+    undone(claim.fact, claim.sale, card.commerce(), (before, amount))
+}
+
+/// More went back than was taken.
+fn excess(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let from: Account = match desk.stands[of] {
+        Stands::Confirmed => plain(Chart::Returns),
+        Stands::Double | Stands::Unclaimed => plain(Chart::PspPending),
+        Stands::Parked | Stands::Nowhere => return Ok(()),
+    };
+    let refunds = (desk.parties.objects.iter().enumerate()).filter(|(at, one)| {
+        one.kind == ObjectKind::Refund
+            && one.parent == Some(of)
+            && one.currency == object.currency
+            && one.state() == Some(ObjectState::Succeeded)
+            && desk.stands[*at] == Stands::Confirmed
     });
-    let refunds = unasked.map(|object| Back {
-        at_ms: desk.objects[object].occurred_ms,
-        amount: desk.objects[object].money.minor,
-        dispute: false,
-    });
-    let mut all: Vec<Back> = refunds
-        .chain(super::disputes::back(desk, claim, payment))
-        .collect();
-    all.sort_unstable();
-    all
+    let back: i128 = refunds.map(|(_, one)| one.amount()).sum();
+    let beyond = back - object.amount();
+    if beyond <= 0 {
+        return Ok(());
+    }
+    let (currency, book) = (object.currency, desk.books[of].clone());
+    let sentence = format!(
+        "{} was refunded {} more than was paid.",
+        object.id(),
+        Money::new(fit(beyond)?, currency)
+    );
+    let found =
+        Break::new(BreakClass::OverRefund, object_keys(object), sentence).evident(object.names());
+    let (account, found) = suspend(found, currency, -beyond)?;
+    let legs = [
+        (account, money(currency), beyond),
+        (from, money(currency), -beyond),
+    ];
+    desk.post(
+        object.anchor,
+        &book,
+        Rule::Refund,
+        object.at_ms(),
+        legs.into(),
+    )?;
+    desk.name_of(of, found);
+    Ok(())
 }

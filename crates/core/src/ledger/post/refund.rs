@@ -82,6 +82,26 @@ impl Returned {
     }
 }
 
+/// What of a sale's goods, tax and tips is undone by `amount` refunded after `before`: legs that sum
+/// to it, debit.
+pub(in crate::ledger) fn undone(
+    sale: &Fact,
+    data: &event::PaymentCaptured,
+    commerce: Option<&Commerce>,
+    (before, amount): (i128, i128),
+) -> Legs {
+    let undone = Returned::of(sale, data, commerce);
+    let (now, then) = (undone.upto(before + amount), undone.upto(before));
+    let accounts = [Account::plain(Chart::Returns), Account::plain(Chart::Tax)];
+    let tips = tips(data, 0, commerce)
+        .into_iter()
+        .map(|(account, _)| account);
+    let parts = now.iter().zip(then).map(|(now, then)| now - then);
+    (accounts.into_iter().chain(tips).zip(parts))
+        .map(|(account, part)| (account, Commodity::Money(data.currency), part))
+        .collect()
+}
+
 /// Posts a refund against its sale, or all to returns while the sale is unknown.
 pub fn refund(
     fact: &Fact,
@@ -108,19 +128,12 @@ pub fn refund(
     match sale {
         Some((sale, data)) => {
             let card = stock.card(sale);
-            let undone = Returned::of(sale, data, card.commerce());
-            let (now, then) = (
-                undone.upto(context.before + amount),
-                undone.upto(context.before),
-            );
-            let accounts = [Account::plain(Chart::Returns), Account::plain(Chart::Tax)];
-            let tips = tips(data, 0, card.commerce())
-                .into_iter()
-                .map(|(account, _)| account);
-            let parts = now.iter().zip(then).map(|(now, then)| now - then);
-            for (account, part) in accounts.into_iter().chain(tips).zip(parts) {
-                legs.push((account, money(), part));
-            }
+            legs.extend(undone(
+                sale,
+                data,
+                card.commerce(),
+                (context.before, amount),
+            ));
         }
         None => legs.push((Account::plain(Chart::Returns), money(), amount)),
     }

@@ -227,8 +227,8 @@ impl Provider {
     pub(super) async fn settle(&self, popup: &str, paid_ms: i64) -> anyhow::Result<()> {
         let query = format!("provider=stripe&account={ACCOUNT}&layout=stripe.itemized");
         self.upload(popup, &query, self.settlement(paid_ms)).await?;
-        let query = format!("provider=bank&account=demo&layout=bank");
-        self.upload(popup, &query, self.bank(paid_ms)).await
+        let query = "provider=bank&account=demo&layout=bank";
+        self.upload(popup, query, self.bank(paid_ms)).await
     }
 
     async fn upload(&self, popup: &str, query: &str, text: String) -> anyhow::Result<()> {
