@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail};
 use popwatch_core::provider::ProviderKind;
 use popwatch_node::client::Client;
-use popwatch_wire::json::rfc3339;
+use popwatch_wire::json::{rfc3339, rfc3339_ms};
 use popwatch_wire::provider::Secrets;
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ impl Provider {
     /// Takes note of an event as it happened at a till, and tells the ledger if it moved money.
     pub(super) async fn hear(&mut self, event: &Value, now_ms: i64) -> anyhow::Result<()> {
         let data = &event["data"];
+        // Everything follows from the event, so that a day told again tells the same.
+        let said = event["time"].as_str().and_then(rfc3339_ms);
+        let at_ms = said.unwrap_or(now_ms);
         let (amount, currency) = (
             data["amount"].as_i64().unwrap_or(0),
             data["currency"].as_str().unwrap_or_default(),
@@ -68,22 +71,26 @@ impl Provider {
         let (kind, object) = match event["type"].as_str() {
             Some("popwatch.payment.captured") => {
                 let stamp = data["payment"].as_str().unwrap_or_default();
-                let movement = self.charge(stamp, currency, amount, now_ms);
+                let movement = self.charge(stamp, currency, amount, at_ms);
                 ("payment_intent.succeeded", intent(movement))
             }
             Some("popwatch.payment.refunded") => {
                 let stamp = data["refund"].as_str().unwrap_or_default();
-                let movement = self.refund(stamp, currency, amount, now_ms);
+                let movement = self.refund(stamp, currency, amount, at_ms);
                 ("refund.created", refund(movement))
             }
             _ => return Ok(()),
         };
-        let number = self.movements.len();
+        let last = self
+            .movements
+            .last()
+            .map(|movement| movement.source.clone());
+        let number = last.unwrap_or_default();
         let message = json!({
             "id": format!("evt_demo_{number}"),
             "object": "event",
             "api_version": "2025-03-31.basil",
-            "created": now_ms / 1_000,
+            "created": at_ms / 1_000,
             "livemode": false,
             "type": kind,
             "data": { "object": object },
@@ -92,7 +99,7 @@ impl Provider {
     }
 
     fn charge(&mut self, stamp: &str, currency: &str, amount: i64, at_ms: i64) -> &Movement {
-        let number = self.movements.len() + 1;
+        let number = stamp;
         let scaled = amount.saturating_mul(FEE_PPM);
         let fee = (scaled + 500_000) / 1_000_000 + FEE_FIXED;
         self.push(Movement {
@@ -109,7 +116,7 @@ impl Provider {
     }
 
     fn refund(&mut self, stamp: &str, currency: &str, amount: i64, at_ms: i64) -> &Movement {
-        let number = self.movements.len() + 1;
+        let number = stamp;
         self.push(Movement {
             category: "refund",
             source: format!("re_demo_{number}"),
@@ -153,9 +160,9 @@ impl Provider {
              automatic_payout_effective_at,payment_metadata[pw_ref]\n",
         );
         let paid = stamp(paid_ms);
-        for (at, of) in self.movements.iter().enumerate() {
+        for of in &self.movements {
             let row = [
-                format!("txn_demo_{}", at + 1),
+                format!("txn_{}", of.source),
                 stamp(of.at_ms),
                 paid.clone(),
                 of.currency.clone(),
