@@ -18,6 +18,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod base64;
 pub mod id;
 pub mod money;
 pub mod time;
@@ -46,6 +47,8 @@ pub mod lane;
 pub mod ledger;
 pub mod provider;
 pub mod settlement;
+
+pub mod tlog;
 
 pub mod host;
 

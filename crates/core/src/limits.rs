@@ -373,6 +373,12 @@ pub const DISK_TREND_SAMPLES_MAX: usize = 32;
 /// File of one certificate, bytes: it travels in one record. A certificate of more stock lists the
 /// digest of it.
 pub const CERTIFICATE_BYTES_MAX: usize = 240 << 10;
+/// Entries of one audit log: its tree is held in memory, 64 bytes an entry.
+pub const AUDIT_ENTRIES_MAX: u64 = 1 << 20;
+/// One entry of an audit log, bytes.
+pub const AUDIT_ENTRY_BYTES_MAX: usize = 8 << 10;
+/// A signed checkpoint, bytes: three lines and a few signatures.
+pub const CHECKPOINT_BYTES_MAX: usize = 8 << 10;
 /// Rows of one page of the books' lists.
 pub const BOOKS_PAGE_ROWS_MAX: usize = 1_000;
 /// Records that are appended at the centre in one go.

@@ -138,6 +138,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SettlementRowRefused
         | Code::CountRowRefused
         | Code::CertificateWrong
+        | Code::AuditUnproved
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,
@@ -151,6 +152,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::JournalForeign
         | Code::DiskDoubtful
         | Code::SchemaNewer
+        | Code::AuditDamaged
         | Code::ViewRepaired
         | Code::ProbeFailed
         | Code::ClockSuspect
@@ -165,6 +167,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SyncFailed
         | Code::LedgerUnavailable
         | Code::WebhookNotDurable
+        | Code::AuditUnwritten
         | Code::FeedFull => 503,
         Code::BoundPassed | Code::RegionFull => 507,
     }

@@ -25,8 +25,8 @@ use popwatch_core::time::WallMs;
 use popwatch_redact::pseudonym::ReferenceKey;
 use popwatch_store::books::{BooksFault, EntryQuestion};
 use popwatch_wire::books_v1::csv;
-use popwatch_wire::close::CloseKey;
 use popwatch_wire::lanes;
+use popwatch_wire::note::NoteKey;
 use serde::Deserialize;
 
 pub(crate) use closing::ORG;
@@ -57,7 +57,7 @@ pub(crate) struct LedgerState {
     /// Counters.
     pub(crate) metrics: Arc<LedgerMetrics>,
     /// What certificates are signed with.
-    pub(crate) close_key: Arc<CloseKey>,
+    pub(crate) close_key: Arc<NoteKey>,
     /// Held while a close runs.
     pub(crate) closing: Arc<tokio::sync::Mutex<()>>,
     /// Under which card-like references are mapped.

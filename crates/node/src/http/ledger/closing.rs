@@ -20,7 +20,8 @@ use popwatch_core::ledger::{Chart, Rule, hex};
 use popwatch_core::limits::{CERTIFICATE_BYTES_MAX, DECISION_BYTES_MAX};
 use popwatch_core::time::{Now, WallMs};
 use popwatch_store::books::{AccountLine, Books, BooksView};
-use popwatch_wire::close::{self, CloseKey};
+use popwatch_wire::close;
+use popwatch_wire::note::NoteKey;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -116,7 +117,7 @@ pub(in crate::http) async fn close(
     answer(&state.close_key, &file)
 }
 
-fn answer(key: &CloseKey, file: &[u8]) -> Result<Response, ProblemAnswer> {
+fn answer(key: &NoteKey, file: &[u8]) -> Result<Response, ProblemAnswer> {
     let (note, held) = close::read(file).map_err(|fault| {
         problem(
             Code::LedgerUnavailable,
@@ -144,7 +145,7 @@ impl Closing<'_> {
         &self,
         books: &mut Books,
         cells: Option<popwatch_core::ledger::reconcile::Cells>,
-        key: &CloseKey,
+        key: &NoteKey,
     ) -> Result<Vec<u8>, ProblemAnswer> {
         let facts = books.facts(self.popup).map_err(unreadable)?;
         let newest = facts.newest_ms.unwrap_or(0);
@@ -272,8 +273,8 @@ fn is_same(held: &Value, new: &Value) -> bool {
             .all(|(name, value)| apart.contains(&name.as_str()) || new.get(name) == Some(value))
 }
 
-fn signed(certificate: &mut Certificate, key: &CloseKey) -> Result<Vec<u8>, ProblemAnswer> {
-    let file = key.sign(certificate);
+fn signed(certificate: &mut Certificate, key: &NoteKey) -> Result<Vec<u8>, ProblemAnswer> {
+    let file = close::sign(key, certificate);
     if file.len() <= CERTIFICATE_BYTES_MAX {
         return Ok(file);
     }
@@ -283,7 +284,7 @@ fn signed(certificate: &mut Certificate, key: &CloseKey) -> Result<Vec<u8>, Prob
         String::from("*"),
         BTreeMap::from([(String::from("skus"), goods)]),
     )]);
-    let file = key.sign(certificate);
+    let file = close::sign(key, certificate);
     match file.len() <= CERTIFICATE_BYTES_MAX {
         true => Ok(file),
         false => Err(problem(
