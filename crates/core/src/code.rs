@@ -82,6 +82,7 @@ codes! {
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
     AuditUnwritten = 801, "the audit trail could not be written";
+    AuditUnknown = 802, "the audit trail has no such entry or tile";
     AuditDamaged = 804, "the audit trail is damaged and another began";
     AuditUnproved = 806, "the audit trail is not what was signed";
     ProviderUnknown = 901, "no such provider or account is configured";

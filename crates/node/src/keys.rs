@@ -51,6 +51,14 @@ pub(crate) fn close(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey
     stored(data, "close", lost, ambient).map(|secret| NoteKey::new(&close::key_name(org), &secret))
 }
 
+/// The key that the audit trail's head is signed with.
+pub(crate) fn audit(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey, ConfigFault> {
+    let lost =
+        "heads of the audit trail signed before and after will then need different public keys";
+    let secret = stored(data, "audit", lost, ambient)?;
+    Ok(NoteKey::new(&format!("{org}.audit.popwatch"), &secret))
+}
+
 /// 32 secret bytes of the data directory, drawn at first and then stored with mode 0600.
 fn stored(data: &Path, name: &str, lost: &str, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     let folder = data.join("keys");

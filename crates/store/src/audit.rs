@@ -1,8 +1,8 @@
 //! The audit trail on disk: entries one after another, and the signed head over them.
 //!
 //! ```text
-//! audit/000001.entries   u16be length │ bytes, and again: what a C2SP bundle holds
-//! audit/000001.head      signed note of origin, size and root
+//! 000001.entries   u16be length │ bytes, and again: what a C2SP bundle holds
+//! 000001.head      signed note of origin, size and root
 //! ```
 //!
 //! An entry counts once the head over it is durable; what stands behind the head never counted and is
@@ -21,12 +21,15 @@ use popwatch_core::tlog::{
 
 use crate::fs::{File, Fs};
 
-const DIR: &str = "audit";
+/// The folder of the trail is the file system's root: it has a lock of its own, so that a command can
+/// add to the trail of a till that is switched off, and none to that of one that runs.
+const DIR: &str = "";
+const FRESH: &str = "fresh.tmp";
 
 /// An open trail.
-#[derive(Debug)]
-pub struct AuditLog<F> {
+pub struct AuditLog<F: Fs> {
     fs: F,
+    _lock: F::Lock,
     base: String,
     number: u32,
     tree: Tree,
@@ -36,6 +39,12 @@ pub struct AuditLog<F> {
     head: String,
     /// A write failed: the files are made anew before the next entry.
     is_broken: bool,
+}
+
+impl<F: Fs> std::fmt::Debug for AuditLog<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AuditLog({}, {})", self.origin(), self.size())
+    }
 }
 
 /// How a trail began.
@@ -76,6 +85,9 @@ pub enum AuditFault {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process writes to it.
+    #[error("another process holds the audit trail")]
+    Held,
     /// It holds as many entries as it may.
     #[error(transparent)]
     Full(#[from] TreeFull),
@@ -92,7 +104,7 @@ impl AuditFault {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Disk { .. } | Self::Full(_) | Self::Size => Code::AuditUnwritten,
+            Self::Disk { .. } | Self::Held | Self::Full(_) | Self::Size => Code::AuditUnwritten,
             Self::Damaged => Code::AuditDamaged,
         }
     }
@@ -106,6 +118,10 @@ impl<F: Fs> AuditLog<F> {
     /// Opens the newest trail below `fs`, or begins one. `base` is the origin of the first; the second
     /// is `base/2`. Fails where the disk cannot be read.
     pub fn open(fs: F, base: &str) -> Result<(Self, Began), AuditFault> {
+        let lock = fs.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => AuditFault::Held,
+            _ => disk("locking the audit trail")(error),
+        })?;
         let names = fs.list(DIR).map_err(disk("listing the audit trail"))?;
         let newest = names
             .iter()
@@ -113,6 +129,7 @@ impl<F: Fs> AuditLog<F> {
             .max();
         let mut log = Self {
             fs,
+            _lock: lock,
             base: base.to_owned(),
             number: newest.unwrap_or(1),
             tree: Tree::default(),
@@ -181,6 +198,15 @@ impl<F: Fs> AuditLog<F> {
         &self.head
     }
 
+    /// Makes sure that an entry can be written: what a failed write left is made whole first.
+    pub fn ready(&mut self) -> Result<(), AuditFault> {
+        if self.is_broken {
+            self.write_anew()?;
+            self.is_broken = false;
+        }
+        Ok(())
+    }
+
     /// Writes entries, syncs them, then signs and syncs the head over them: when it returns they count.
     /// Else none does. Answers their numbers.
     pub fn append(
@@ -193,10 +219,7 @@ impl<F: Fs> AuditLog<F> {
         if !entries.iter().all(fits) {
             return Err(AuditFault::Size);
         }
-        if self.is_broken {
-            self.write_anew()?;
-            self.is_broken = false;
-        }
+        self.ready()?;
         match self.try_append(entries, sign) {
             Ok(()) => Ok(first..self.size()),
             Err(fault) => {
@@ -257,15 +280,14 @@ impl<F: Fs> AuditLog<F> {
 
     /// One file of the trail, whole under another name, synced, then renamed.
     fn replace(&self, what: &str, bytes: &[u8]) -> io::Result<()> {
-        let fresh = format!("{DIR}/fresh.tmp");
-        match self.fs.unlink(&fresh) {
+        match self.fs.unlink(FRESH) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let file = self.fs.create(&fresh, 0)?;
+        let file = self.fs.create(FRESH, 0)?;
         file.write_at(bytes, 0)?;
         file.sync_data()?;
-        self.fs.rename(&fresh, &self.name(what))?;
+        self.fs.rename(FRESH, &self.name(what))?;
         self.fs.sync_dir(DIR)
     }
 
@@ -336,7 +358,7 @@ impl<F: Fs> AuditLog<F> {
     }
 
     fn name(&self, what: &str) -> String {
-        format!("{DIR}/{:06}.{what}", self.number)
+        format!("{:06}.{what}", self.number)
     }
 
     fn read_whole(&self, what: &str, max: u64) -> Result<Vec<u8>, AuditFault> {
@@ -436,7 +458,7 @@ mod tests {
         let len = || FaultFs::new(2);
         let whole = len();
         let head = filled(&whole, 4).head().to_owned();
-        let name = "audit/000001.entries";
+        let name = "000001.entries";
         let bytes = whole.bytes(name).unwrap();
         for at in 0..bytes.len() {
             let fs = len();
@@ -465,7 +487,7 @@ mod tests {
     fn a_flip_under_an_open_trail_is_never_shown() {
         let fs = FaultFs::new(3);
         let log = filled(&fs, 3);
-        fs.flip("audit/000001.entries", 9, 0);
+        fs.flip("000001.entries", 9, 0);
         assert!(matches!(log.read(0..3), Err(AuditFault::Damaged)));
         assert!(matches!(log.prove(1), Err(AuditFault::Damaged)));
     }

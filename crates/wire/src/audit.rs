@@ -58,8 +58,6 @@ actions! {
     SettlementTaken = "settlement.taken", "A settlement or bank file was read into the books.";
     CountTaken = "count.taken", "A count sheet was read into the books.";
     CreatorPaid = "creator.paid", "A payment to a creator was noted.";
-    BooksExported = "books.exported", "Books left the ledger as a file.";
-    JournalExported = "journal.exported", "Records left a till as a file.";
 }
 
 /// Whether it was done.
@@ -252,9 +250,17 @@ impl AuditFault {
     }
 }
 
-/// Whether a log, read whole, is the one whose head a peer holds: `entries` are all of it, `held` what
-/// was seen before. A log that shrank or was edited is convicted.
-pub fn continues(entries: &[Vec<u8>], held: &Checkpoint) -> Result<(), AuditFault> {
+/// Whether a log, read whole and under the signed `head`, continues the one whose head was `held`. A log
+/// that shrank, was edited or has another name is convicted.
+pub fn continues(
+    entries: &[Vec<u8>],
+    head: &Checkpoint,
+    held: &Checkpoint,
+) -> Result<(), AuditFault> {
+    if head.origin != held.origin {
+        let problem = "is not the one whose head was kept; its first entry tells why it began";
+        return Err(AuditFault::new("log", problem));
+    }
     let mut tree = tlog::Tree::default();
     for entry in entries {
         tree.push(tlog::leaf_hash(entry))
@@ -391,8 +397,8 @@ mod tests {
     fn a_log_that_shrank_or_was_edited_is_convicted_by_an_older_head() {
         let entries: Vec<_> = (0..12).map(entry).collect();
         let (_, held) = log(&entries[..7]);
-        assert_eq!(continues(&entries, &held), Ok(()));
-        let problem = |entries: &[Vec<u8>]| continues(entries, &held).unwrap_err().problem;
+        assert_eq!(continues(&entries, &held, &held), Ok(()));
+        let problem = |entries: &[Vec<u8>]| continues(entries, &held, &held).unwrap_err().problem;
         assert!(problem(&entries[..6]).starts_with("shrank"));
         for at in 0..7 {
             let mut edited = entries.clone();
@@ -404,6 +410,11 @@ mod tests {
         }
         let mut later = entries.clone();
         later[7][9] ^= 1;
-        assert_eq!(continues(&later, &held), Ok(()));
+        assert_eq!(continues(&later, &held, &held), Ok(()));
+        let other = Checkpoint {
+            origin: "local/audit/ledger/2".into(),
+            ..held.clone()
+        };
+        assert_eq!(continues(&entries, &other, &held).unwrap_err().field, "log");
     }
 }

@@ -113,7 +113,11 @@ pub const fn status(code: Code) -> u16 {
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
-        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown | Code::NeverClosed => 404,
+        Code::PopupUnknown
+        | Code::PathUnknown
+        | Code::ProviderUnknown
+        | Code::NeverClosed
+        | Code::AuditUnknown => 404,
         Code::EventConflict
         | Code::EpochForked
         | Code::PositionOtherBytes

@@ -35,6 +35,7 @@ use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
 use super::shared::{ProblemAnswer, problem};
 use crate::ambient::Ambient;
+use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
 use crate::config::provider::FileTerms;
@@ -58,6 +59,8 @@ pub(crate) struct LedgerState {
     pub(crate) metrics: Arc<LedgerMetrics>,
     /// What certificates are signed with.
     pub(crate) close_key: Arc<NoteKey>,
+    /// Where it is written down who did what.
+    pub(crate) trail: Trail,
     /// Held while a close runs.
     pub(crate) closing: Arc<tokio::sync::Mutex<()>>,
     /// Under which card-like references are mapped.
