@@ -24,6 +24,8 @@ pub const REFERENCE_BYTES_MAX: usize = 96;
 pub const STRING_BYTES_MAX: usize = 1_024;
 /// A chat message, bytes. Beyond: cut at a character boundary, counted.
 pub const CHAT_BYTES_MAX: usize = 4_096;
+/// Characters of a chat message that are scored. Beyond: not looked at.
+pub const CHAT_SCORED_CHARS: usize = 2_000;
 /// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
 /// pose as an amount. Beyond: rejected PW0103.
 pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
