@@ -257,7 +257,8 @@ pub(crate) struct ReconcileArgs {
     /// Base URL of the ledger.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
     pub(crate) ledger: String,
-    /// A settlement file and whose it is: PROVIDER[:ACCOUNT]=FILE; the bank's is bank:ACCOUNT=FILE.
+    /// A settlement file and whose it is: PROVIDER=FILE, or PROVIDER:ACCOUNT=FILE where there are several;
+    /// a file of the bank is bank:ACCOUNT=FILE.
     #[arg(long = "settlement", value_name = "OF=FILE")]
     pub(crate) settlements: Vec<String>,
     /// A count sheet, CSV or JSON.
