@@ -38,6 +38,7 @@ pub mod sketch;
 pub mod cell;
 pub mod fold;
 
+pub mod signal;
 pub mod view;
 
 pub mod region;

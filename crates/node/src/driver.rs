@@ -34,6 +34,8 @@ use crate::store_thread::{JournalHandle, News, Parting};
 const EDGE_PUBLISH_MS: u64 = 50 - PAGE_DELAY_MS;
 /// The same at a region, ms.
 const REGION_PUBLISH_MS: u64 = 100;
+/// Between two minutes of a region that are recomputed, ms.
+const REGION_REPAIR_MS: u64 = 1_000;
 /// Ages and silences are looked at this often while nothing changes, ms.
 const IDLE_PUBLISH_MS: u64 = 1_000;
 /// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
@@ -428,10 +430,15 @@ impl RegionDriver {
     /// Runs until `shutdown`.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(REGION_PUBLISH_MS);
+        let mut looked_at = self.ambient.now().mono;
         loop {
             let now = self.ambient.now();
             if now.mono >= pace.due_at() {
                 self.region.tick(now);
+                if now.mono.since(looked_at) >= REGION_REPAIR_MS {
+                    looked_at = now.mono;
+                    self.region.repair_next();
+                }
                 self.publisher.publish(&self.region, now, &BTreeMap::new());
                 pace.done(now.mono);
             }

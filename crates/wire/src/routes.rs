@@ -468,6 +468,10 @@ pub const ROUTES: &[Route] = &[
         "/v1/popups/{popup}/rigs",
         "The rigs that take part and how complete they are.",
     ),
+    live(
+        "/v1/popups/{popup}/signals",
+        "Funnel, chat and flash drops.",
+    ),
     lane(&[Role::Ledger], "/v1/records", "The records lane."),
     get(
         &[Role::Ledger],
