@@ -15,7 +15,8 @@ use popwatch_core::id::{Epoch, PopupId};
 use popwatch_core::lane::records_up::Want;
 use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
 use popwatch_core::limits::{CLOCK_PEER_U_MS, PAGE_DELAY_MS};
-use popwatch_core::region::Region;
+use popwatch_core::region::vector::Vector;
+use popwatch_core::region::{Counters, PopupExports, Region};
 use popwatch_core::role::edge::{Edge, Input, Output, Remains, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
 use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
@@ -217,6 +218,14 @@ impl EdgeDriver {
             RegionOrder::Cells(popup, answer) => {
                 drop(answer.send(self.edge.page().cells(popup.as_str())));
             }
+            RegionOrder::Above(popup, seen, answer) => {
+                let minutes = self.edge.page().minutes_above(popup.as_str(), &seen);
+                drop(answer.send(minutes));
+            }
+            RegionOrder::Report(answer) => {
+                let now = self.edge.true_now(self.ambient.now());
+                drop(answer.send(RegionReport::of(self.edge.page(), now)));
+            }
         }
     }
 
@@ -409,6 +418,31 @@ pub(crate) enum RegionOrder {
     Accept(CellBatch, oneshot::Sender<CellAck>),
     /// Answer with the canonical bytes of a popup's cells, for comparison.
     Cells(PopupId, oneshot::Sender<Vec<Vec<u8>>>),
+    /// Answer with the minutes that have a cell above a reader's version vector.
+    Above(PopupId, Vector, oneshot::Sender<Vec<u32>>),
+    /// Answer with what monitoring systems are told.
+    Report(oneshot::Sender<RegionReport>),
+}
+
+/// What monitoring systems are told of a region.
+#[derive(Debug, Default)]
+pub(crate) struct RegionReport {
+    /// Totals of rigs, by popup.
+    pub(crate) exports: Vec<PopupExports>,
+    /// What it counted.
+    pub(crate) counters: Counters,
+    /// What it holds beside its bounds: (name, value, bound).
+    pub(crate) gauges: Vec<(&'static str, usize, usize)>,
+}
+
+impl RegionReport {
+    fn of(region: &Region, now: Now) -> Self {
+        Self {
+            exports: region.exports(now),
+            counters: region.counters(),
+            gauges: region.gauges(),
+        }
+    }
 }
 
 /// The region's loop.
@@ -466,6 +500,12 @@ impl RegionDriver {
             RegionOrder::Cells(popup, answer) => {
                 // A reader that hung up needs no answer.
                 drop(answer.send(self.region.cells(popup.as_str())));
+            }
+            RegionOrder::Above(popup, seen, answer) => {
+                drop(answer.send(self.region.minutes_above(popup.as_str(), &seen)));
+            }
+            RegionOrder::Report(answer) => {
+                drop(answer.send(RegionReport::of(&self.region, self.ambient.now())));
             }
         }
     }

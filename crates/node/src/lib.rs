@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use futures_util::FutureExt;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
@@ -50,12 +51,13 @@ use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
-use crate::metrics::{EdgeMetrics, LedgerMetrics};
+use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics, RegionSources};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
+use popwatch_wire::exposition::Exposition;
 
 /// Between two tries of a journal that cannot be opened.
 const REOPEN_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
@@ -216,16 +218,16 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
         let readers = Arc::new(Readers::new(REGION_READERS_MAX));
-        let shown = live.clone();
-        let counted = Arc::clone(&readers);
-        let common = Common::new(
-            RoleName::Region,
-            "region",
-            move || metrics::render_region(&shown.borrow(), counted.open()),
-            Health::Answers,
-        );
-        let state = self.live_state(live, readers, ambient);
-        let router = http::region_router(common, http::RegionLane::new(orders), state);
+        let lane = http::RegionLane::new(orders);
+        let sources = Arc::new(RegionSources {
+            lane: lane.clone(),
+            live: live.clone(),
+            readers: Arc::clone(&readers),
+        });
+        let metrics = move || Arc::clone(&sources).tell().boxed();
+        let common = Common::new(RoleName::Region, "region", metrics, Health::Answers);
+        let state = self.live_state(live, lane.clone(), readers, ambient);
+        let router = http::region_router(common, lane, state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
         self.serve(listener, fixed(router, allowed), room);
@@ -258,7 +260,11 @@ impl Node {
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
-            move || shown.render() + &told.render(),
+            move || {
+                let mut text = shown.render();
+                text.extend(told.render());
+                std::future::ready(text).boxed()
+            },
             Health::Answers,
         );
         let state = LedgerState {
@@ -380,22 +386,23 @@ impl Node {
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
         let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
-        let counted = Arc::clone(&readers);
-        let clock = ambient.clone();
-        let metrics = move || {
-            let host = (&looked.borrow().sample, clock.wall_ms());
-            counters.render(&shown.borrow(), &gauges, host, counted.open()) + &told.render()
-        };
+        let page = http::RegionLane::new(asks);
+        let sources = Arc::new(EdgeSources {
+            counters,
+            gauges,
+            status: shown.clone(),
+            host: looked,
+            page: page.clone(),
+            live: live.clone(),
+            readers: Arc::clone(&readers),
+            webhooks: told,
+            ambient: ambient.clone(),
+        });
+        let metrics = move || Arc::clone(&sources).tell().boxed();
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
-        let live = self.live_state(live, readers, ambient);
-        Ok(http::edge_router(
-            common,
-            state,
-            http::RegionLane::new(asks),
-            live,
-            webhooks,
-        ))
+        let live = self.live_state(live, page.clone(), readers, ambient);
+        Ok(http::edge_router(common, state, page, live, webhooks))
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -452,9 +459,16 @@ impl Node {
         host
     }
 
-    fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
+    fn live_state(
+        &self,
+        live: LiveReader,
+        lane: http::RegionLane,
+        readers: Arc<Readers>,
+        ambient: &Ambient,
+    ) -> LiveState {
         LiveState {
             live,
+            lane,
             readers,
             ambient: ambient.clone(),
             shutdown: self.shutdown.subscribe(),
@@ -484,7 +498,7 @@ fn unopened(rig: &RigId, fault: &str) -> axum::Router {
     http::unopened_router(Common::new(
         RoleName::Edge,
         rig.as_str(),
-        String::new,
+        || std::future::ready(Exposition::new()).boxed(),
         health,
     ))
 }

@@ -152,6 +152,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::FeedPlaceUnknown
+        | Code::FeedStalled
         | Code::ProbeFailed
         | Code::ClockSuspect
         | Code::TimeReplaced

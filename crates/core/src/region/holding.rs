@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use prost::Message;
 
 use super::replace_older;
+use super::vector::Reach;
 use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
 use crate::code::Code;
 use crate::event::system::PopupPolicy;
@@ -30,6 +31,8 @@ struct Held {
 struct Life {
     cells: BTreeMap<u32, Held>,
     to_seq: u64,
+    /// The highest version among the cells ever held.
+    top: u64,
     clear_ms: Option<i64>,
     /// A cell was refused since the cut last stood still: it must stand still once more.
     tainted: bool,
@@ -264,6 +267,7 @@ impl Holding {
             self.live.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
+        life.top = life.top.max(cell.version);
         if life.cells.insert(cell.minute, fresh).is_none() {
             *self.minutes.entry(cell.minute).or_default() += 1;
         }
@@ -413,6 +417,24 @@ impl Holding {
             self.changed();
         }
         differs
+    }
+
+    /// How far the counting life of each epoch of each rig is held.
+    pub(super) fn reaches(&self) -> impl Iterator<Item = (&str, u32, Reach)> {
+        self.rigs.iter().flat_map(|(name, rig)| {
+            let lives = rig.epochs.iter();
+            lives.filter_map(move |(epoch, lives)| {
+                let (_, life) = lives.first_key_value()?;
+                let (cut, top) = (life.to_seq, life.top.max(life.to_seq));
+                Some((name.as_str(), *epoch, Reach { cut, top }))
+            })
+        })
+    }
+
+    /// Rig, epoch, minute and version of each counting cell.
+    pub(super) fn editions(&self) -> impl Iterator<Item = (&str, u32, u32, u64)> {
+        let counting = self.counting();
+        counting.map(|(rig, epoch, minute, held)| (rig, epoch, minute, held.edition.0))
     }
 
     pub(super) fn gauges(&self) -> Vec<(&'static str, usize, usize)> {

@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use super::durations::Durations;
+use super::exports::{Labels, RigTotals};
 use super::sums::{
     BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, Shift, StockSums, touch, touch_named,
 };
@@ -25,6 +26,7 @@ pub struct Names {
     skus: BTreeSet<String>,
     creators: BTreeSet<String>,
     currencies: BTreeSet<Currency>,
+    labels: Labels,
 }
 
 impl Names {
@@ -48,6 +50,11 @@ impl Names {
         Some(currency)
     }
 
+    /// Names that are exported as labels.
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     pub(crate) fn gauges(&self) -> [(&'static str, usize, usize); 3] {
         [
             ("skus of a popup", self.skus.len(), limits::REGION_SKUS_MAX),
@@ -66,7 +73,7 @@ impl Names {
 }
 
 /// The name, or that of the row `other`.
-fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
+pub(super) fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
     if name.is_empty() || names.contains(name) {
         return name;
     }
@@ -144,6 +151,7 @@ pub struct Live {
     pub(crate) rigs: Board,
     pub(crate) tokens: Tokens,
     pub(crate) counts: CountSums,
+    pub(crate) exports: BTreeMap<String, RigTotals>,
 }
 
 impl Live {
@@ -164,6 +172,10 @@ impl Live {
 
     /// Adds a cell, or takes away one that was added.
     pub fn shift(&mut self, by: Shift, cell: &Cell) {
+        let labels = &mut self.names.labels;
+        touch_named(&mut self.exports, &cell.rig, |totals| {
+            totals.shift(by, cell, labels);
+        });
         for row in &cell.money {
             self.shift_money(by, cell, row);
         }

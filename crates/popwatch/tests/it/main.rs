@@ -28,5 +28,6 @@ mod needs_unshare;
 mod needs_upsd;
 mod otlp;
 mod outage;
+mod stream;
 mod support;
 mod webhooks;
