@@ -69,6 +69,7 @@ const STAGES: &[Stage] = &[
         fast: false,
         tools: &[
             &setup::CURL,
+            &setup::PROMETHEUS,
             &setup::PROMTOOL,
             &setup::HLEDGER,
             &setup::PYTHON,

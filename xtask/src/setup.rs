@@ -163,6 +163,14 @@ pub(crate) const PROMTOOL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A real Prometheus, which scrapes all roles.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    programs: &["prometheus"],
+    packages: &["prometheus"],
+    modules: NO_MODULES,
+};
+
 /// Plain-text accounting, which reads exported books.
 pub(crate) const HLEDGER: Tool = Tool {
     name: "hledger",
@@ -245,12 +253,13 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 10] = [
+pub(crate) const TOOLS: [&Tool; 11] = [
     &CHROMIUM,
     &CURL,
     &HLEDGER,
     &NODE,
     &POSTGRESQL,
+    &PROMETHEUS,
     &PROMTOOL,
     &PYTHON,
     &STRACE,

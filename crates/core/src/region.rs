@@ -28,6 +28,7 @@ use alloc::vec::Vec;
 use prost::Message;
 
 mod holding;
+pub mod outward;
 #[cfg(test)]
 mod tests;
 pub mod vector;
@@ -633,16 +634,21 @@ impl Region {
 
 /// One life of one rig's journal in one popup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Life {
-    popup: String,
-    rig: String,
-    epoch: u32,
-    epoch_id: EpochId,
+pub struct Life {
+    /// The popup.
+    pub popup: String,
+    /// The rig.
+    pub rig: String,
+    /// Which life.
+    pub epoch: u32,
+    /// Its id.
+    pub epoch_id: EpochId,
 }
 
 impl Life {
     /// `None` when a part is out of its rule.
-    fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
         PopupId::new(popup).ok()?;
         RigId::new(rig).ok()?;
         Some(Self {

@@ -19,6 +19,7 @@ mod page;
 mod peer;
 mod probes;
 mod refold;
+mod region;
 mod store_thread;
 mod syncs;
 
@@ -31,6 +32,7 @@ use futures_util::FutureExt;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::lane::relay::Relay;
 use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::Region;
@@ -47,13 +49,14 @@ use tokio::task::JoinSet;
 use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RegionConfig, RoleName};
-use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
+use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics, RegionSources};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
+use crate::region::{REGION_QUEUE_MAX, RegionDriver};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
@@ -206,15 +209,20 @@ impl Node {
         config: &RegionConfig,
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
+        config.check_upstream()?;
         let listener = listen("region", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let (publisher, live) = Publisher::new();
         let (orders, queue) = mpsc::channel(REGION_QUEUE_MAX);
+        let region = Region::new(RegionId(ambient.random()));
+        let (upstreams, replies) = self.link_upstreams(config, region.id(), ambient);
         let driver = RegionDriver {
-            region: Region::new(RegionId(ambient.random())),
+            region,
             orders: queue,
             ambient: ambient.clone(),
             publisher,
+            upstreams,
+            replies,
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
         let readers = Arc::new(Readers::new(REGION_READERS_MAX));
@@ -436,6 +444,28 @@ impl Node {
             .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
             .collect();
         (ledger, regions, answered)
+    }
+
+    /// Starts a link to each region that this one feeds.
+    fn link_upstreams(
+        &mut self,
+        config: &RegionConfig,
+        own: RegionId,
+        ambient: &Ambient,
+    ) -> (Vec<(Relay, PeerHandle)>, mpsc::Receiver<Reply>) {
+        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
+        let name = format!("region-{}", name.collect::<String>());
+        let name = RigId::new(&name).expect("letters, a dash and digits are a name");
+        let mut upstreams = Vec::new();
+        for (index, url) in config.upstream.iter().enumerate() {
+            let link = Link::Region(index);
+            let (to, clock) = (replies.clone(), ambient.clone());
+            let (peer, task) = peer::link(link, url, "/v1/cells", name.as_str(), to, clock);
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+            upstreams.push((Relay::new(name.clone()), peer));
+        }
+        (upstreams, answered)
     }
 
     /// Looks at the host from now on, if it is to be looked at.

@@ -15,11 +15,12 @@ use popwatch_wire::exposition::{Exposition, MetricKind};
 use tokio::sync::watch;
 
 use crate::ambient::Ambient;
-use crate::driver::{LiveReader, RegionReport};
+use crate::driver::LiveReader;
 use crate::gauges::{Gauges, SYNC_EDGES_US};
 use crate::http::{Readers, RegionLane, SpanMetrics, WebhookCounts};
 use crate::live::Live;
 use crate::probes::Look;
+use crate::region::RegionReport;
 use crate::store_thread::Fate;
 
 const VERDICTS: [&str; 6] = [

@@ -8,6 +8,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod send;
+mod top;
 
 pub(crate) use demo::SPEED as DEMO_SPEED;
 
@@ -26,5 +27,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Reconcile(args) => reconcile::run(&args, format).await,
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
+        Command::Top(args) => top::run(&args, format).await,
     }
 }

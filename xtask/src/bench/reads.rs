@@ -155,7 +155,7 @@ impl Client for Get {
 
 /// The summary's body and tag, once it shows all.
 fn summary(address: SocketAddr) -> Result<(Vec<u8>, String)> {
-    for _ in 0..5_000 {
+    for _ in 0..40_000 {
         let mut stream = scratch::connect(address)?;
         write!(
             stream,
@@ -166,6 +166,8 @@ fn summary(address: SocketAddr) -> Result<(Vec<u8>, String)> {
         let text = String::from_utf8(bytes).context("a summary is text")?;
         if let Some((head, body)) = text.split_once("\r\n\r\n")
             && body.contains("board/creators")
+            // The rig has said its last word: from here on the tag stays.
+            && body.contains("\"silent\":[{")
             && let Some(tag) = head.lines().find_map(|line| line.strip_prefix("etag: "))
         {
             return Ok((body.as_bytes().to_vec(), tag.to_owned()));

@@ -123,18 +123,15 @@ impl Tail {
     }
 }
 
-/// What feeds the region: one rig of each popup.
+/// What feeds the region: one rig of each popup, on a connection of its own each time.
 struct Rig {
-    http: Http,
+    address: SocketAddr,
     seq: u64,
 }
 
 impl Rig {
-    fn connect(address: SocketAddr) -> Result<Self> {
-        Ok(Self {
-            http: Http::connect(address)?,
-            seq: 0,
-        })
+    fn new(address: SocketAddr) -> Self {
+        Self { address, seq: 0 }
     }
 
     /// One sale more in the newest minute of a popup.
@@ -176,7 +173,7 @@ impl Rig {
         };
         let body = popwatch_wire::lanes::encode(&batch)?;
         let head = "POST /v1/cells HTTP/1.1\r\nContent-Type: application/x-protobuf\r\nContent-Encoding: zstd";
-        match self.http.exchange(head, &body)? {
+        match Http::connect(self.address)?.exchange(head, &body)? {
             200 => Ok(()),
             status => bail!("the region answered {status}"),
         }
@@ -193,8 +190,8 @@ struct Told {
 pub(super) fn lines() -> Result<Vec<Line>> {
     let scratch = Scratch::new("streams")?;
     let (server, address) = scratch::role("region", &scratch.path().join("region"))?;
-    let mut quiet = Rig::connect(address)?;
-    let mut busy = Rig::connect(address)?;
+    let mut quiet = Rig::new(address);
+    let mut busy = Rig::new(address);
     quiet.sell("quiet")?;
     busy.sell("busy")?;
     wait_for(address, "busy")?;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use prost::Message;
 
+use super::outward::Stand;
 use super::replace_older;
 use super::vector::Reach;
 use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
@@ -429,6 +430,50 @@ impl Holding {
                 Some((name.as_str(), *epoch, Reach { cut, top }))
             })
         })
+    }
+
+    /// All lives, those that do not count too.
+    pub(super) fn stands(&self, popup: &str) -> Vec<Stand> {
+        let mut stands = Vec::new();
+        for (name, rig) in &self.rigs {
+            for (epoch, lives) in &rig.epochs {
+                stands.extend(lives.iter().map(|(id, life)| Stand {
+                    life: super::Life {
+                        popup: String::from(popup),
+                        rig: name.clone(),
+                        epoch: *epoch,
+                        epoch_id: *id,
+                    },
+                    to_seq: life.to_seq,
+                    clear_ms: life.clear_ms.unwrap_or(0),
+                }));
+            }
+        }
+        stands
+    }
+
+    pub(super) fn cells_above(&self, of: &super::Life, seq: u64) -> Vec<(u32, u64, Digest)> {
+        let cells = self.life(of).into_iter().flat_map(|life| &life.cells);
+        let above = cells.filter(|(_, held)| held.edition.0 > seq);
+        above
+            .map(|(minute, held)| (*minute, held.edition.0, held.edition.1))
+            .collect()
+    }
+
+    pub(super) fn cell(&self, of: &super::Life, minute: u32) -> Option<&[u8]> {
+        Some(&self.life(of)?.cells.get(&minute)?.bytes)
+    }
+
+    pub(super) fn beacons(&self) -> impl Iterator<Item = &Beacon> {
+        self.rigs.values().filter_map(|rig| rig.beacon.as_ref())
+    }
+
+    fn life(&self, of: &super::Life) -> Option<&Life> {
+        self.rigs
+            .get(&of.rig)?
+            .epochs
+            .get(&of.epoch)?
+            .get(&of.epoch_id)
     }
 
     /// Rig, epoch, minute and version of each counting cell.

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
-use crate::driver::{RegionOrder, RegionReport};
+use crate::region::{RegionOrder, RegionReport};
 
 /// How handlers reach the region's loop.
 #[derive(Debug, Clone)]

@@ -166,6 +166,7 @@ impl Stage {
         let mut nodes = Vec::new();
         let region = RegionConfig {
             listen: port(8720),
+            upstream: Vec::new(),
             hosts: Vec::new(),
         };
         let node = Node::start(
