@@ -87,7 +87,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "stores",
         fast: false,
-        tools: &[&setup::POSTGRESQL],
+        tools: &[&setup::POSTGRESQL, &setup::REDIS],
         run: stages::needs,
     },
 ];

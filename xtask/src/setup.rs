@@ -171,6 +171,14 @@ pub(crate) const PROMETHEUS: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// What several regions share as a mirror.
+pub(crate) const REDIS: Tool = Tool {
+    name: "redis",
+    programs: &["redis-server"],
+    packages: &["redis-server"],
+    modules: NO_MODULES,
+};
+
 /// Plain-text accounting, which reads exported books.
 pub(crate) const HLEDGER: Tool = Tool {
     name: "hledger",
@@ -253,7 +261,7 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 11] = [
+pub(crate) const TOOLS: [&Tool; 12] = [
     &CHROMIUM,
     &CURL,
     &HLEDGER,
@@ -262,6 +270,7 @@ pub(crate) const TOOLS: [&Tool; 11] = [
     &PROMETHEUS,
     &PROMTOOL,
     &PYTHON,
+    &REDIS,
     &STRACE,
     &UNSHARE,
     &UPSD,

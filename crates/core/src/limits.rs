@@ -233,6 +233,18 @@ pub const FEED_FRAMES_MAX: usize = 64;
 pub const FEED_SOCKET_BYTES: usize = 32 << 10;
 /// An event's id. Beyond: it says nothing of the version vector.
 pub const FEED_ID_BYTES_MAX: usize = 4_096;
+/// Fields of the mirror in one command. Beyond: the next one.
+pub const MIRROR_FIELDS_MAX: usize = 128;
+/// One answer of the mirror, bytes. Beyond: PW3124.
+pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long the mirror may take to answer, ms. Beyond: PW3124.
+pub const MIRROR_WAIT_MS: u64 = 5_000;
+/// Between two tries of a mirror out of reach, ms.
+pub const MIRROR_RETRY_MS: u64 = 1_000;
+/// Between two comparisons with the mirror, ms: its channel may lose messages.
+pub const MIRROR_COMPARE_MS: u64 = 10_000;
+/// What nobody writes any more leaves the mirror after this, ms: three days.
+pub const MIRROR_KEEP_MS: u64 = 3 * 86_400_000;
 /// SKUs of a popup that are labels of metrics. Beyond: not exported.
 pub const EXPORT_SKUS_MAX: usize = 50;
 /// Creators of a popup that are labels of metrics. Beyond: one row without a name.

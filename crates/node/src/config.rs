@@ -83,6 +83,8 @@ pub struct RegionConfig {
     /// Regions that are told all news of this one: a hub on site feeds those in the town.
     #[serde(default)]
     pub upstream: Vec<String>,
+    /// A Redis or Valkey that several regions share, as `redis://[:password@]host:port`.
+    pub mirror: Option<String>,
     /// Names, without port, under which browsers may call it beside its address and loopback.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -243,6 +245,7 @@ impl Config {
             region: Some(RegionConfig {
                 listen: default_region(),
                 upstream: Vec::new(),
+                mirror: None,
                 hosts: Vec::new(),
             }),
             ledger: Some(LedgerConfig {
@@ -330,6 +333,18 @@ impl RegionConfig {
             field: String::from("region.upstream"),
             problem: format!("has more than {REGIONS_MAX} entries"),
         })
+    }
+
+    /// Where the mirror is, if there is to be one.
+    pub(crate) fn mirror(&self) -> Result<Option<crate::mirror::Address>, ConfigFault> {
+        let Some(url) = &self.mirror else {
+            return Ok(None);
+        };
+        let address = crate::mirror::Address::read(url).ok_or_else(|| ConfigFault::Value {
+            field: String::from("region.mirror"),
+            problem: String::from("is not of the form redis://[:password@]host:port"),
+        })?;
+        Ok(Some(address))
     }
 }
 

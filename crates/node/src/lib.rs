@@ -15,6 +15,7 @@ mod http;
 mod keys;
 mod live;
 mod metrics;
+mod mirror;
 mod page;
 mod peer;
 mod probes;
@@ -31,11 +32,9 @@ use std::thread::JoinHandle;
 use futures_util::FutureExt;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RegionId, RigId};
-use popwatch_core::lane::relay::Relay;
+use popwatch_core::id::{JournalId, RigId};
 use popwatch_core::ledger::rules::Rules;
-use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
-use popwatch_core::region::Region;
+use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
 use popwatch_store::books::{Books, BooksFault};
@@ -48,15 +47,14 @@ use tokio::task::JoinSet;
 
 use crate::ambient::Ambient;
 use crate::books_thread::{BooksHandle, spawn_books};
-use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RegionConfig, RoleName};
+use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
-use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics, RegionSources};
+use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
-use crate::region::{REGION_QUEUE_MAX, RegionDriver};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
@@ -202,45 +200,6 @@ impl Node {
             finish(move || handle.stop(), thread).await;
         }
         while self.tasks.join_next().await.is_some() {}
-    }
-
-    async fn start_region(
-        &mut self,
-        config: &RegionConfig,
-        ambient: &Ambient,
-    ) -> Result<(), StartFault> {
-        config.check_upstream()?;
-        let listener = listen("region", config.listen).await?;
-        let address = listener.local_addr().unwrap_or(config.listen);
-        let (publisher, live) = Publisher::new();
-        let (orders, queue) = mpsc::channel(REGION_QUEUE_MAX);
-        let region = Region::new(RegionId(ambient.random()));
-        let (upstreams, replies) = self.link_upstreams(config, region.id(), ambient);
-        let driver = RegionDriver {
-            region,
-            orders: queue,
-            ambient: ambient.clone(),
-            publisher,
-            upstreams,
-            replies,
-        };
-        self.tasks.spawn(driver.run(self.shutdown.subscribe()));
-        let readers = Arc::new(Readers::new(REGION_READERS_MAX));
-        let lane = http::RegionLane::new(orders);
-        let sources = Arc::new(RegionSources {
-            lane: lane.clone(),
-            live: live.clone(),
-            readers: Arc::clone(&readers),
-        });
-        let metrics = move || Arc::clone(&sources).tell().boxed();
-        let common = Common::new(RoleName::Region, "region", metrics, Health::Answers);
-        let state = self.live_state(live, lane.clone(), readers, ambient);
-        let router = http::region_router(common, lane, state);
-        let room = REGION_READERS_MAX + CONNECTIONS_MAX;
-        let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), room);
-        self.region = Some(address);
-        Ok(())
     }
 
     async fn start_ledger(
@@ -444,28 +403,6 @@ impl Node {
             .map(|(index, url)| connect(Link::Region(index), url, "/v1/cells"))
             .collect();
         (ledger, regions, answered)
-    }
-
-    /// Starts a link to each region that this one feeds.
-    fn link_upstreams(
-        &mut self,
-        config: &RegionConfig,
-        own: RegionId,
-        ambient: &Ambient,
-    ) -> (Vec<(Relay, PeerHandle)>, mpsc::Receiver<Reply>) {
-        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
-        let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
-        let name = format!("region-{}", name.collect::<String>());
-        let name = RigId::new(&name).expect("letters, a dash and digits are a name");
-        let mut upstreams = Vec::new();
-        for (index, url) in config.upstream.iter().enumerate() {
-            let link = Link::Region(index);
-            let (to, clock) = (replies.clone(), ambient.clone());
-            let (peer, task) = peer::link(link, url, "/v1/cells", name.as_str(), to, clock);
-            self.tasks.spawn(until(self.shutdown.subscribe(), task));
-            upstreams.push((Relay::new(name.clone()), peer));
-        }
-        (upstreams, answered)
     }
 
     /// Looks at the host from now on, if it is to be looked at.

@@ -1,12 +1,14 @@
 //! The region's loop: batches in, views out, and what is news on to the regions above.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use popwatch_core::id::PopupId;
+use futures_util::FutureExt;
+use popwatch_core::id::{PopupId, RegionId, RigId};
 use popwatch_core::lane::relay::Relay;
 use popwatch_core::lane::{CellAck, CellBatch};
-use popwatch_core::limits::CLOCK_PEER_U_MS;
+use popwatch_core::limits::{CLOCK_PEER_U_MS, CONNECTIONS_MAX, REGION_READERS_MAX};
 use popwatch_core::region::vector::Vector;
 use popwatch_core::region::{Counters, PopupExports, Region};
 use popwatch_core::time::Now;
@@ -14,9 +16,15 @@ use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
-use crate::driver::{Pace, decoded, send};
+use crate::config::{ConfigFault, RegionConfig, RoleName};
+use crate::driver::{LiveReader, Pace, decoded, send};
+use crate::health::Health;
+use crate::http::{self, AllowedHosts, Common, Readers};
 use crate::live::Publisher;
-use crate::peer::{Link, PeerHandle, Reply};
+use crate::metrics::RegionSources;
+use crate::mirror::Mirror;
+use crate::peer::{self, Link, PeerHandle, Reply};
+use crate::{DRIVER_QUEUE_MAX, Node, StartFault, fixed, listen, until};
 
 /// A change shows this long after it came at the latest, ms.
 const REGION_PUBLISH_MS: u64 = 100;
@@ -25,6 +33,90 @@ pub(crate) const REGION_QUEUE_MAX: usize = 64;
 /// What a region that does not keep up asks of those that send to it.
 const REGION_BUSY_BYTES: u32 = 128 << 10;
 const REGION_BUSY_DELAY_MS: u32 = 1_000;
+
+/// The regions that a region feeds, and what they answer.
+type Upstreams = (Vec<(Relay, PeerHandle)>, mpsc::Receiver<Reply>);
+
+impl Node {
+    /// Starts a region with its listener.
+    pub(crate) async fn start_region(
+        &mut self,
+        config: &RegionConfig,
+        ambient: &Ambient,
+    ) -> Result<(), StartFault> {
+        config.check_upstream()?;
+        let listener = listen("region", config.listen).await?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let (publisher, live) = Publisher::new();
+        let (orders, queue) = mpsc::channel(REGION_QUEUE_MAX);
+        let region = Region::new(RegionId(ambient.random()));
+        let lane = http::RegionLane::new(orders);
+        let own = (region.id(), lane.clone(), live.clone());
+        let (upstreams, replies) = self.link_upstreams(config, own, ambient)?;
+        let driver = RegionDriver {
+            region,
+            orders: queue,
+            ambient: ambient.clone(),
+            publisher,
+            upstreams,
+            replies,
+        };
+        self.tasks.spawn(driver.run(self.shutdown.subscribe()));
+        let readers = Arc::new(Readers::new(REGION_READERS_MAX));
+        let sources = Arc::new(RegionSources {
+            lane: lane.clone(),
+            live: live.clone(),
+            readers: Arc::clone(&readers),
+        });
+        let metrics = move || Arc::clone(&sources).tell().boxed();
+        let common = Common::new(RoleName::Region, "region", metrics, Health::Answers);
+        let state = self.live_state(live, lane.clone(), readers, ambient);
+        let router = http::region_router(common, lane, state);
+        let room = REGION_READERS_MAX + CONNECTIONS_MAX;
+        let allowed = AllowedHosts::of(address, &config.hosts);
+        self.serve(listener, fixed(router, allowed), room);
+        self.region = Some(address);
+        Ok(())
+    }
+
+    /// Starts a link to each region that this one feeds, and to its mirror.
+    fn link_upstreams(
+        &mut self,
+        config: &RegionConfig,
+        (own, lane, live): (RegionId, http::RegionLane, LiveReader),
+        ambient: &Ambient,
+    ) -> Result<Upstreams, ConfigFault> {
+        let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
+        let name = format!("region-{}", name.collect::<String>());
+        let name = RigId::new(&name).expect("letters, a dash and digits are a name");
+        let mut upstreams = Vec::new();
+        for (index, url) in config.upstream.iter().enumerate() {
+            let link = Link::Region(index);
+            let (to, clock) = (replies.clone(), ambient.clone());
+            let (peer, task) = peer::link(link, url, "/v1/cells", name.as_str(), to, clock);
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+            upstreams.push((Relay::new(name.clone()), peer));
+        }
+        if let Some(address) = config.mirror()? {
+            let (peer, bodies) = PeerHandle::new("the mirror");
+            let mirror = Mirror {
+                address,
+                link: Link::Region(upstreams.len()),
+                name: String::from(&name),
+                bodies,
+                replies,
+                lane,
+                live,
+                ambient: ambient.clone(),
+            };
+            self.tasks
+                .spawn(until(self.shutdown.subscribe(), mirror.run()));
+            upstreams.push((Relay::new(name), peer));
+        }
+        Ok((upstreams, answered))
+    }
+}
 
 /// What handlers ask of a region's loop.
 #[derive(Debug)]

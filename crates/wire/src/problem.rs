@@ -152,6 +152,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::MirrorDown
         | Code::FeedPlaceUnknown
         | Code::FeedStalled
         | Code::ProbeFailed

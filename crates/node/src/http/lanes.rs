@@ -43,6 +43,12 @@ impl RegionLane {
         self.ask(RegionOrder::Report).await.unwrap_or_default()
     }
 
+    /// Merges a batch that did not come by HTTP; one that meets a stopping region goes with it.
+    pub(crate) async fn merge(&self, batch: CellBatch) {
+        let asked = self.ask(|answer| RegionOrder::Accept(batch, answer));
+        drop(asked.await.ok());
+    }
+
     async fn ask<T>(
         &self,
         order: impl FnOnce(oneshot::Sender<T>) -> RegionOrder,

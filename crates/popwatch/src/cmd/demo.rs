@@ -167,6 +167,7 @@ impl Stage {
         let region = RegionConfig {
             listen: port(8720),
             upstream: Vec::new(),
+            mirror: None,
             hosts: Vec::new(),
         };
         let node = Node::start(

@@ -26,6 +26,7 @@ mod needs_node;
 mod needs_prometheus;
 mod needs_promtool;
 mod needs_python3;
+mod needs_redis;
 mod needs_strace;
 mod needs_unshare;
 mod needs_upsd;
