@@ -163,6 +163,22 @@ pub(crate) const PROMTOOL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A real Prometheus, which scrapes all roles.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    programs: &["prometheus"],
+    packages: &["prometheus"],
+    modules: NO_MODULES,
+};
+
+/// What several regions share as a mirror.
+pub(crate) const REDIS: Tool = Tool {
+    name: "redis",
+    programs: &["redis-server"],
+    packages: &["redis-server"],
+    modules: NO_MODULES,
+};
+
 /// Plain-text accounting, which reads exported books.
 pub(crate) const HLEDGER: Tool = Tool {
     name: "hledger",
@@ -248,14 +264,16 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 10] = [
+pub(crate) const TOOLS: [&Tool; 12] = [
     &CHROMIUM,
     &CURL,
     &HLEDGER,
     &NODE,
     &POSTGRESQL,
+    &PROMETHEUS,
     &PROMTOOL,
     &PYTHON,
+    &REDIS,
     &STRACE,
     &UNSHARE,
     &UPSD,

@@ -236,6 +236,43 @@ pub const REGION_BYTES_MAX: usize = 256 << 20;
 pub const REGION_READERS_MAX: usize = 20_000;
 /// Live readers of one edge. Beyond: the oldest is closed.
 pub const EDGE_READERS_MAX: usize = 64;
+/// A live stream without progress of its socket, ms. Beyond: closed, PW3132.
+pub const FEED_STALL_MS: u64 = 30_000;
+/// Between two signs of life of a stream, ms.
+pub const FEED_TICK_MS: u64 = 5_000;
+/// A reader that has seen more than is held here waits so long for it, ms; then it is told that
+/// numbers go back.
+pub const FEED_BEHIND_MS: u64 = 5_000;
+/// A reader that lost its stream comes again after at least this, ms.
+pub const FEED_RETRY_MS_MIN: u64 = 500;
+/// The same at most; drawn for each reader, so that they do not come all at once.
+pub const FEED_RETRY_MS_MAX: u64 = 3_000;
+/// Rows that are no more and are still told to late readers. Beyond: those get a snapshot.
+pub const FEED_GONE_MAX: usize = 4_096;
+/// Frames kept for other readers of one edition. Beyond: made again for each.
+pub const FEED_FRAMES_MAX: usize = 64;
+/// Bytes that the system may hold of a stream for a reader who does not read.
+pub const FEED_SOCKET_BYTES: usize = 32 << 10;
+/// An event's id. Beyond: it says nothing of the version vector.
+pub const FEED_ID_BYTES_MAX: usize = 4_096;
+/// Fields of the mirror in one command. Beyond: the next one.
+pub const MIRROR_FIELDS_MAX: usize = 128;
+/// One answer of the mirror, bytes. Beyond: PW3124.
+pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long the mirror may take to answer, ms. Beyond: PW3124.
+pub const MIRROR_WAIT_MS: u64 = 5_000;
+/// Between two tries of a mirror out of reach, ms.
+pub const MIRROR_RETRY_MS: u64 = 1_000;
+/// Between two comparisons with the mirror, ms: its channel may lose messages.
+pub const MIRROR_COMPARE_MS: u64 = 10_000;
+/// What nobody writes any more leaves the mirror after this, ms: three days.
+pub const MIRROR_KEEP_MS: u64 = 3 * 86_400_000;
+/// SKUs of a popup that are labels of metrics. Beyond: not exported.
+pub const EXPORT_SKUS_MAX: usize = 50;
+/// Creators of a popup that are labels of metrics. Beyond: one row without a name.
+pub const EXPORT_CREATORS_MAX: usize = 50;
+/// Payment methods of a popup that are labels of metrics. Beyond: one row without a name.
+pub const EXPORT_METHODS_MAX: usize = 16;
 /// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 

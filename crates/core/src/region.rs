@@ -29,8 +29,10 @@ use core::ops::Bound;
 use prost::Message;
 
 mod holding;
+pub mod outward;
 #[cfg(test)]
 mod tests;
+pub mod vector;
 
 use holding::{Holding, Taken};
 
@@ -41,6 +43,7 @@ use crate::lane::{Beacon, CellAck, CellBatch, Cut, RefusedCell, VoidEpoch};
 use crate::limits;
 use crate::money::Currency;
 use crate::time::{MonoMs, Now};
+use crate::view::exports::RigTotals;
 use crate::view::{self, PopupView, Silent, Standing};
 
 /// What a region counts about itself.
@@ -88,6 +91,17 @@ pub struct PopupLine {
     pub rigs: Vec<String>,
     /// Currencies expected or seen, ascending.
     pub currencies: Vec<Currency>,
+}
+
+/// What monitoring systems are told of one popup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PopupExports {
+    /// The popup.
+    pub popup: String,
+    /// Its rigs whose cells are complete, ascending.
+    pub rigs: Vec<(String, RigTotals)>,
+    /// SKUs that may be labels.
+    pub skus: BTreeSet<String>,
 }
 
 /// A rig across popups.
@@ -323,6 +337,26 @@ impl Region {
         let mut etag = [0; 16];
         hasher.finalize_xof().fill(&mut etag);
         Some(etag)
+    }
+
+    /// Totals for monitoring systems, by popup. A rig is withheld until the cells of its newest
+    /// epoch are complete: a total that dips and recovers would count its sales twice.
+    #[must_use]
+    pub fn exports(&self, now: Now) -> Vec<PopupExports> {
+        let export = |(id, holding): (&String, &Holding)| {
+            let complete = self.standings(holding, now).into_iter();
+            let complete = complete.filter(|rig| rig.have_seq > 0);
+            let totals = complete.filter_map(|rig| {
+                let totals = holding.live().exports.get(rig.rig)?;
+                Some((String::from(rig.rig), totals.clone()))
+            });
+            PopupExports {
+                popup: id.clone(),
+                rigs: totals.collect(),
+                skus: holding.live().names().labels().skus.clone(),
+            }
+        };
+        self.popups.iter().map(export).collect()
     }
 
     /// The counting cells of a popup by key, for comparison with a rig's or the ledger's fold (L4).
@@ -631,16 +665,21 @@ impl Region {
 
 /// One life of one rig's journal in one popup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Life {
-    popup: String,
-    rig: String,
-    epoch: u32,
-    epoch_id: EpochId,
+pub struct Life {
+    /// The popup.
+    pub popup: String,
+    /// The rig.
+    pub rig: String,
+    /// Which life.
+    pub epoch: u32,
+    /// Its id.
+    pub epoch_id: EpochId,
 }
 
 impl Life {
     /// `None` when a part is out of its rule.
-    fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
         PopupId::new(popup).ok()?;
         RigId::new(rig).ok()?;
         Some(Self {

@@ -21,6 +21,7 @@ mod boards;
 mod checkout;
 mod completeness;
 mod durations;
+pub mod exports;
 mod live;
 mod orders;
 mod stock;

@@ -41,6 +41,29 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read and verify the trail of who did what to the books.
     Audit(AuditArgs),
+    /// Show a popup live in the terminal, from an edge or a region.
+    Top(TopArgs),
+}
+
+/// `popwatch top`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch top
+         popwatch top --url http://192.168.1.5:8720 --popup night-market
+         popwatch top --once --format json
+
+Keys: q quit, Tab pane, s sort, c currency, p pause, ? help. Where the output is no terminal one
+picture is printed. With --format json each row is a line, again whenever it changes.")]
+pub(crate) struct TopArgs {
+    /// The edge or region.
+    #[arg(long, default_value = "http://127.0.0.1:8720")]
+    pub(crate) url: String,
+    /// Which popup; the one that began last if absent.
+    #[arg(long)]
+    pub(crate) popup: Option<String>,
+    /// Print what is shown now and leave.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// `popwatch demo`.

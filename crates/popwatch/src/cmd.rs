@@ -9,6 +9,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod send;
+mod top;
 
 pub(crate) use demo::SPEED as DEMO_SPEED;
 
@@ -28,5 +29,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Top(args) => top::run(&args, format).await,
     }
 }

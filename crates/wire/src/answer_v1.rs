@@ -1,14 +1,12 @@
-//! Bodies of the read routes, as JSON: one shape for `/summary` and for the stream.
+//! Bodies of the read routes, as JSON.
 //!
 //! ```text
-//! snapshot  {"asof":{…},"rows":{key: value, …}}           GET …/summary, SSE event `snapshot`
-//! delta     {"asof":{…},"rows":{changed …},"gone":[key …]}                SSE event `delta`
-//! tick      {"server_ms","watermark_ms","silent":[…]}                      SSE event `tick`
+//! snapshot  {"asof":{…},"rows":{key: value, …}}           GET …/summary; the stream's: feed_v1
 //! ```
 //!
 //! What always holds: a row is a whole value, so skipping a delta is harmless; money and counts are
 //! integers beside their currency; what is unknown is `null` or absent from a list, never 0; every
-//! body but the tick stands under `asof`.
+//! body stands under `asof`.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +26,7 @@ mod status;
 mod tests;
 mod vitals;
 
-pub use query::{BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, check_inventory};
+pub use query::{BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, StreamQuery, check_inventory};
 pub use reads::{
     ChatStep, Inventory, Leaderboard, OrderStep, PopupEntry, Popups, Rigs, Series, SeriesStep,
     inventory, leaderboard, popups, rigs, series,
@@ -136,28 +134,6 @@ pub struct Snapshot {
     pub rows: Rows,
 }
 
-/// What differs from an earlier snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Delta<'a> {
-    /// How complete the screen is after it.
-    pub asof: &'a Asof,
-    /// New and changed rows, whole.
-    pub rows: BTreeMap<&'a str, &'a Row>,
-    /// Keys that are no more.
-    pub gone: Vec<&'a str>,
-}
-
-/// A sign of life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tick {
-    /// Wall clock of the server, ms since 1970.
-    pub server_ms: i64,
-    /// See [`Asof`].
-    pub watermark_ms: Option<i64>,
-    /// Rigs out of touch.
-    pub silent: Vec<Silent>,
-}
-
 /// The first screen of one popup.
 #[must_use]
 pub fn snapshot(view: &PopupView) -> Snapshot {
@@ -198,32 +174,6 @@ fn summary_board(view: &PopupView, board: Board) -> BoardRows {
     });
     BoardRows {
         rows: lines.collect(),
-    }
-}
-
-/// What a reader of `old` needs to see `new`.
-#[must_use]
-pub fn delta<'a>(old: &'a Rows, new: &'a Snapshot) -> Delta<'a> {
-    let changed = new
-        .rows
-        .iter()
-        .filter(|(key, row)| old.get(*key) != Some(row));
-    let gone = old.keys().filter(|key| !new.rows.contains_key(*key));
-    Delta {
-        asof: &new.asof,
-        rows: changed.map(|(key, row)| (key.as_str(), row)).collect(),
-        gone: gone.map(String::as_str).collect(),
-    }
-}
-
-/// A sign of life under the same clock and silence as `view`.
-#[must_use]
-pub fn tick(view: &PopupView) -> Tick {
-    let asof = asof(view);
-    Tick {
-        server_ms: asof.server_ms,
-        watermark_ms: asof.watermark_ms,
-        silent: asof.silent,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod count_sheet;
 pub mod door;
 pub mod event_v1;
 pub mod exposition;
+pub mod feed_v1;
 mod inflate;
 pub mod json;
 pub mod lanes;

@@ -158,6 +158,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::SchemaNewer
         | Code::AuditDamaged
         | Code::ViewRepaired
+        | Code::MirrorDown
+        | Code::FeedPlaceUnknown
+        | Code::FeedStalled
         | Code::ProbeFailed
         | Code::ClockSuspect
         | Code::TimeReplaced

@@ -166,7 +166,8 @@ const NOT_MODIFIED: Answer = Answer {
     body: None,
 };
 const FEED: Answer = done(
-    "A feed: an event `snapshot`, then `delta`; the last state wins.",
+    "A feed: an event `snapshot`, then `delta`; a `tick` every 5 s; `behind` to one that has seen more \
+     elsewhere. Rows are whole, so any delta may be skipped.",
     "text/event-stream",
     None,
 );
@@ -432,9 +433,23 @@ pub const ROUTES: &[Route] = &[
     get(
         &[Role::Edge, Role::Region],
         "/v1/popups/{popup}/stream",
-        "The popup's view as a feed.",
-        &[POPUP],
-        &[FEED, NO_POPUP, FEED_FULL],
+        "The popup's view as a feed; `Last-Event-ID` goes on where a feed of any region ended.",
+        &[
+            POPUP,
+            Parameter {
+                name: "view",
+                in_path: false,
+                doc: "Who reads.",
+                values: &["operator", "rig", "creator", "coop", "board"],
+            },
+            Parameter {
+                name: "since",
+                in_path: false,
+                doc: "The id of the last event held, where `Last-Event-ID` cannot be sent.",
+                values: &[],
+            },
+        ],
+        &[FEED, BAD_QUERY, NO_POPUP, FEED_FULL],
     ),
     lane(&[Role::Region], "/v1/cells", "The cells lane."),
     get(

@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 
 use prost::Message;
 
+use super::outward::Stand;
 use super::replace_older;
+use super::vector::Reach;
 use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
 use crate::code::Code;
 use crate::event::system::PopupPolicy;
@@ -30,6 +32,8 @@ struct Held {
 struct Life {
     cells: BTreeMap<u32, Held>,
     to_seq: u64,
+    /// The highest version among the cells ever held.
+    top: u64,
     clear_ms: Option<i64>,
     /// A cell was refused since the cut last stood still: it must stand still once more.
     tainted: bool,
@@ -264,6 +268,7 @@ impl Holding {
             self.live.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
+        life.top = life.top.max(cell.version);
         if life.cells.insert(cell.minute, fresh).is_none() {
             *self.minutes.entry(cell.minute).or_default() += 1;
         }
@@ -432,6 +437,68 @@ impl Holding {
             held.for_each(|held| shift(&mut live, &mut 0, Shift::Add, held));
         }
         !live.same_minute(&self.live, minute) && self.repair()
+    }
+
+    /// How far the counting life of each epoch of each rig is held.
+    pub(super) fn reaches(&self) -> impl Iterator<Item = (&str, u32, Reach)> {
+        self.rigs.iter().flat_map(|(name, rig)| {
+            let lives = rig.epochs.iter();
+            lives.filter_map(move |(epoch, lives)| {
+                let (_, life) = lives.first_key_value()?;
+                let (cut, top) = (life.to_seq, life.top.max(life.to_seq));
+                Some((name.as_str(), *epoch, Reach { cut, top }))
+            })
+        })
+    }
+
+    /// All lives, those that do not count too.
+    pub(super) fn stands(&self, popup: &str) -> Vec<Stand> {
+        let mut stands = Vec::new();
+        for (name, rig) in &self.rigs {
+            for (epoch, lives) in &rig.epochs {
+                stands.extend(lives.iter().map(|(id, life)| Stand {
+                    life: super::Life {
+                        popup: String::from(popup),
+                        rig: name.clone(),
+                        epoch: *epoch,
+                        epoch_id: *id,
+                    },
+                    to_seq: life.to_seq,
+                    clear_ms: life.clear_ms.unwrap_or(0),
+                }));
+            }
+        }
+        stands
+    }
+
+    pub(super) fn cells_above(&self, of: &super::Life, seq: u64) -> Vec<(u32, u64, Digest)> {
+        let cells = self.life(of).into_iter().flat_map(|life| &life.cells);
+        let above = cells.filter(|(_, held)| held.edition.0 > seq);
+        above
+            .map(|(minute, held)| (*minute, held.edition.0, held.edition.1))
+            .collect()
+    }
+
+    pub(super) fn cell(&self, of: &super::Life, minute: u32) -> Option<&[u8]> {
+        Some(&self.life(of)?.cells.get(&minute)?.bytes)
+    }
+
+    pub(super) fn beacons(&self) -> impl Iterator<Item = &Beacon> {
+        self.rigs.values().filter_map(|rig| rig.beacon.as_ref())
+    }
+
+    fn life(&self, of: &super::Life) -> Option<&Life> {
+        self.rigs
+            .get(&of.rig)?
+            .epochs
+            .get(&of.epoch)?
+            .get(&of.epoch_id)
+    }
+
+    /// Rig, epoch, minute and version of each counting cell.
+    pub(super) fn editions(&self) -> impl Iterator<Item = (&str, u32, u32, u64)> {
+        let counting = self.counting();
+        counting.map(|(rig, epoch, minute, held)| (rig, epoch, minute, held.edition.0))
     }
 
     pub(super) fn gauges(&self) -> Vec<(&'static str, usize, usize)> {

@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use super::durations::Durations;
+use super::exports::{Labels, RigTotals};
 use super::sums::{
     BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, OrderSums, RiskSums, Shift, StockSums,
     StreamSums, touch, touch_named,
@@ -35,6 +36,7 @@ pub struct Names {
     pub(super) token_cut: Option<u64>,
     /// The same of viewers' hashes.
     pub(super) viewer_cut: Option<u64>,
+    labels: Labels,
 }
 
 impl Names {
@@ -75,6 +77,11 @@ impl Names {
         admitted(&mut self.drops, name, limits::REGION_DROPS_MAX)
     }
 
+    /// Names that are exported as labels.
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
     pub(crate) fn gauges(&self) -> [(&'static str, usize, usize); 6] {
         [
             (
@@ -108,7 +115,7 @@ impl Names {
 }
 
 /// The name, or that of the row `other`.
-fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
+pub(super) fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
     if name.is_empty() || names.contains(name) {
         return name;
     }
@@ -238,6 +245,7 @@ pub struct Live {
     pub(crate) rigs: Board,
     pub(crate) tokens: Tokens,
     pub(crate) counts: CountSums,
+    pub(crate) exports: BTreeMap<String, RigTotals>,
 }
 
 impl Live {
@@ -264,6 +272,10 @@ impl Live {
 
     /// Adds a cell, or takes away one that was added.
     pub fn shift(&mut self, by: Shift, cell: &Cell) {
+        let labels = &mut self.names.labels;
+        touch_named(&mut self.exports, &cell.rig, |totals| {
+            totals.shift(by, cell, labels);
+        });
         for row in &cell.money {
             self.shift_money(by, cell, row);
         }

@@ -166,6 +166,8 @@ impl Stage {
         let mut nodes = Vec::new();
         let region = RegionConfig {
             listen: port(8720),
+            upstream: Vec::new(),
+            mirror: None,
             hosts: Vec::new(),
         };
         let node = Node::start(

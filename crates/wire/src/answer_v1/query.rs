@@ -176,6 +176,33 @@ fn k(value: &str) -> Result<usize, QueryFault> {
     ranks.ok_or(fault("k", "must be from 1 to 100"))
 }
 
+/// `/stream?view&since`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamQuery<'a> {
+    /// Who reads; `operator` when it does not say.
+    pub view: &'a str,
+    /// The id of the last event that the reader holds, where it cannot send `Last-Event-ID`.
+    pub since: Option<&'a str>,
+}
+
+impl<'a> StreamQuery<'a> {
+    /// Reads decoded (name, value) pairs.
+    pub fn parse(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryFault> {
+        let mut query = Self {
+            view: "operator",
+            since: None,
+        };
+        for (name, value) in pairs {
+            match name {
+                "view" => query.view = value,
+                "since" => query.since = Some(value),
+                _unknown => return Err(UNKNOWN),
+            }
+        }
+        Ok(query)
+    }
+}
+
 /// `/inventory?sort`: the only order is by risk.
 pub fn check_inventory<'a>(
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -240,53 +240,6 @@ fn now_and_rig_rows_say_what_is_unknown() {
 }
 
 #[test]
-fn a_delta_holds_what_changed_and_names_what_is_gone() {
-    let mut region = region();
-    let before = snapshot(&region.view("stall", at(2)).unwrap());
-    let same = snapshot(&region.view("stall", at(2)).unwrap());
-    let nothing = delta(&before.rows, &same);
-    assert!(nothing.rows.is_empty() && nothing.gone.is_empty());
-
-    region.insert_local([cell(1, 6), sale(3, 7)], at(2));
-    let after = snapshot(&region.view("stall", at(2)).unwrap());
-    let found = delta(&before.rows, &after);
-    assert_eq!(found.gone, [format!("min/{}", MINUTE + 1)]);
-    let changed: Vec<_> = found.rows.keys().copied().collect();
-    assert_eq!(changed, [&format!("min/{}", MINUTE + 3)[..], "now"]);
-    let found = json_of(&found);
-    assert_eq!(found["asof"]["known"], 12);
-    assert!(found["rows"]["now"]["currencies"][0]["gross"].is_i64());
-}
-
-#[test]
-fn a_delta_brings_an_old_reader_to_the_new_rows() {
-    let mut region = region();
-    let mut held = snapshot(&region.view("stall", at(2)).unwrap()).rows;
-    region.insert_local([cell(1, 6), sale(2, 7)], at(3));
-    let new = snapshot(&region.view("stall", at(9)).unwrap());
-    let brought = delta(&held, &new);
-    let gone: Vec<_> = brought.gone.iter().map(|key| String::from(*key)).collect();
-    let rows: Vec<_> = brought
-        .rows
-        .iter()
-        .map(|(k, row)| (String::from(*k), (*row).clone()))
-        .collect();
-    gone.iter().for_each(|key| drop(held.remove(key)));
-    held.extend(rows);
-    assert_eq!(held, new.rows);
-}
-
-#[test]
-fn a_tick_names_the_silent() {
-    let view = region().view("stall", at(5)).unwrap();
-    assert_eq!(
-        json_of(&tick(&view)),
-        json!({"server_ms": START_MS + 300_000, "watermark_ms": START_MS + 120_000,
-            "silent": [{"rig": "till-1", "since_ms": START_MS + 120_000, "records": 3}]})
-    );
-}
-
-#[test]
 fn an_etag_covers_the_route_and_not_the_server_clock() {
     let region = region();
     let state = |second: i64| {

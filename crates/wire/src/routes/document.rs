@@ -4,7 +4,7 @@ use popwatch_core::event::EventType;
 use serde_json::{Map, Value as Json, json};
 
 use super::{Body, Parameter, ROUTES, Role, Route};
-use crate::{problem, schema};
+use crate::schema;
 
 /// The `OpenAPI` 3.1 document of a role.
 #[must_use]
@@ -54,7 +54,7 @@ fn operation(route: &Route) -> Json {
 }
 
 /// `get_popups_popup_summary`: method and path in one word.
-fn operation_id(route: &Route) -> String {
+pub(super) fn operation_id(route: &Route) -> String {
     let mut id = route.method.key().to_owned();
     let parts = route.path.split(|c: char| !c.is_ascii_alphanumeric());
     for part in parts.filter(|part| !part.is_empty() && *part != "v1") {
