@@ -84,6 +84,9 @@ pub struct Cell {
     /// What did not fit or did not match.
     #[prost(message, optional, tag = "22")]
     pub counts: Option<Counts>,
+    /// What became of payments.
+    #[prost(message, optional, tag = "23")]
+    pub payments: Option<PaymentCounts>,
 }
 
 /// Sums of one currency in one cell.
@@ -277,7 +280,7 @@ pub struct StartRow {
     /// Completed within the limit.
     #[prost(uint64, tag = "3")]
     pub in_time: u64,
-    /// Left by the buyer.
+    /// Left by the buyer within the limit.
     #[prost(uint64, tag = "4")]
     pub left: u64,
     /// Ended by a fault.
@@ -461,6 +464,20 @@ pub struct HostRow {
     /// Least free disk, bytes.
     #[prost(sint64, optional, tag = "4")]
     pub disk_min: Option<i64>,
+}
+
+/// Payments by their first final state. One taken offline has none yet: nobody was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct PaymentCounts {
+    /// Captured.
+    #[prost(uint64, tag = "1")]
+    pub captured: u64,
+    /// Failed for another reason than a technical one: declined, cancelled.
+    #[prost(uint64, tag = "2")]
+    pub refused: u64,
+    /// Failed for a technical reason.
+    #[prost(uint64, tag = "3")]
+    pub fault: u64,
 }
 
 /// What did not fit or did not match.

@@ -37,6 +37,7 @@ pub mod sketch;
 pub mod cell;
 pub mod fold;
 
+pub mod slo;
 pub mod view;
 
 pub mod region;

@@ -41,6 +41,7 @@ pub use tokens::TokenView;
 
 use crate::event::system::PopupPolicy;
 use crate::money::Currency;
+use crate::slo::SloView;
 use crate::time::Now;
 
 /// An amount per currency, ascending by code.
@@ -88,6 +89,8 @@ pub struct PopupView {
     pub stock: Vec<StockRow>,
     /// What leaderboards are ranked from.
     pub boards: Boards,
+    /// Promises, as far as they are watched here.
+    pub slos: Vec<SloView>,
 }
 
 /// Reads the state of one popup. `rigs` ascend by id.
@@ -97,6 +100,7 @@ pub fn read(
     policy: Option<&PopupPolicy>,
     live: &Live,
     rigs: &[Standing<'_>],
+    slos: &[SloView],
     now: Now,
 ) -> PopupView {
     let watermark = completeness::watermark(rigs);
@@ -113,6 +117,7 @@ pub fn read(
         rigs: rig_views,
         stock: stock::rows(live),
         boards: boards::rows(live),
+        slos: slos.to_vec(),
     }
 }
 

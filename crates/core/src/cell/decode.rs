@@ -55,6 +55,7 @@ impl Cell {
             || empty(self.tokens.as_ref())
             || empty(self.host.as_ref())
             || empty(self.counts.as_ref())
+            || empty(self.payments.as_ref())
             || self.skus.iter().any(|row| empty(row.count.as_ref()))
     }
 
