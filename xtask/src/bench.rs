@@ -18,6 +18,8 @@ mod journal;
 mod line;
 mod load;
 mod meter;
+mod narrow;
+mod outage;
 mod peers;
 mod recovery;
 mod scratch;
@@ -89,6 +91,10 @@ const CASES: &[Case] = &[
     Case {
         name: "blast",
         lines: blast::lines,
+    },
+    Case {
+        name: "outage",
+        lines: outage::lines,
     },
     Case {
         name: "footprint",

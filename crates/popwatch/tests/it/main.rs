@@ -11,10 +11,12 @@
 mod admission;
 mod browser;
 mod cli;
+mod closed;
 mod closing;
 mod damage;
 mod demo;
 mod door;
+mod forks;
 mod host;
 mod kills;
 mod needs_chromium;
