@@ -18,6 +18,8 @@ mod journal;
 mod line;
 mod load;
 mod meter;
+mod narrow;
+mod outage;
 mod peers;
 mod reads;
 mod recovery;
@@ -99,6 +101,10 @@ const CASES: &[Case] = &[
     Case {
         name: "streams",
         lines: streams::lines,
+    },
+    Case {
+        name: "outage",
+        lines: outage::lines,
     },
     Case {
         name: "footprint",

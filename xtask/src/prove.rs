@@ -55,6 +55,10 @@ const PROOFS: &[Proof] = &[
         rows: others::seeds,
     },
     Proof {
+        name: "forks",
+        rows: others::forks,
+    },
+    Proof {
         name: "kills",
         rows: others::kills,
     },

@@ -278,7 +278,7 @@ pub struct RecordAck {
     /// Uncertainty of that clock, ms.
     #[prost(uint32, tag = "14")]
     pub wall_u_ms: u32,
-    /// What the ledger knows of popups that the rig sells for.
+    /// The popups the rig took part in that are closed, the newest first.
     #[prost(message, repeated, tag = "15")]
     pub popups: Vec<PopupWord>,
     /// Highest seq of the batch's epoch up to which every money record is reconciled; 0 until one is.

@@ -3,7 +3,7 @@
 //! One task owns the edge's machine, one the region's (see [`crate::region`]); everybody else reads
 //! what they publish.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) metrics: Arc<EdgeMetrics>,
     /// Whether the log was told that the clock may be wrong.
     pub(crate) told_suspect: bool,
+    /// Popups known here that the ledger said are closed.
+    pub(crate) closed: BTreeSet<String>,
 }
 
 impl EdgeDriver {
@@ -226,6 +228,20 @@ impl EdgeDriver {
         }
     }
 
+    /// What the ledger closed is late from now on; a popup unknown here is another's to close.
+    fn hear_closed(&mut self, ack: &RecordAck, now: Now) {
+        for word in ack.popups.iter().filter(|word| word.closed) {
+            let known = self.journal.gauges().close(&word.popup, now.wall.0);
+            if known && self.closed.insert(word.popup.clone()) {
+                let popup = word.popup.as_str();
+                tracing::info!(
+                    popup,
+                    "the books of a popup were closed; what comes now is late"
+                );
+            }
+        }
+    }
+
     fn reply(&mut self, reply: Reply) {
         let now = self.ambient.now();
         match reply.link {
@@ -233,9 +249,7 @@ impl EdgeDriver {
                 let answer = decoded(reply.outcome, |body| lanes::decode::<RecordAck>(body).ok());
                 let heard = answer.is_ok();
                 if let Ok(ack) = &answer {
-                    for word in ack.popups.iter().filter(|word| word.closed) {
-                        self.journal.gauges().close(&word.popup, now.wall.0);
-                    }
+                    self.hear_closed(ack, now);
                     let exchange = Exchange {
                         sent_mono_ns: ack.echo_mono_ns,
                         recv_wall_us: ack.recv_wall_us,
@@ -354,7 +368,10 @@ impl EdgeDriver {
             clock: Some(self.clock_of(now)),
             ..self.vitals.borrow().clone()
         };
-        let status = EdgeStatus::of(&self.edge, now, ledger, &urls, &vitals);
+        let status = EdgeStatus {
+            closed: self.closed.iter().cloned().collect(),
+            ..EdgeStatus::of(&self.edge, now, ledger, &urls, &vitals)
+        };
         let row = Row::Edge(Box::new(status.clone()));
         let extra = BTreeMap::from([(String::from("edge"), row)]);
         self.publisher

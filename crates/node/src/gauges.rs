@@ -141,14 +141,19 @@ impl Gauges {
     }
 
     /// The ledger closed a popup: what is made after `wall_ms`, when that was first heard, is late.
-    pub(crate) fn close(&self, popup: &str, wall_ms: i64) {
+    /// Answers whether this rig knows the popup.
+    pub(crate) fn close(&self, popup: &str, wall_ms: i64) -> bool {
         let mut windows = self.windows.lock().expect("no holder panics");
-        let open = |until: &i64| *until > wall_ms;
-        if let Ok(popup) = PopupId::new(popup)
-            && windows.get(&popup).is_some_and(open)
-        {
+        let Some((popup, until)) = PopupId::new(popup)
+            .ok()
+            .and_then(|popup| windows.get(&popup).map(|until| (popup, *until)))
+        else {
+            return false;
+        };
+        if until > wall_ms {
             Arc::make_mut(&mut windows).insert(popup, wall_ms);
         }
+        true
     }
 
     /// All windows.

@@ -360,6 +360,7 @@ impl Node {
             shown: 0,
             metrics: Arc::clone(&counters),
             told_suspect: false,
+            closed: std::collections::BTreeSet::new(),
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 

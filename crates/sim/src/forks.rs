@@ -11,12 +11,14 @@
 //! to the same. What only the disk knew that was put back over is nobody's to keep, so a device is
 //! drained before its disk is replaced.
 
-use std::collections::BTreeMap;
+mod forgets;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use popwatch_core::cell::Cell;
 use popwatch_core::id::{PopupId, RegionId};
 use popwatch_core::invariant::{self, Law};
-use popwatch_core::lane::PeerFault;
+use popwatch_core::lane::{ItemBody, PeerFault, RecordAck, RecordBatch};
 use popwatch_core::money::Currency;
 use popwatch_core::region::Region;
 use popwatch_core::role::edge::{Input, Output};
@@ -48,6 +50,34 @@ pub(crate) struct Counted {
     pub(crate) forks: u64,
 }
 
+/// One seq of one life of a journal.
+type Spot = (Vec<u8>, u64);
+
+/// What the ledger was given and said of it.
+#[derive(Default)]
+struct Heard {
+    /// Records it took.
+    records: BTreeSet<Spot>,
+    /// How far it said that it holds each life, both cursors.
+    whole: BTreeMap<Vec<u8>, u64>,
+}
+
+impl Heard {
+    fn note(&mut self, batch: &RecordBatch, ack: &RecordAck) {
+        let mut seq = batch.first_seq;
+        for item in &batch.items {
+            if let Some(ItemBody::Frame(_)) = item.body {
+                self.records.insert((batch.epoch_id.clone(), seq));
+            }
+            seq += item.seqs();
+        }
+        for held in &ack.epochs {
+            let whole = held.trunk_seq.min(held.bulk_seq);
+            self.whole.insert(held.epoch_id.clone(), whole);
+        }
+    }
+}
+
 struct Story {
     now_ms: u64,
     dice: Dice,
@@ -56,21 +86,16 @@ struct Story {
     region: Region,
     model: Model,
     planted: Planted,
+    heard: Heard,
     counts: Counted,
 }
 
+/// Tells the story of a disk that forgets, by its seed.
+pub(crate) use forgets::story as forgets;
+
 /// Tells the story of a seed.
 pub(crate) fn story(seed: u64) -> Result<Counted, Finding> {
-    let mut story = Story {
-        now_ms: 1_000,
-        dice: Dice(seed ^ 0xf0_4c),
-        devices: Vec::new(),
-        books: Books::open_memory().map_err(Finding::books)?,
-        region: Region::new(RegionId([5; 16])),
-        model: Model::default(),
-        planted: Planted::default(),
-        counts: Counted::default(),
-    };
+    let mut story = Story::new(seed)?;
     story.join(FaultFs::new(seed))?;
     story.sell_on()?;
     let kind = story.dice.below(3);
@@ -93,6 +118,21 @@ pub(crate) fn story(seed: u64) -> Result<Counted, Finding> {
 }
 
 impl Story {
+    /// Before anybody sells.
+    fn new(seed: u64) -> Result<Self, Finding> {
+        Ok(Self {
+            now_ms: 1_000,
+            dice: Dice(seed ^ 0xf0_4c),
+            devices: Vec::new(),
+            books: Books::open_memory().map_err(Finding::books)?,
+            region: Region::new(RegionId([5; 16])),
+            model: Model::default(),
+            planted: Planted::default(),
+            heard: Heard::default(),
+            counts: Counted::default(),
+        })
+    }
+
     /// A device with this disk starts under the one name.
     fn join(&mut self, disk: FaultFs) -> Checked {
         let seed = self.dice.roll();
@@ -123,7 +163,9 @@ impl Story {
                 if self.devices[of].live.is_none() {
                     continue;
                 }
-                self.sell(of)?;
+                for fact in self.sell(of)? {
+                    self.model.acked(fact);
+                }
                 match self.dice.below(6) {
                     0 => {
                         self.devices[of].lose_power(self.now_ms);
@@ -147,7 +189,8 @@ impl Story {
         Ok(())
     }
 
-    fn sell(&mut self, of: usize) -> Checked {
+    /// A device sells; answers what it was told is safe.
+    fn sell(&mut self, of: usize) -> Result<Vec<Fact>, Finding> {
         let wall_ms = self.devices[of].now(self.now_ms).wall.0;
         let mut told: Vec<Told> = Vec::new();
         for _ in 0..1 + self.dice.below(12) {
@@ -157,10 +200,11 @@ impl Story {
             told.push(next);
         }
         let heard = self.devices[of].call(&told, self.dice.roll(), self.now_ms)?;
+        let mut safe = Vec::new();
         for (told, outcome) in told.into_iter().zip(&heard.outcomes) {
             if let Outcome::Safe(epoch, seq, payload) = outcome {
                 self.counts.acked += 1;
-                self.model.acked(Fact {
+                safe.push(Fact {
                     key: (told.source, told.id),
                     popup: told.popup,
                     place: (of, *epoch, *seq),
@@ -171,7 +215,7 @@ impl Story {
             }
         }
         self.hear(of, heard.committed);
-        Ok(())
+        Ok(safe)
     }
 
     fn hear(&mut self, of: usize, committed: Vec<Committed>) {
@@ -211,7 +255,10 @@ impl Story {
                     }
                     batches -= 1;
                     let answer = match self.books.accept(&batch, true_now(self.now_ms)) {
-                        Ok(ack) => Ok(ack),
+                        Ok(ack) => {
+                            self.heard.note(&batch, &ack);
+                            Ok(ack)
+                        }
                         Err(BooksFault::Fork { next_epoch, .. }) => {
                             Err(PeerFault::Forked(next_epoch))
                         }

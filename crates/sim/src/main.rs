@@ -5,6 +5,7 @@
 //! popwatch-sim --seeds N [--from SEED]  so many days; from a seed on if one is given
 //! popwatch-sim --seed S [--until STEP]  one day, told step by step
 //! popwatch-sim --forks N                so many journals that two devices go on with
+//! popwatch-sim --forgets N              so many disks that forget what they acknowledged
 //! popwatch-sim --meta | --saboteurs     only that
 //! ```
 //!
@@ -40,7 +41,7 @@ use crate::runner::Days;
 
 /// Days of a run when the command line does not say.
 const SEEDS: u64 = 1_000;
-/// Forks of a run when the command line does not say.
+/// Forks of a run when the command line does not say, and disks that forget.
 const FORKS: u64 = 100;
 /// The first fixed seed.
 const FIXED: u64 = 1;
@@ -48,8 +49,8 @@ const FIXED: u64 = 1;
 const META_DAYS: u64 = 8;
 /// Seeds that once failed.
 const KNOWN: &str = include_str!("seeds.txt");
-const USAGE: &str = "usage: popwatch-sim [--seeds N] [--from SEED] [--seed S [--until STEP]] [--forks N] [--meta] \
-                     [--saboteurs] [--threads N] [--format text|json]\nexample: popwatch-sim --seed 7 --until 40";
+const USAGE: &str = "usage: popwatch-sim [--seeds N] [--from SEED] [--seed S [--until STEP]] [--forks N] \
+                     [--forgets N] [--meta] [--saboteurs] [--threads N] [--format text|json]\nexample: popwatch-sim --seed 7 --until 40";
 
 #[derive(Debug, Default)]
 struct Options {
@@ -59,6 +60,7 @@ struct Options {
     until: Option<u64>,
     threads: Option<usize>,
     forks: Option<u64>,
+    forgets: Option<u64>,
     meta: bool,
     saboteurs: bool,
     json: bool,
@@ -81,7 +83,8 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         return one_day(seed, options.until);
     }
-    let only = options.meta || options.saboteurs || options.forks.is_some();
+    let stories = options.forks.is_some() || options.forgets.is_some();
+    let only = options.meta || options.saboteurs || stories;
     let mut report = Report {
         base: options.from.unwrap_or(FIXED),
         ..Report::default()
@@ -90,7 +93,10 @@ fn main() -> ExitCode {
         report.days(&options);
     }
     if !only || options.forks.is_some() {
-        report.forks(options.forks.unwrap_or(FORKS));
+        report.forks = Some(report.told(options.forks.unwrap_or(FORKS), forks::story));
+    }
+    if !only || options.forgets.is_some() {
+        report.forgets = Some(report.told(options.forgets.unwrap_or(FORKS), forks::forgets));
     }
     if !only || options.meta {
         report.meta();
@@ -121,6 +127,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--seed" => options.seed = Some(number()?),
             "--until" => options.until = Some(number()?),
             "--forks" => options.forks = Some(number()?),
+            "--forgets" => options.forgets = Some(number()?),
             "--threads" => options.threads = usize::try_from(number()?).ok(),
             "--meta" => options.meta = true,
             "--saboteurs" => options.saboteurs = true,
@@ -164,12 +171,16 @@ fn known_seeds() -> Vec<u64> {
     words.filter_map(|word| word.parse().ok()).collect()
 }
 
+/// Stories told, and those in which a law broke with what was found.
+type Stories = (u64, Vec<(u64, String)>);
+
 #[derive(Debug, Default)]
 struct Report {
     base: u64,
     fresh_base: Option<u64>,
     days: Option<(Days, Option<f64>)>,
-    forks: Option<(u64, Vec<(u64, String)>)>,
+    forks: Option<Stories>,
+    forgets: Option<Stories>,
     meta: Option<Vec<(u64, String)>>,
     caught: Option<Vec<Caught>>,
 }
@@ -204,14 +215,24 @@ impl Report {
         self.days = Some((days, spent));
     }
 
-    /// Stories of forks from the base on; those in which an event was lost or doubled.
-    fn forks(&mut self, count: u64) {
+    /// Stories from the base on.
+    fn told(
+        &self,
+        count: u64,
+        story: fn(u64) -> Result<forks::Counted, check::Finding>,
+    ) -> Stories {
         let seeds = (0..count).map(|at| self.base.wrapping_add(at));
         let found = seeds.filter_map(|seed| {
-            let finding = forks::story(seed).err()?;
+            let finding = story(seed).err()?;
             Some((seed, finding.sentence))
         });
-        self.forks = Some((count, found.collect()));
+        (count, found.collect())
+    }
+
+    /// Both kinds of stories, with their name.
+    fn stories(&self) -> impl Iterator<Item = (&'static str, &Stories)> {
+        let forks = self.forks.iter().map(|told| ("forks", told));
+        forks.chain(self.forgets.iter().map(|told| ("forgets", told)))
     }
 
     fn meta(&mut self) {
@@ -231,7 +252,7 @@ impl Report {
         self.days
             .as_ref()
             .is_none_or(|(days, _)| days.failed.is_empty() && minutes::enough(days.counts))
-            && self.forks.as_ref().is_none_or(|(_, bad)| bad.is_empty())
+            && self.stories().all(|(_, (_, bad))| bad.is_empty())
             && self.meta.as_ref().is_none_or(Vec::is_empty)
             && self
                 .caught
@@ -274,8 +295,8 @@ impl Report {
                 );
             }
         }
-        if let Some((count, failed)) = &self.forks {
-            println!("forks: {count} stories, {} failed", failed.len());
+        for (name, (count, failed)) in self.stories() {
+            println!("{name}: {count} stories, {} failed", failed.len());
             failed
                 .iter()
                 .for_each(|(seed, sentence)| println!("  seed {seed}: {sentence}"));
@@ -324,6 +345,8 @@ impl Report {
         json!({ "fresh_base": self.fresh_base, "days": days,
             "forks": self.forks.as_ref().map(|(count, _)| count),
             "forks_failed": self.forks.as_ref().map(|(_, failed)| failed.len()),
+            "forgets": self.forgets.as_ref().map(|(count, _)| count),
+            "forgets_failed": self.forgets.as_ref().map(|(_, failed)| failed.len()),
             "meta_differing": self.meta.as_ref().map(Vec::len),
             "saboteurs": caught.collect::<Vec<_>>(), "good": self.is_good() })
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use popwatch_core::limits::{RESERVE_SEGMENTS_MAX, SEGMENT_BYTES};
 
 use super::line::{Bar, Figure, Line};
 use super::load::Http;
@@ -19,6 +20,8 @@ const IDLE_LONG: Duration = Duration::from_secs(600);
 const STARTS: usize = 5;
 /// How long a role may take until it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// Between two looks at an edge that settles: it looks at its disk about as often.
+const SETTLE_LOOK: Duration = Duration::from_secs(2);
 const MB: f64 = 1e6;
 
 pub(super) fn lines() -> Result<Vec<Line>> {
@@ -78,12 +81,46 @@ pub(super) fn started_offline(data: &Path) -> Result<Started> {
     })
 }
 
-/// Ten minutes in which nothing happens.
+/// Ten minutes in which nothing happens, or as many seconds as `POPWATCH_BENCH_IDLE_S` says, after
+/// the edge has settled.
 pub(super) fn idle_lines() -> Result<Vec<Line>> {
     let scratch = Scratch::new("idle")?;
-    let (server, _) = started("edge", &scratch.path().join("edge"))?;
-    let what = format!("edge, idle for {} min", IDLE_LONG.as_secs() / 60);
-    idle(&server, IDLE_LONG, &what, true)
+    let (server, address) = scratch::role("edge", &scratch.path().join("edge"))?;
+    wait(address)?;
+    settle(&server, address)?;
+    let long = match std::env::var("POPWATCH_BENCH_IDLE_S") {
+        Ok(seconds) => Duration::from_secs(seconds.parse()?),
+        Err(_) => IDLE_LONG,
+    };
+    let what = format!("edge, idle for {} s", long.as_secs());
+    idle(&server, long, &what, true)
+}
+
+/// Waits until an edge has done what a start does: its reserve is full, and what it writes is at
+/// rest from one look to the next.
+fn settle(server: &Server, address: SocketAddr) -> Result<()> {
+    let full = RESERVE_SEGMENTS_MAX as u64 * SEGMENT_BYTES;
+    let (start, mut http) = (Instant::now(), Http::connect(address)?);
+    let mut before = None;
+    loop {
+        http.exchange("GET /metrics HTTP/1.1", b"")?;
+        let reserve = gauge(&http.answer(), "popwatch_disk_reserve_bytes");
+        let written = proc_number(server.id(), "io", "write_bytes");
+        if reserve.is_some_and(|bytes| bytes >= full) && written == before {
+            return Ok(());
+        }
+        if start.elapsed() > READY_LIMIT {
+            bail!("the edge does not come to rest; its reserve is {reserve:?} of {full} bytes");
+        }
+        before = written;
+        std::thread::park_timeout(SETTLE_LOOK);
+    }
+}
+
+/// The first value of a metric without fractions.
+fn gauge(exposition: &str, name: &str) -> Option<u64> {
+    let line = exposition.lines().find(|line| line.starts_with(name))?;
+    line.rsplit(' ').next()?.parse().ok()
 }
 
 /// Lets a server idle and says what it did all the same.
@@ -130,4 +167,16 @@ fn wait(address: SocketAddr) -> Result<()> {
         std::thread::park_timeout(scratch::LOOK);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gauge_is_read_past_its_labels_and_remarks() {
+        let text = "# HELP popwatch_a x\npopwatch_a{rig=\"t 1\"} 67108864\npopwatch_b 2\n";
+        assert_eq!(gauge(text, "popwatch_a"), Some(67_108_864));
+        assert_eq!(gauge(text, "popwatch_c"), None);
+    }
 }

@@ -90,6 +90,11 @@ impl Http {
         })
     }
 
+    /// The body of the last answer.
+    pub(super) fn answer(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.answer)
+    }
+
     /// Sends one request and answers the status; the body is kept.
     pub(super) fn exchange(&mut self, head: &str, body: &[u8]) -> Result<u16> {
         self.request.clear();
@@ -135,7 +140,7 @@ impl Client for Http {
         };
         let head = format!("POST /v1/events HTTP/1.1\r\nContent-Type: application/{media}");
         let status = self.exchange(&head, body.as_bytes())?;
-        let text = String::from_utf8_lossy(&self.answer);
+        let text = self.answer();
         let accepted = text.matches("\"accepted\"").count();
         if status != 200 || accepted as u64 != count {
             bail!("{status}: {accepted} of {count} events accepted: {text}");

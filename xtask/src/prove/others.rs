@@ -8,36 +8,15 @@ use crate::table::Row;
 
 const SEEDS: usize = 10_000;
 const KILLS: usize = 200;
+const STORIES: usize = 1_000;
+/// One record of so many may stand in a wrong minute.
+const MINUTES_WRONG_SHARE: usize = 1_000;
 
 /// Simulated days, with the laws checked after every step.
 pub(super) fn seeds(quick: bool) -> Result<Vec<Row>> {
     let seeds = if quick { SEEDS / 100 } else { SEEDS };
-    let number = seeds.to_string();
-    let args = [
-        "run",
-        "--release",
-        "-q",
-        "-p",
-        "popwatch-sim",
-        "--",
-        "--seeds",
-        &number,
-        "--format",
-        "json",
-    ];
-    let printed = shell::capture(&mut shell::cargo(&args), shell::HOURS);
-    let text = match &printed {
-        Ok(text) => text.as_str(),
-        Err(fault) => {
-            shell::complain(&format!("{fault:#}"));
-            ""
-        }
-    };
-    let report = report(text);
-    let count = |name: &str| {
-        let value = report.pointer(name).and_then(Value::as_u64);
-        value.and_then(|value| usize::try_from(value).ok())
-    };
+    let report = simulated("--seeds", seeds);
+    let count = |name: &str| number(&report, name);
     let days = count("/days/seeds").unwrap_or(0);
     let missing = seeds.saturating_sub(days);
     let unnoticed = report.pointer("/saboteurs").and_then(Value::as_array);
@@ -45,6 +24,8 @@ pub(super) fn seeds(quick: bool) -> Result<Vec<Row>> {
         let blind = all.iter().filter(|one| one["noticed"] != true);
         blind.count()
     });
+    let (right, minutes) = (count("/days/minutes_right"), count("/days/minutes_all"));
+    let wrong = minutes.unwrap_or(0).saturating_sub(right.unwrap_or(0));
     Ok(vec![
         Row::note("seeds: simulated days", days),
         Row::note(
@@ -52,6 +33,11 @@ pub(super) fn seeds(quick: bool) -> Result<Vec<Row>> {
             count("/days/events_acked").unwrap_or(0),
         ),
         Row::note("seeds: crashes", count("/days/crashes").unwrap_or(0)),
+        Row::at_most(
+            "seeds: records in another minute than they were made, clocks being wrong",
+            wrong,
+            minutes.unwrap_or(0) / MINUTES_WRONG_SHARE,
+        ),
         Row::count("seeds: days asked for and not run", missing, 0),
         Row::count(
             "seeds: runs in which a law broke",
@@ -60,6 +46,57 @@ pub(super) fn seeds(quick: bool) -> Result<Vec<Row>> {
         ),
         Row::count("seeds: saboteurs that went unnoticed", unnoticed, 0),
     ])
+}
+
+/// Journals that two devices go on with, and disks that forget what they acknowledged.
+pub(super) fn forks(quick: bool) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (option, what) in [
+        ("--forks", "forks: stories of a restore, a clone or a wipe"),
+        ("--forgets", "forks: stories of a disk that forgets"),
+    ] {
+        let stories = if quick { STORIES / 10 } else { STORIES };
+        let report = simulated(option, stories);
+        let name = option.trim_start_matches('-');
+        let told = number(&report, &format!("/{name}")).unwrap_or(0);
+        let failed = number(&report, &format!("/{name}_failed"));
+        rows.push(Row::note(what, told));
+        rows.push(Row::count(
+            &format!("{name}: events lost without a name, or doubled, in so many stories"),
+            failed.unwrap_or(stories) + stories.saturating_sub(told),
+            0,
+        ));
+    }
+    Ok(rows)
+}
+
+/// The simulator's report about so many of something; null when it left none.
+fn simulated(option: &str, count: usize) -> Value {
+    let number = count.to_string();
+    let args = [
+        "run",
+        "--release",
+        "-q",
+        "-p",
+        "popwatch-sim",
+        "--",
+        option,
+        &number,
+        "--format",
+        "json",
+    ];
+    match shell::capture(&mut shell::cargo(&args), shell::HOURS) {
+        Ok(text) => report(&text),
+        Err(fault) => {
+            shell::complain(&format!("{fault:#}"));
+            Value::Null
+        }
+    }
+}
+
+fn number(report: &Value, name: &str) -> Option<usize> {
+    let value = report.pointer(name).and_then(Value::as_u64)?;
+    usize::try_from(value).ok()
 }
 
 /// What the simulator printed; null when it found something and left no report.

@@ -49,6 +49,7 @@ struct Disk {
     life: u64,
     locked: bool,
     dead: bool,
+    forgets: bool,
     ops: u64,
     syncs: u64,
     written: u64,
@@ -92,6 +93,7 @@ impl FaultFs {
             life: 0,
             locked: false,
             dead: false,
+            forgets: false,
             ops: 0,
             syncs: 0,
             written: 0,
@@ -124,6 +126,7 @@ impl FaultFs {
         }
         name_ops.clear();
         *names = names_kept.clone();
+        disk.forgets = false;
         disk.restart();
     }
 
@@ -188,6 +191,12 @@ impl FaultFs {
     /// half a write.
     pub fn fail_rate(&self, ppm: u32) {
         self.disk().fault_ppm = ppm;
+    }
+
+    /// From now until the next crash syncs answer that all is well and keep nothing: a disk whose
+    /// cache goes with the power. What was synced before stays.
+    pub fn forget(&self) {
+        self.disk().forgets = true;
     }
 
     /// Sets how many bytes all files together may have.
@@ -503,6 +512,9 @@ impl Fs for FaultFs {
     fn sync_dir(&self, dir: &str) -> io::Result<()> {
         let mut disk = self.disk();
         disk.whole(true)?;
+        if disk.forgets {
+            return Ok(());
+        }
         let ops = std::mem::take(&mut disk.name_ops);
         let (done, left): (Vec<_>, Vec<_>) = ops.into_iter().partition(|op| op.in_dir(dir));
         done.iter().for_each(|op| op.apply(&mut disk.names_kept));
@@ -621,6 +633,9 @@ impl File for FaultFile {
     fn sync_data(&self) -> io::Result<()> {
         self.with(true, |disk, id, fault| {
             disk.syncs += 1;
+            if disk.forgets && fault.is_none() {
+                return Ok(());
+            }
             let Disk { files, dice, .. } = disk;
             let inode = files.get_mut(&id).ok_or_else(eio)?;
             if let Some(fault) = fault {
@@ -763,6 +778,26 @@ mod tests {
         }
         assert!(vanished > 10, "{vanished}");
         assert!(lost > 10, "{lost}");
+    }
+
+    #[test]
+    fn a_disk_that_forgets_keeps_what_it_had_synced_before() {
+        let mut lost = 0;
+        for seed in 0..20 {
+            let disk = FaultFs::new(seed);
+            let file = disk.create("d/a", 1024).unwrap();
+            disk.sync_dir("d").unwrap();
+            file.write_at(&[1; 512], 0).unwrap();
+            file.sync_data().unwrap();
+            disk.forget();
+            file.write_at(&[2; 512], 512).unwrap();
+            file.sync_data().unwrap();
+            disk.crash();
+            let bytes = disk.bytes("d/a").unwrap();
+            assert_eq!(bytes[..512], [1; 512]);
+            lost += u32::from(bytes[512] == 0);
+        }
+        assert!(lost > 5, "{lost}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub struct EdgeStatus {
     pub replicated: Replicated,
     /// What the books have matched of this epoch; `null` until they said.
     pub reconciled_seq: Option<u64>,
+    /// Popups whose books the ledger closed: what is made for them from now on is late.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
     /// What the ledger does not hold yet, of all epochs.
     pub unsent: UnsentStatus,
     /// The newest sale, by the rig's clock, ms since 1970.
@@ -195,6 +198,7 @@ impl EdgeStatus {
                 seq: trunk.min(bulk).0,
             },
             reconciled_seq: edge.reconciled().map(|seq| seq.0),
+            closed: Vec::new(),
             unsent: unsent(edge),
             last_sale_ms: edge.last_sale_ms(),
             peers: peers.iter().map(|state| peer(state, name(state))).collect(),

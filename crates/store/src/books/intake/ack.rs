@@ -1,10 +1,10 @@
-//! The answer to a batch: where the ledger stands with every epoch of the rig, and what it lacks
-//! below what it holds.
+//! The answer to a batch: where the ledger stands with every epoch of the rig, what it lacks below
+//! what it holds, and which of the rig's popups are closed.
 
 use popwatch_core::event::Cursor;
 use popwatch_core::id::RigId;
-use popwatch_core::lane::{EpochHeld, NotOk, Range, RecordAck, RecordBatch};
-use popwatch_core::limits::ACK_RANGES_MAX;
+use popwatch_core::lane::{EpochHeld, NotOk, PopupWord, Range, RecordAck, RecordBatch};
+use popwatch_core::limits::{ACK_RANGES_MAX, FOLD_POPUPS_MAX};
 use popwatch_core::time::Now;
 
 use super::super::BooksFault;
@@ -34,11 +34,29 @@ pub(super) fn ack(
         want,
         not_ok,
         epochs,
+        popups: closed(db, &head.rig)?,
         echo_mono_ns: batch.sent_mono_ns,
         recv_wall_us: now.wall.0.saturating_mul(1_000),
         send_wall_us: now.wall.0.saturating_mul(1_000),
         ..RecordAck::default()
     })
+}
+
+/// The popups of the rig that were closed, those it sold for last first.
+fn closed(db: &Db, rig: &RigId) -> Result<Vec<PopupWord>, BooksFault> {
+    let most = i64::try_from(FOLD_POPUPS_MAX).unwrap_or(i64::MAX);
+    let word = |popup| PopupWord {
+        popup,
+        closed: true,
+        ..PopupWord::default()
+    };
+    db.rows(
+        "SELECT p.book FROM closes c JOIN rig_popups p ON p.book = c.book
+         WHERE p.rig = ?1 GROUP BY p.book ORDER BY MAX(p.epoch) DESC, p.book LIMIT ?2",
+        values![rig.as_str(), most],
+        |row| Ok(word(row.get(0)?)),
+    )
+    .map_err(BooksFault::sql("read what is closed"))
 }
 
 /// How far each epoch is held, and the holes below that, oldest first.

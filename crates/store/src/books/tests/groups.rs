@@ -367,9 +367,11 @@ fn what_comes_after_a_close_is_late_and_of_the_next_correction() {
         .unwrap();
     assert!(!classes(&books).contains(&"X-LATE"));
     let signed = books.books_at(&popup(), 1).unwrap();
-    books
+    let ack = books
         .accept(&till.batch(Cursor::Trunk, 3, 3), now())
         .unwrap();
+    let told: Vec<_> = ack.popups.iter().map(|of| of.popup.as_str()).collect();
+    assert_eq!((told, ack.popups[0].closed), (vec!["fri"], true));
     assert!(classes(&books).contains(&"X-LATE"));
     assert_eq!(books.books_at(&popup(), 1).unwrap(), signed);
     let now_stands = books.books_at(&popup(), 2).unwrap();
