@@ -269,7 +269,7 @@ macro_rules! text_data {
             const KIND: Kind = Kind::$kind;
             fn from_value(value: Value) -> Result<Self, ValueFault> {
                 match value {
-                    Value::Text(text) => Self::new(&text).map_err(ValueFault::Id),
+                    Value::Text(text) => Self::try_from(text).map_err(ValueFault::Id),
                     Value::Int(_) | Value::Flag(_) | Value::Lines(_) | Value::Stages(_) => {
                         Err(ValueFault::Type("a string"))
                     }

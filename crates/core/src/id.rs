@@ -80,14 +80,18 @@ macro_rules! text_ids {
 
             /// Checks length and characters. Fails with the rule that was broken.
             pub fn new(text: &str) -> Result<Self, IdFault> {
+                Self::check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            fn check(text: &str) -> Result<(), IdFault> {
                 if text.is_empty() {
                     return Err(IdFault::Empty);
                 }
                 if text.len() > Self::BYTES_MAX {
                     return Err(IdFault::TooLong { max: Self::BYTES_MAX });
                 }
-                $rule(text)?;
-                Ok(Self(Arc::from(text)))
+                $rule(text)
             }
 
             /// The text.
@@ -112,6 +116,15 @@ macro_rules! text_ids {
         impl From<&$name> for String {
             fn from(id: &$name) -> String {
                 String::from(&*id.0)
+            }
+        }
+
+        /// Without a copy of the text.
+        impl TryFrom<Arc<str>> for $name {
+            type Error = IdFault;
+            fn try_from(text: Arc<str>) -> Result<Self, IdFault> {
+                Self::check(&text)?;
+                Ok(Self(text))
             }
         }
 

@@ -103,6 +103,9 @@ pub const DISK_LOW_BYTES: u64 = 1 << 30;
 pub const DISK_TIGHT_BYTES: u64 = 256 << 20;
 /// Segments allocated ahead for a full disk.
 pub const RESERVE_SEGMENTS_MAX: usize = 8;
+/// The file kept for popwatch's own facts when even the reserve is used, bytes: what the ledger has
+/// can be let go from there. Beyond: nothing can be kept or let go until somebody makes room.
+pub const LAST_SEGMENT_BYTES: u64 = 1 << 20;
 /// Reserve left for money alone, bytes. Beyond: stock records are refused.
 pub const RESERVE_STOCK_BYTES: u64 = 16 << 20;
 /// How far a peer may move a rig's epoch number in one step. Beyond: the rig's own next one.

@@ -202,9 +202,9 @@ impl Region {
     ) -> Vec<RefusedCell> {
         let mut news = BTreeSet::new();
         let mut refused = Vec::new();
-        for (index, cell) in cells.into_iter().enumerate() {
+        for (index, mut cell) in cells.into_iter().enumerate() {
             let bytes = cell.encode_canonical();
-            if let Err(code) = self.take(&cell, &bytes, &mut news, now) {
+            if let Err(code) = self.take(&mut cell, &bytes, &mut news, now) {
                 refused.push(refusal(index, code));
             }
             self.hear(&cell.rig, now);
@@ -428,14 +428,14 @@ impl Region {
         news: &mut BTreeSet<String>,
         now: Now,
     ) -> Result<(), Code> {
-        let cell = Cell::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
+        let mut cell = Cell::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
         if self.is_void(&life) {
             self.counters.cells_void += 1;
             return Ok(());
         }
-        let taken = self.take(&cell, bytes, news, now);
+        let taken = self.take(&mut cell, bytes, news, now);
         if taken.is_err() {
             self.taint(&life, now);
         }
@@ -446,7 +446,7 @@ impl Region {
     /// Keeps a cell when it is the newest of its key.
     fn take(
         &mut self,
-        cell: &Cell,
+        cell: &mut Cell,
         bytes: &[u8],
         news: &mut BTreeSet<String>,
         now: Now,

@@ -320,10 +320,11 @@ impl<F: Fs> Journal<F> {
         self.sealed.len() + usize::from(self.open.is_some())
     }
 
-    /// Whether the last commit failed and none has succeeded since.
+    /// Whether the last commit failed and none has succeeded since, or there is no room for any
+    /// record but popwatch's own.
     #[must_use]
     pub fn cannot_store(&self) -> bool {
-        self.open.is_none() && !self.stopped
+        (self.open.is_none() || self.in_last()) && !self.stopped
     }
 
     /// What the ledger has acknowledged; kept with the next seal.

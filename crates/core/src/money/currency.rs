@@ -1,7 +1,5 @@
 //! The currencies of ISO 4217 (list one, 2025) that have minor units, with their exponents.
 
-use core::cmp::Ordering;
-
 /// Codes with two decimal digits.
 const TWO: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD \
 BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD \
@@ -16,29 +14,45 @@ const THREE: &str = "BHD IQD JOD KWD LYD OMR TND";
 /// Codes with four.
 const FOUR: &str = "CLF UYW";
 
+/// The exponent of each code of three capital letters, plus one; 0 where there is none. Cells and
+/// records name a currency in every row, so it is looked up and not searched for.
+static EXPONENTS: [u8; LETTERS * LETTERS * LETTERS] = {
+    let mut all = [0; LETTERS * LETTERS * LETTERS];
+    enter(&mut all, TWO, 2);
+    enter(&mut all, NONE, 0);
+    enter(&mut all, THREE, 3);
+    enter(&mut all, FOUR, 4);
+    all
+};
+const LETTERS: usize = 26;
+
 /// The exponent of a code, `None` for codes that have none.
 pub(super) fn exponent(code: [u8; 3]) -> Option<u32> {
-    [(2, TWO), (0, NONE), (3, THREE), (4, FOUR)]
-        .into_iter()
-        .find(|(_, codes)| stands(codes.as_bytes(), code))
-        .map(|(exponent, _)| exponent)
+    let known = EXPONENTS.get(place(code)?)?;
+    known.checked_sub(1).map(u32::from)
 }
 
-/// Whether a code stands in a list: the lists ascend, so halving finds it.
-fn stands(codes: &[u8], code: [u8; 3]) -> bool {
-    let (mut from, mut to) = (0, codes.len().div_ceil(4));
-    while from < to {
-        let middle = from.midpoint(to);
-        let Some(entry) = codes.get(middle * 4..middle * 4 + 3) else {
-            return false;
-        };
-        match entry.cmp(&code[..]) {
-            Ordering::Equal => return true,
-            Ordering::Less => from = middle + 1,
-            Ordering::Greater => to = middle,
-        }
+const fn enter(all: &mut [u8], codes: &str, exponent: u8) {
+    let codes = codes.as_bytes();
+    let mut at = 0;
+    while at + 2 < codes.len() {
+        let code = [codes[at], codes[at + 1], codes[at + 2]];
+        let place = place(code).expect("codes are capital letters");
+        all[place] = exponent + 1;
+        at += 4;
     }
-    false
+}
+
+const fn place(code: [u8; 3]) -> Option<usize> {
+    let (mut place, mut at) = (0, 0);
+    while at < code.len() {
+        if !code[at].is_ascii_uppercase() {
+            return None;
+        }
+        place = place * LETTERS + (code[at] - b'A') as usize;
+        at += 1;
+    }
+    Some(place)
 }
 
 #[cfg(test)]
@@ -62,5 +76,8 @@ mod tests {
         assert_eq!(exponent(*b"JPY"), Some(0));
         assert_eq!(exponent(*b"KWD"), Some(3));
         assert_eq!(exponent(*b"XAU"), None);
+        for none in [*b"eur", *b"EU ", [0xFF; 3], *b"@[{", *b"AAA", *b"ZZZ"] {
+            assert_eq!(exponent(none), None);
+        }
     }
 }

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use prost::Message;
 use prost::encoding::{
-    DecodeContext, WireType, bytes, decode_key, message, sint64, skip_field, string,
+    DecodeContext, WireType, bytes, decode_key, decode_varint, message, sint64, skip_field,
 };
 
 use crate::event::{
@@ -101,7 +101,7 @@ impl FieldSource for BodySource {
 
 /// Reads the data's bytes.
 pub(super) fn decode(of: EventType, bytes: &[u8]) -> Result<Event, FieldFault> {
-    let mut values = Vec::new();
+    let mut values = Vec::with_capacity(of.fields().len());
     let mut rest = bytes;
     while !rest.is_empty() {
         let (tag, wire) = decode_key(&mut rest).map_err(|_| damaged("data"))?;
@@ -145,9 +145,8 @@ fn decode_value(
             values.push((field.tag, Value::Int(number)));
         }
         Kind::Lines => {
-            let mut line = LineMessage::default();
-            message::merge(wire, &mut line, rest, context).map_err(fault)?;
-            let line = read_line(line).ok_or_else(|| damaged(field.name))?;
+            let line = read_bytes(wire, rest).and_then(read_line);
+            let line = line.ok_or_else(|| damaged(field.name))?;
             match values.iter_mut().find(|(tag, _)| *tag == field.tag) {
                 Some((_, Value::Lines(lines))) => lines.push(line),
                 _ => values.push((field.tag, Value::Lines(Vec::from([line])))),
@@ -170,23 +169,52 @@ fn decode_value(
         | Kind::Currency
         | Kind::Choice(_)
         | Kind::OpenChoice(_) => {
-            let mut text = String::new();
-            string::merge(wire, &mut text, rest, context).map_err(fault)?;
+            let text = read_text(wire, rest).ok_or_else(|| damaged(field.name))?;
             values.push((field.tag, Value::Text(Arc::from(text))));
         }
     }
     Ok(())
 }
 
-fn read_line(line: LineMessage) -> Option<Line> {
-    let creator = match line.creator.as_str() {
+/// Reads a [`LineMessage`] without copying its texts first.
+fn read_line(mut rest: &[u8]) -> Option<Line> {
+    let (mut sku, mut creator) = ("", "");
+    let (mut qty, mut amount) = (0, 0);
+    let context = DecodeContext::default;
+    while !rest.is_empty() {
+        let (tag, wire) = decode_key(&mut rest).ok()?;
+        match tag {
+            1 => sku = read_text(wire, &mut rest)?,
+            2 => sint64::merge(wire, &mut qty, &mut rest, context()).ok()?,
+            3 => sint64::merge(wire, &mut amount, &mut rest, context()).ok()?,
+            4 => creator = read_text(wire, &mut rest)?,
+            _ => skip_field(wire, tag, &mut rest, context()).ok()?,
+        }
+    }
+    let creator = match creator {
         "" => None,
         text => Some(CreatorId::new(text).ok()?),
     };
     Some(Line {
-        sku: Sku::new(&line.sku).ok()?,
-        qty: line.qty,
-        amount: line.amount,
+        sku: Sku::new(sku).ok()?,
+        qty,
+        amount,
         creator,
     })
+}
+
+/// The bytes of a field where they lie.
+pub(super) fn read_bytes<'a>(wire: WireType, rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    if wire != WireType::LengthDelimited {
+        return None;
+    }
+    let len = usize::try_from(decode_varint(rest).ok()?).ok()?;
+    let (bytes, after) = rest.split_at_checked(len)?;
+    *rest = after;
+    Some(bytes)
+}
+
+/// The text of a field where it lies.
+pub(super) fn read_text<'a>(wire: WireType, rest: &mut &'a [u8]) -> Option<&'a str> {
+    core::str::from_utf8(read_bytes(wire, rest)?).ok()
 }

@@ -166,7 +166,8 @@ impl<F: Fs> Journal<F> {
         let mut records = std::mem::take(&mut self.undelivered);
         // Before anything is refused for lack of room: it may be there again.
         let ready = self.reopen(stamp, &mut records);
-        let ready = ready.and_then(|_| self.take_along(stamp, &mut records));
+        let ready = ready.and_then(|_| self.leave_last(stamp, &mut records));
+        let ready = ready.and_then(|()| self.take_along(stamp, &mut records));
         if let Err(error) = ready {
             self.undelivered = records;
             return Err(error);
@@ -379,6 +380,7 @@ impl<F: Fs> Journal<F> {
         records: &mut Vec<Committed>,
     ) -> Result<(), AppendError> {
         let mut failed = !self.reopen(stamp, records)?;
+        self.takes(waiting)?;
         let mut next = 0;
         while next < waiting.len() || !self.gaps_waiting.is_empty() {
             let (end, bytes) = chunk(waiting, next);
@@ -388,8 +390,19 @@ impl<F: Fs> Journal<F> {
                 Err(_) => {
                     failed = true;
                     self.fail_over(stamp, records)?;
+                    self.takes(waiting)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Whether the open segment is there for this: the last one is not for what others report.
+    fn takes(&self, waiting: &[Waiting]) -> Result<(), AppendError> {
+        let own = |one: &Waiting| matches!(one.what, What::Own { .. });
+        if self.in_last() && !waiting.iter().all(own) {
+            let full = io::ErrorKind::StorageFull;
+            return Err(AppendError::NotDurable(full.into()));
         }
         Ok(())
     }

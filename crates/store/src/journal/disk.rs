@@ -5,9 +5,18 @@
 //!        │ rename, sync both folders
 //!        ▼
 //! journal/<number>.pwj   when no new file can be made; its header says so (bit 0 of the flags)
+//!
+//! reserve/last.pwj   for the time when even the reserve is used: a small segment in which an epoch
+//!        │           begins that takes popwatch's own facts only
+//!        ▼
+//! rig.trimmed        what the ledger has can go, and there is room again
 //! ```
 //!
-//! If power fails around that rename, the file lies in one of the two folders and is empty in both:
+//! Without it freeing space would need space: the epoch that filled the disk is the current one, and
+//! only one that has ended can go. Sales go on as soon as there is room for a segment and for the
+//! next such file.
+//!
+//! If power fails around such a rename, the file lies in one of the two folders and is empty in both:
 //! nothing is written to it before both folders are synced. An empty segment is removed by recovery;
 //! the reserve is filled again when there is room.
 //!
@@ -26,6 +35,8 @@ use crate::fs::{File, Fs};
 
 /// Folder of the segments made ahead.
 pub const RESERVE: &str = "reserve";
+/// The one that is kept for the end.
+pub(super) const LAST: &str = "reserve/last.pwj";
 /// The disk is asked at most this often, ns.
 const LOOK_EVERY_NS: u64 = 1_000_000_000;
 
@@ -55,6 +66,10 @@ pub(super) struct Space {
     /// Bytes of the quarantine, which grows during recovery only; `None` before it was read.
     aside: Option<u64>,
     looked_ns: Option<u64>,
+    /// The file for the end is there.
+    last: bool,
+    /// It is the segment that is open: only popwatch's own facts go there.
+    pub(super) in_last: bool,
 }
 
 impl<F: Fs> Journal<F> {
@@ -68,6 +83,10 @@ impl<F: Fs> Journal<F> {
         }
         self.space.looked_ns = Some(stamp.mono_ns);
         self.look();
+        if self.space.free >= self.segment_bytes.saturating_add(self.last_bytes()) {
+            // Tried again at the next look; until then it is made when it is needed.
+            drop(self.make_last());
+        }
         if self.space.level == 0 && self.refill().is_err() {
             // The disk says that there is room, and there is none: a quota, or others were faster.
             self.space.level = LEVEL_RESERVE;
@@ -95,7 +114,12 @@ impl<F: Fs> Journal<F> {
 
     fn used_bytes(&self) -> u64 {
         let aside = self.space.aside.unwrap_or(0);
-        self.bytes_used() + self.reserve_left() + aside
+        let last = if self.space.last {
+            self.last_bytes()
+        } else {
+            0
+        };
+        self.bytes_used() + self.reserve_left() + aside + last
     }
 
     fn reserve_left(&self) -> u64 {
@@ -110,6 +134,11 @@ impl<F: Fs> Journal<F> {
     pub(super) fn refuses(&self, class: Class) -> bool {
         let level = self.space.level.min(LEVEL_RESERVE);
         shed::refuses(level, self.reserve_left(), class)
+    }
+
+    /// Whether there was room for one more segment at the last look.
+    pub(super) fn may_have_segment(&self) -> bool {
+        self.reserve_left() > 0 || self.space.free >= self.segment_bytes
     }
 
     fn look(&mut self) {
@@ -145,6 +174,9 @@ impl<F: Fs> Journal<F> {
         let mut whole = Vec::new();
         for name in names.iter().filter(|name| name.ends_with(SUFFIX)) {
             let name = format!("{RESERVE}/{name}");
+            if name == LAST {
+                continue;
+            }
             let len = self.fs.open(&name).and_then(|file| file.len());
             if len.is_ok_and(|len| len == self.segment_bytes) {
                 whole.push(name);
@@ -169,24 +201,97 @@ impl<F: Fs> Journal<F> {
         if reserve.len() >= target || after.level(LEVEL_RESERVE) > 0 {
             return Ok(());
         }
+        self.make_reserve()?;
+        self.space.free = after.free;
+        Ok(())
+    }
+
+    /// Allocates one segment of reserve.
+    fn make_reserve(&mut self) -> io::Result<()> {
+        let reserve = self.space.reserve.get_or_insert_default();
         let free = (0..limits::RESERVE_SEGMENTS_MAX)
             .map(|number| format!("{RESERVE}/{number}{SUFFIX}"))
             .find(|name| !reserve.contains(name));
         let Some(name) = free else {
             return Ok(());
         };
+        self.allocate(&name, self.segment_bytes)?;
+        self.space.reserve.get_or_insert_default().push(name);
+        Ok(())
+    }
+
+    fn allocate(&self, name: &str, len: u64) -> io::Result<()> {
         let made = self
             .fs
-            .create(&name, self.segment_bytes)
+            .create(name, len)
             .and_then(|file| file.sync_data())
             .and_then(|()| self.fs.sync_dir(RESERVE));
         if made.is_err() {
-            drop(self.fs.unlink(&name));
-            return made;
+            drop(self.fs.unlink(name));
         }
-        self.space.free = after.free;
-        self.space.reserve.get_or_insert_default().push(name);
+        made
+    }
+
+    fn last_bytes(&self) -> u64 {
+        limits::LAST_SEGMENT_BYTES.min(self.segment_bytes)
+    }
+
+    /// Makes the file for the end, if it is not there.
+    fn make_last(&mut self) -> io::Result<()> {
+        if !self.space.last {
+            let len = self.last_bytes();
+            let there = self.fs.open(LAST).and_then(|file| file.len());
+            if there.ok() != Some(len) {
+                drop(self.fs.unlink(LAST));
+                self.allocate(LAST, len)?;
+            }
+            self.space.last = true;
+        }
         Ok(())
+    }
+
+    /// Whether only popwatch's own facts can be kept.
+    pub(super) fn in_last(&self) -> bool {
+        self.open.is_some() && self.space.in_last
+    }
+
+    /// Makes sure that there is room for a segment and that the end is provided for again.
+    pub(super) fn make_room(&mut self) -> io::Result<()> {
+        self.reserve_known();
+        self.make_last()?;
+        if self.reserve_left() == 0 {
+            self.make_reserve()?;
+        }
+        Ok(())
+    }
+
+    /// There is no reserve either: gives the file for the end the name of a segment. Without one,
+    /// as much as can be allocated; fails with the reason there is none.
+    pub(super) fn take_last(
+        &mut self,
+        name: &str,
+        need: u64,
+        why: io::Error,
+    ) -> io::Result<(F::File, u64)> {
+        self.space.last = false;
+        let kept = self.fs.open(LAST).and_then(|file| file.len()).unwrap_or(0);
+        if kept >= need {
+            self.fs.rename(LAST, name)?;
+            self.fs.sync_dir(RESERVE)?;
+            self.fs.sync_dir(DIR)?;
+            return Ok((self.fs.open(name)?, kept));
+        }
+        // Power failed when the last one had been taken and nothing was let go yet.
+        drop(self.fs.unlink(LAST));
+        let mut len = self.last_bytes();
+        while len >= need {
+            if let Ok(file) = self.fs.create(name, len) {
+                return Ok((file, len));
+            }
+            drop(self.fs.unlink(name));
+            len /= 2;
+        }
+        Err(why)
     }
 
     /// No new file could be made: gives one from the reserve the name of a segment. Fails with the

@@ -355,12 +355,28 @@ pub fn chain_start(epoch_id: EpochId, cursor: Cursor) -> [u8; 32] {
 /// The chain after a record. `signed` is bytes 0..28 of its header.
 #[must_use]
 pub fn chain_next(chain: [u8; 32], signed: &[u8], payload: &[u8]) -> [u8; 32] {
+    // One piece is hashed faster than three, and most records are small.
+    let mut piece = [0; CHAINED_AT_ONCE];
+    let head = chain.len() + signed.len();
+    if let Some((first, rest)) = piece.split_at_mut_checked(chain.len())
+        && let Some((second, rest)) = rest.split_at_mut_checked(signed.len())
+        && let Some(third) = rest.get_mut(..payload.len())
+    {
+        first.copy_from_slice(&chain);
+        second.copy_from_slice(signed);
+        third.copy_from_slice(payload);
+        let whole = piece.get(..head + payload.len()).unwrap_or_default();
+        return *blake3::hash(whole).as_bytes();
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&chain);
     hasher.update(signed);
     hasher.update(payload);
     *hasher.finalize().as_bytes()
 }
+
+/// A link of the chain up to so many bytes is hashed in one piece: one chunk of BLAKE3.
+const CHAINED_AT_ONCE: usize = 1_024;
 
 /// The chain after a whole frame (header and payload, no padding).
 #[must_use]

@@ -46,6 +46,7 @@ use popwatch_core::id::{Epoch, EpochId, Seq};
 use popwatch_core::limits;
 
 use super::append::{Head, Previous};
+use super::disk::LAST;
 use super::scan::Body;
 use super::totals::{self, Totals};
 use super::{Committed, EpochInfo, Journal, OpenError, Opening, Quarantine};
@@ -201,7 +202,13 @@ impl<F: Fs> Journal<F> {
             previous: accounts.previous(),
             ..Recovery::default()
         };
-        repair::repair(&fs, &mut survey, &mut recovery).map_err(unavailable("repaired"))?;
+        if let Err(error) = repair::repair(&fs, &mut survey, &mut recovery) {
+            if error.kind() == io::ErrorKind::StorageFull {
+                // A footer needs room; the next try has this.
+                drop(fs.unlink(LAST));
+            }
+            return Err(unavailable("repaired")(error));
+        }
         let previous = accounts.started(&recovery);
         let policies = join(accounts.policies.clone(), opening.popups);
         let mut journal_key = [0; 32];

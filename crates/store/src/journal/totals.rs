@@ -313,7 +313,8 @@ pub struct Valued {
 /// lost beside it since.
 #[derive(Debug, Default)]
 pub struct Appraiser {
-    stated: BTreeMap<RowKey, (Sums, u64)>,
+    /// By popup and currency: found by texts that lie elsewhere, once or more for each record.
+    stated: BTreeMap<String, BTreeMap<String, (Sums, u64)>>,
     gaps: Vec<Valued>,
     /// Rows whose statement differs from the sums although nothing is missing.
     faults: Vec<u64>,
@@ -327,7 +328,7 @@ impl Appraiser {
     pub fn new(known: &[TotalsRow], seq: u64) -> Self {
         let mut new = Self::default();
         for row in known {
-            new.stated.insert(key_of(row), (Sums::of_row(row), seq));
+            *new.row(row) = (Sums::of_row(row), seq);
         }
         new
     }
@@ -356,7 +357,7 @@ impl Appraiser {
     /// A range is missing here whose value was recorded while there was more to tell it from.
     pub fn recorded(&mut self, gap: &Gap) {
         for row in &gap.value {
-            let stated = self.stated.entry(key_of(row)).or_default();
+            let stated = self.row(row);
             stated.0 = stated.0.plus(Sums::of_row(row));
         }
         if gap.value_unknown {
@@ -382,7 +383,8 @@ impl Appraiser {
                 let count = seal.counts.get(usize::from(class.byte()));
                 count.copied().unwrap_or(0)
             });
-            let told = self.stated.values().map(|(sums, _)| sums.n);
+            let rows = self.stated.values().flat_map(BTreeMap::values);
+            let told = rows.map(|(sums, _)| sums.n);
             let told = told.fold(0, u64::saturating_add);
             if seal.complete || told == counted.iter().copied().fold(0, u64::saturating_add) {
                 self.know(|gap| !gap.blind);
@@ -411,9 +413,9 @@ impl Appraiser {
     }
 
     fn statement(&mut self, row: &TotalsRow, own: Sums, seq: u64) {
-        let key = key_of(row);
         let now = Sums::of_row(row);
-        let stated = self.stated.get(&key).copied();
+        let popup = self.stated.get(&row.popup);
+        let stated = popup.and_then(|popup| popup.get(&row.currency)).copied();
         if self.trimmed && stated.is_none() {
             if now != own {
                 self.gaps.iter_mut().for_each(|gap| gap.blind = true);
@@ -423,15 +425,28 @@ impl Appraiser {
             if now != before.plus(own) {
                 match self.gap_after(at) {
                     Some(gap) => {
-                        let lost = gap.lost.entry(key.clone()).or_default();
+                        let lost = gap.lost.entry(key_of(row)).or_default();
                         *lost = lost.plus(now.minus(own).minus(before));
                     }
                     None => self.faults.push(seq),
                 }
             }
         }
-        self.stated.insert(key, (now, seq));
+        *self.row(row) = (now, seq);
         self.count_up();
+    }
+
+    /// The last statement of a row, to be changed.
+    fn row(&mut self, of: &TotalsRow) -> &mut (Sums, u64) {
+        if !self.stated.contains_key(&of.popup) {
+            self.stated.insert(of.popup.clone(), BTreeMap::new());
+        }
+        let popup = self.stated.get_mut(&of.popup);
+        let popup = popup.expect("it was just put there");
+        if !popup.contains_key(&of.currency) {
+            popup.insert(of.currency.clone(), <(Sums, u64)>::default());
+        }
+        popup.get_mut(&of.currency).expect("it was just put there")
     }
 
     /// The gap that hides what changed since `at`: one that is not recorded, if there is one.
@@ -459,8 +474,11 @@ impl Appraiser {
     /// last stated.
     #[must_use]
     pub fn finish(self) -> (Vec<Valued>, Vec<u64>, Stated) {
-        let stated = self.stated.into_iter();
-        let last = stated.map(|(key, (sums, _))| (key, sums)).collect();
+        let mut last = Stated::new();
+        for (popup, rows) in self.stated {
+            let rows = rows.into_iter();
+            last.extend(rows.map(|(currency, (sums, _))| ((popup.clone(), currency), sums)));
+        }
         (self.gaps, self.faults, last)
     }
 }

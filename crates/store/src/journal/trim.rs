@@ -83,7 +83,12 @@ impl<F: Fs> Journal<F> {
     }
 
     fn end_early(&mut self, now: Stamp, records: &mut Vec<Committed>) -> Result<(), AppendError> {
-        if self.pressure().level > 0 && self.current_is_worth_ending() {
+        if self.pressure().level == 0 {
+            return Ok(());
+        }
+        // Where nothing could be kept any more, this ends the epoch already.
+        self.reopen(now, records)?;
+        if self.current_is_worth_ending() {
             self.turn_epoch("trim", now, records)?;
         }
         Ok(())
@@ -151,9 +156,13 @@ impl<F: Fs> Journal<F> {
         })
     }
 
-    /// Ending an epoch takes a new segment; it must give back more.
+    /// Ending an epoch takes a new segment; it must give back more. With no room for one, it must
+    /// give back at once.
     fn current_is_worth_ending(&self) -> bool {
         let acked = self.acked_up_to(self.head.epoch, &self.head.epoch_id);
+        if !self.may_have_segment() && acked < self.head.seq {
+            return false;
+        }
         let closed = self.sealed.iter().filter(|segment| {
             segment.epoch_id == self.head.epoch_id && segment.footer.last_seq.0 <= acked
         });

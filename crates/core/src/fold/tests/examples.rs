@@ -490,6 +490,31 @@ fn fold_anchored(records: &[Record]) -> EpochFold {
     fold
 }
 
+/// A rig that never met a peer keeps its wall clock's minutes, and each of its cells says so.
+#[test]
+fn without_an_anchor_every_cell_is_suspect() {
+    let boot = RigStarted {
+        boot_id: vec![4; 16],
+        ..RigStarted::default()
+    };
+    let mut records = vec![
+        record(0, Event::System(SystemEvent::RigStarted(boot))),
+        record(0, policy()),
+        record(1_000, captured("a", "o", 5)),
+        record(61_000, captured("b", "o2", 7)),
+    ];
+    let suspect = |fold: &EpochFold| -> Vec<bool> {
+        let cells = fold.cells();
+        cells
+            .map(|cell| cell.flags & FLAG_CLOCK_SUSPECT != 0)
+            .collect()
+    };
+    assert_eq!(suspect(&fold_anchored(&records)), [true, true]);
+    // The first contact answers for all of the epoch's earlier records.
+    records.push(record(62_000, anchored(0, 62_000, true)));
+    assert_eq!(suspect(&fold_anchored(&records)), [false, false]);
+}
+
 #[test]
 fn an_anchor_moves_earlier_minutes_and_empties_the_old_ones() {
     let boot = RigStarted {

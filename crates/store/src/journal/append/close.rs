@@ -103,6 +103,20 @@ impl<F: Fs> Journal<F> {
         self.create_segment(bytes, count, stamp)
     }
 
+    /// Goes on in a segment for all records, when the open one is for popwatch's own facts only.
+    pub(super) fn leave_last(
+        &mut self,
+        stamp: Stamp,
+        records: &mut Vec<Committed>,
+    ) -> Result<(), AppendError> {
+        if !self.in_last() {
+            return Ok(());
+        }
+        self.make_room().map_err(AppendError::NotDurable)?;
+        self.roll(0, 0, stamp, records)
+            .map_err(|error| self.not_durable(error))
+    }
+
     /// States everything so far, if other records came since the last such statement. Call it each
     /// minute.
     pub fn seal(&mut self, stamp: Stamp) -> Result<Commit, AppendError> {

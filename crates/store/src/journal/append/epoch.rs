@@ -24,7 +24,7 @@ pub(in crate::journal) struct Previous {
 
 impl<F: Fs> Journal<F> {
     /// Opens a new epoch if the last commit could not be made; answers whether all was well.
-    pub(super) fn reopen(
+    pub(in crate::journal) fn reopen(
         &mut self,
         stamp: Stamp,
         records: &mut Vec<Committed>,
@@ -218,6 +218,7 @@ impl<F: Fs> Journal<F> {
         let need = BODY_AT + u64::try_from(need).unwrap_or(u64::MAX);
         let len = self.segment_bytes.max(need);
         let name = segment_name(no);
+        let mut from_last = false;
         let made = match self.fs.create(&name, len) {
             Ok(file) => {
                 self.has_room();
@@ -227,14 +228,22 @@ impl<F: Fs> Journal<F> {
                 // A file of that name may exist by half.
                 drop(self.fs.unlink(&name));
                 header.flags = FLAG_FROM_RESERVE;
-                let taken = self.take_reserve(&name, need, error);
-                taken.map(|file| (file, self.segment_bytes))
+                match self.take_reserve(&name, need, error) {
+                    Ok(file) => Ok((file, self.segment_bytes)),
+                    // Only a new epoch lets go of the one that filled the disk.
+                    Err(error) if self.head.seq == 0 => {
+                        from_last = true;
+                        self.take_last(&name, need, error)
+                    }
+                    Err(error) => Err(error),
+                }
             }
         };
         if made.is_err() {
             drop(self.fs.unlink(&name));
         }
         let (file, len) = made?;
+        self.space.in_last = from_last;
         self.open = Some(OpenSegment::new(file, header, len));
         Ok(())
     }

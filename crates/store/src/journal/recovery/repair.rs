@@ -33,9 +33,12 @@ pub(super) fn repair<F: Fs>(
         let file = fs.open(&found.sealed.name)?;
         write_again(&file, found.tail_at, found.sealed.end)?;
         if let Some(torn) = &found.torn {
-            recovery
-                .quarantined
-                .push(keep_tail(fs, &file, &found.sealed.name, torn)?);
+            match keep_tail(fs, &file, &found.sealed.name, torn) {
+                Ok(name) => recovery.quarantined.push(name),
+                // Starting goes before evidence of what nobody was told.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                Err(error) => return Err(error),
+            }
             recovery.bytes_cut = recovery.bytes_cut.saturating_add(torn.bytes);
             recovery.torn.push(TornTail {
                 epoch: found.sealed.epoch,
@@ -117,7 +120,8 @@ fn keep_tail<F: Fs>(fs: &F, file: &F::File, name: &str, torn: &Torn) -> io::Resu
         usize::try_from(torn.bytes).unwrap_or(usize::MAX),
     )?;
     let target = free_name(fs, &format!("{name}.tail"))?;
-    let copy = fs.create(&target, torn.bytes)?;
+    let made = fs.create(&target, torn.bytes);
+    let copy = made.inspect_err(|_| drop(fs.unlink(&target)))?;
     copy.write_at(&bytes, 0)?;
     copy.sync_data()?;
     fs.sync_dir(QUARANTINE)?;

@@ -256,3 +256,132 @@ fn what_popwatch_says_itself_is_numbered_kept_and_shed_by_class() {
     });
     assert_eq!(names.filter(|name| *name == "clock.anchored").count(), 3);
 }
+
+/// A till that was offline until nothing could be kept: level 4, all of it in the current epoch.
+fn sold_out() -> (FaultFs, Journal<FaultFs>, Vec<String>, u64) {
+    let fs = FaultFs::new(3);
+    let mut journal = wide(&fs, 1);
+    let mut second = 0;
+    looked(&mut journal, &mut second);
+    fs.capacity(used(&fs));
+    let mut sold = Vec::new();
+    let refused = loop {
+        let id = format!("s{}", sold.len());
+        match journal.append(vec![big(&id, 5_700)], stamp()) {
+            Ok(_) => sold.push(id),
+            Err(error) => break error,
+        }
+    };
+    let AppendError::NotDurable(error) = refused else {
+        panic!("nobody stopped it");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    // What closed segments gave back is taken by others.
+    fs.capacity(used(&fs));
+    assert_eq!(journal.look_at_disk(later(&mut second)).level, 4);
+    (fs, journal, sold, second)
+}
+
+/// With segments of which a part is enough to begin an epoch. What has no room is tried again.
+fn wide(fs: &FaultFs, life: u8) -> Journal<FaultFs> {
+    let opened = || {
+        let opening = Opening {
+            segment_bytes: 256 << 10,
+            ..opening(life)
+        };
+        Journal::open(fs.clone(), opening)
+    };
+    opened().or_else(|_| opened()).unwrap().0
+}
+
+/// The ledger has everything.
+fn ship(journal: &mut Journal<FaultFs>) {
+    let all = journal.epochs().into_iter().map(|info| Acked {
+        epoch: info.epoch.0,
+        epoch_id: info.epoch_id.0.to_vec(),
+        trunk_seq: info.last_seq.0,
+        bulk_seq: info.last_seq.0,
+    });
+    journal.set_acked(all.collect());
+}
+
+/// The ledger has everything, and what it has goes as the journal's thread lets it go; then a sale.
+fn ship_trim_sell(journal: &mut Journal<FaultFs>, id: &str, second: &mut u64) {
+    ship(journal);
+    let (goes, _) = journal.may_go(later(second)).unwrap();
+    assert!(!goes.is_empty());
+    let commit = journal.trim_only(&goes, later(second)).unwrap();
+    assert_eq!(systems(&commit.records), ["rig.trimmed"]);
+    journal.look_at_disk(later(second));
+    let commit = journal.append(vec![sale(id, 1)], stamp()).unwrap();
+    assert!(matches!(commit.verdicts[0], Verdict::Accepted(_)));
+    assert!(!journal.cannot_store());
+}
+
+/// Freeing space needed space: the record of a trim, and the end of the epoch that filled the disk.
+#[test]
+fn a_disk_on_which_nothing_can_be_kept_lets_go_of_what_the_ledger_has() {
+    let (fs, mut journal, sold, mut second) = sold_out();
+    assert!(sold.len() > 100, "{}", sold.len());
+    assert!(journal.may_go(later(&mut second)).unwrap().0.is_empty());
+    assert!(journal.append(vec![sale("no", 1)], stamp()).is_err());
+    ship_trim_sell(&mut journal, "more", &mut second);
+    // It can happen again.
+    assert!(fs.names().contains(&"reserve/last.pwj".to_owned()));
+    drop(journal);
+    let mut journal = wide(&fs, 2);
+    assert_eq!(journal.gaps(), []);
+    assert_eq!(ids(&held(&mut journal).0), ["more"]);
+}
+
+#[test]
+fn so_does_one_that_starts_on_such_a_disk_again_and_again() {
+    let (fs, journal, sold, mut second) = sold_out();
+    drop(journal);
+    for life in 2..5 {
+        let mut journal = wide(&fs, life);
+        assert!(journal.append(vec![sale("no", 1)], stamp()).is_err());
+        assert_eq!(journal.look_at_disk(later(&mut second)).level, 4);
+        assert_eq!(ids(&held(&mut journal).0), sold);
+    }
+    let mut journal = wide(&fs, 5);
+    journal.look_at_disk(later(&mut second));
+    ship_trim_sell(&mut journal, "more", &mut second);
+}
+
+#[test]
+fn a_crash_while_it_lets_go_loses_nothing_and_it_goes_on() {
+    let calls = {
+        let (fs, mut journal, _, mut second) = sold_out();
+        let before = fs.ops();
+        ship_trim_sell(&mut journal, "more", &mut second);
+        fs.ops() - before
+    };
+    for call in 0..calls {
+        let (fs, mut journal, sold, mut second) = sold_out();
+        fs.fail_at(fs.ops() + call, Fault::PowerCut);
+        let acked = journal.epochs().into_iter().map(|info| Acked {
+            epoch: info.epoch.0,
+            epoch_id: info.epoch_id.0.to_vec(),
+            trunk_seq: info.last_seq.0,
+            bulk_seq: info.last_seq.0,
+        });
+        journal.set_acked(acked.collect());
+        drop(journal.trim(later(&mut second)));
+        journal.look_at_disk(later(&mut second));
+        drop(journal.append(vec![sale("more", 1)], stamp()));
+        drop(journal);
+        fs.crash();
+        let mut journal = wide(&fs, 2);
+        assert_eq!(journal.gaps(), [], "call {call} of {calls}");
+        journal.look_at_disk(later(&mut second));
+        let (frames, gaps) = held(&mut journal);
+        assert!(gaps.values().all(Vec::is_empty), "call {call}");
+        let mut left = ids(&frames);
+        left.retain(|id| id != "more");
+        assert!(left.is_empty() || left == sold, "call {call}");
+        if journal.append(vec![sale("then", 1)], stamp()).is_err() {
+            ship_trim_sell(&mut journal, "then", &mut second);
+        }
+    }
+}
