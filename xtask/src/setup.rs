@@ -195,7 +195,8 @@ pub(crate) const CURL: Tool = Tool {
     modules: NO_MODULES,
 };
 
-/// Python, and the official SDKs of CloudEvents and OpenTelemetry in a virtual environment.
+/// Python, and in a virtual environment the official SDKs of CloudEvents and OpenTelemetry and a
+/// transparency log's verifier.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3",
     programs: &["python3"],
@@ -206,6 +207,8 @@ pub(crate) const PYTHON: Tool = Tool {
             "cloudevents==2.2.0",
             "opentelemetry-sdk==1.45.2",
             "opentelemetry-exporter-otlp-proto-http==1.45.2",
+            "pymerkle==7.0.0",
+            "PyNaCl==1.6.2",
         ],
     },
 };

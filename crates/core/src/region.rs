@@ -24,6 +24,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use prost::Message;
 
@@ -121,6 +122,8 @@ pub struct Region {
     contacts: BTreeMap<String, Contact>,
     bytes: usize,
     counters: Counters,
+    /// The popup and minute that were recomputed last.
+    looked_at: (String, u32),
 }
 
 impl Region {
@@ -133,6 +136,7 @@ impl Region {
             contacts: BTreeMap::new(),
             bytes: 0,
             counters: Counters::default(),
+            looked_at: (String::new(), 0),
         }
     }
 
@@ -215,6 +219,33 @@ impl Region {
             return false;
         };
         let repaired = holding.repair();
+        self.counters.views_repaired += u64::from(repaired);
+        repaired
+    }
+
+    /// Recomputes the next minute of the next popup from its cells; called once a second it looks at
+    /// everything in turn. A difference is a defect: the view is replaced, counted, and the answer
+    /// is true (PW3006).
+    pub fn repair_next(&mut self) -> bool {
+        let (popup, minute) = &self.looked_at;
+        let in_popup = self
+            .popups
+            .get(popup)
+            .and_then(|it| it.minute_after(*minute));
+        let (popup, minute) = match in_popup.filter(|next| next > minute) {
+            Some(next) => (popup.clone(), next),
+            None => {
+                let after = (Bound::Excluded(popup.clone()), Bound::Unbounded);
+                let next = self.popups.range(after).next();
+                let Some((next, holding)) = next.or_else(|| self.popups.first_key_value()) else {
+                    return false;
+                };
+                (next.clone(), holding.minute_after(u32::MAX).unwrap_or(0))
+            }
+        };
+        let holding = self.popups.get_mut(&popup);
+        let repaired = holding.is_some_and(|holding| holding.repair_minute(minute));
+        self.looked_at = (popup, minute);
         self.counters.views_repaired += u64::from(repaired);
         repaired
     }

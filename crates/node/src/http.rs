@@ -3,6 +3,7 @@
 //! [`serve`] runs one role's router until shutdown. Every answer carries the headers that keep a
 //! browser honest; errors are RFC 9457 problem documents.
 
+mod audit;
 mod feed;
 mod ingest;
 mod lanes;
@@ -43,6 +44,7 @@ pub(crate) use shared::Common;
 pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 
 use self::feed::Handover;
+use crate::audit::Trail;
 use crate::page;
 
 /// Where providers send their messages.
@@ -83,6 +85,7 @@ pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -
 
 /// The routes of a ledger.
 pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: WebhookState) -> Router {
+    let trail = ledger.trail.clone();
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -107,7 +110,17 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         )
         .with_state(ledger);
     own.merge(webhook_route(webhooks))
+        .merge(audit_routes(trail))
         .merge(common_routes(common))
+}
+
+fn audit_routes(trail: Trail) -> Router {
+    Router::new()
+        .route("/v1/audit", get(audit::entries))
+        .route("/v1/audit/{number}/proof", get(audit::proof))
+        .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/audit/tile/{*tile}", get(audit::tile))
+        .with_state(trail)
 }
 
 fn webhook_route(webhooks: WebhookState) -> Router {
@@ -133,6 +146,7 @@ fn live_routes(live: LiveState) -> Router {
         )
         .route("/v1/popups/{popup}/inventory", get(live::inventory))
         .route("/v1/popups/{popup}/rigs", get(live::rigs))
+        .route("/v1/popups/{popup}/signals", get(live::signals))
         .route("/v1/popups/{popup}/stream", get(live::stream))
         .with_state(live)
 }

@@ -7,6 +7,7 @@ pub mod ambient;
 pub mod client;
 pub mod config;
 
+mod audit;
 mod books_thread;
 mod driver;
 mod gauges;
@@ -37,6 +38,7 @@ use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
+use popwatch_store::audit::AuditFault;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::honest;
 use popwatch_store::fs::os::OsFs;
@@ -46,6 +48,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::ambient::Ambient;
+use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
@@ -118,6 +121,14 @@ pub enum StartFault {
         /// Why.
         source: OpenError,
     },
+    /// The audit trail.
+    #[error("{}: the audit trail in {} cannot be opened; check the folder's rights and its disk", .source.code(), .path.display())]
+    Audit {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: AuditFault,
+    },
     /// The books.
     #[error("the books in {} did not open", .path.display())]
     Books {
@@ -126,6 +137,16 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
+}
+
+/// The trail of what people do to the books. Opening reads a short file.
+fn trail(data: &Path, ambient: &Ambient) -> Result<Trail, StartFault> {
+    let key = keys::audit(data, http::ORG, ambient)?;
+    let origin = format!("{}/audit/ledger", http::ORG);
+    Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
+        path: data.join("audit"),
+        source,
+    })
 }
 
 /// What the books are evaluated by.
@@ -234,7 +255,9 @@ impl Node {
             },
             Health::Answers,
         );
+        let trail = trail(data, ambient)?;
         let state = LedgerState {
+            trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
             closing: Arc::default(),
             references: keys::reference(whole, ambient)?,
@@ -522,9 +545,11 @@ impl StartFault {
         match self {
             Self::Data { .. } | Self::Journal { .. } => true,
             Self::Config(ConfigFault::Unreadable { .. }) => true,
-            Self::Config(_) | Self::Listen { .. } | Self::Locked { .. } | Self::Books { .. } => {
-                false
-            }
+            Self::Config(_)
+            | Self::Listen { .. }
+            | Self::Locked { .. }
+            | Self::Audit { .. }
+            | Self::Books { .. } => false,
         }
     }
 }

@@ -417,42 +417,44 @@ fn rank_of(value: &[u8]) -> Option<Rank> {
     value.first_chunk().copied()
 }
 
-/// Parts of a batch, by popup.
-type Parts = BTreeMap<String, CellBatch>;
-
 /// A batch cut into parts of one popup each.
-fn by_popup(batch: &CellBatch) -> Parts {
-    let empty = CellBatch {
-        protocol: batch.protocol,
-        sender: batch.sender.clone(),
-        voids: batch.voids.clone(),
-        ..CellBatch::default()
-    };
-    let mut parts = Parts::new();
-    let part = |parts: &mut Parts, popup: &str, add: &dyn Fn(&mut CellBatch)| {
-        add(parts
-            .entry(popup.to_owned())
-            .or_insert_with(|| empty.clone()));
-    };
+fn by_popup(batch: &CellBatch) -> BTreeMap<String, CellBatch> {
+    let mut parts: BTreeMap<String, CellBatch> = BTreeMap::new();
     for bytes in &batch.cells {
         if let Ok(cell) = Cell::decode_canonical(bytes) {
-            part(&mut parts, &cell.popup, &|of| of.cells.push(bytes.clone()));
+            part(&mut parts, batch, &cell.popup)
+                .cells
+                .push(bytes.clone());
         }
     }
     for cut in &batch.cuts {
-        part(&mut parts, &cut.popup, &|of| of.cuts.push(cut.clone()));
+        part(&mut parts, batch, &cut.popup).cuts.push(cut.clone());
     }
     for beacon in &batch.beacons {
-        part(&mut parts, &beacon.popup, &|of| {
-            of.beacons.push(beacon.clone())
-        });
+        part(&mut parts, batch, &beacon.popup)
+            .beacons
+            .push(beacon.clone());
     }
     for policy in &batch.popups {
-        part(&mut parts, &policy.popup, &|of| {
-            of.popups.push(policy.clone())
-        });
+        part(&mut parts, batch, &policy.popup)
+            .popups
+            .push(policy.clone());
     }
     parts
+}
+
+/// The part of a popup, with what holds for the whole batch.
+fn part<'a>(
+    parts: &'a mut BTreeMap<String, CellBatch>,
+    whole: &CellBatch,
+    popup: &str,
+) -> &'a mut CellBatch {
+    parts.entry(popup.to_owned()).or_insert_with(|| CellBatch {
+        protocol: whole.protocol,
+        sender: whole.sender.clone(),
+        voids: whole.voids.clone(),
+        ..CellBatch::default()
+    })
 }
 
 /// Field and value of all that a batch has to keep.

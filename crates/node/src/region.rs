@@ -28,6 +28,8 @@ use crate::{DRIVER_QUEUE_MAX, Node, StartFault, fixed, listen, until};
 
 /// A change shows this long after it came at the latest, ms.
 const REGION_PUBLISH_MS: u64 = 100;
+/// Between two minutes that are recomputed, ms.
+const REGION_REPAIR_MS: u64 = 1_000;
 /// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
 pub(crate) const REGION_QUEUE_MAX: usize = 64;
 /// What a region that does not keep up asks of those that send to it.
@@ -174,10 +176,15 @@ impl RegionDriver {
     /// Runs until `shutdown`.
     pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
         let mut pace = Pace::new(REGION_PUBLISH_MS);
+        let mut looked_at = self.ambient.now().mono;
         loop {
             let now = self.ambient.now();
             if now.mono >= pace.due_at() {
                 self.region.tick(now);
+                if now.mono.since(looked_at) >= REGION_REPAIR_MS {
+                    looked_at = now.mono;
+                    self.region.repair_next();
+                }
                 self.publisher.publish(&self.region, now, &BTreeMap::new());
                 pace.done(now.mono);
             }

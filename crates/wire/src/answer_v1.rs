@@ -20,20 +20,27 @@ mod query;
 mod reads;
 mod ready;
 mod rows;
+mod signals;
 mod status;
 #[cfg(test)]
 mod tests;
 mod vitals;
 
-pub use query::{BoardQuery, QueryFault, SeriesQuery, StreamQuery, check_inventory};
+pub use query::{BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, StreamQuery, check_inventory};
 pub use reads::{
-    Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
-    popups, rigs, series,
+    ChatStep, Inventory, Leaderboard, OrderStep, PopupEntry, Popups, Rigs, Series, SeriesStep,
+    inventory, leaderboard, popups, rigs, series,
 };
 pub use ready::{Failing, Readiness};
 pub use rows::{
-    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
-    LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
+    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, CohortRow, Confirmed, CountsRow,
+    CurrencyRow, FulfilmentRow, LineMoney, Minor, MinuteRow, MoneyRatio, NetMoney, NowRow,
+    OfflineMoney, PopupRow, QuantilesRow, Ratio, RefundsRow, RigRow, RiskRow, SkuRow, StepVelocity,
+    TokensRow, UnsentRow,
+};
+pub use signals::{
+    DropRow, FunnelMinuteRow, FunnelRow, LiftRow, SignalsBody, StepRow, StreamRow, drop_row,
+    funnel_row, signals, stream_row,
 };
 pub use status::{
     Amount, DiskStatus, EdgeStatus, GapStatus, GapValue, LossStatus, Peer, Replicated, UnsentStatus,

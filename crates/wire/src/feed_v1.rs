@@ -16,13 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
-use popwatch_core::ledger::close::base64;
+use popwatch_core::base64::{base64, from_base64};
 use popwatch_core::limits::{FEED_GONE_MAX, FEED_ID_BYTES_MAX};
 use popwatch_core::region::vector::{Reach, Vector};
 use serde::Serialize;
 
 use crate::answer_v1::{Asof, Row, Silent, Snapshot};
-use crate::close::from_base64;
 
 /// Rows that only cells change: who comes back keeps those without a new cell.
 const KEPT: &str = "min/";

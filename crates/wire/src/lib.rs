@@ -5,6 +5,7 @@
 //! allocates, and no error repeats a value it read.
 
 pub mod answer_v1;
+pub mod audit;
 pub mod books_v1;
 pub mod client_loss;
 pub mod close;
@@ -17,6 +18,7 @@ pub mod feed_v1;
 mod inflate;
 pub mod json;
 pub mod lanes;
+pub mod note;
 pub mod otlp;
 pub mod problem;
 pub mod provider;

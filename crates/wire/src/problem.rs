@@ -113,7 +113,11 @@ pub const fn status(code: Code) -> u16 {
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
-        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown | Code::NeverClosed => 404,
+        Code::PopupUnknown
+        | Code::PathUnknown
+        | Code::ProviderUnknown
+        | Code::NeverClosed
+        | Code::AuditUnknown => 404,
         Code::EventConflict
         | Code::EpochForked
         | Code::PositionOtherBytes
@@ -138,6 +142,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SettlementRowRefused
         | Code::CountRowRefused
         | Code::CertificateWrong
+        | Code::AuditUnproved
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,
@@ -151,6 +156,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::JournalForeign
         | Code::DiskDoubtful
         | Code::SchemaNewer
+        | Code::AuditDamaged
         | Code::ViewRepaired
         | Code::MirrorDown
         | Code::FeedPlaceUnknown
@@ -168,6 +174,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SyncFailed
         | Code::LedgerUnavailable
         | Code::WebhookNotDurable
+        | Code::AuditUnwritten
         | Code::FeedFull => 503,
         Code::BoundPassed | Code::RegionFull => 507,
     }

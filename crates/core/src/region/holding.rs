@@ -420,6 +420,25 @@ impl Holding {
         differs
     }
 
+    /// The minute that follows `after` and has cells; from the first again after the last.
+    pub(super) fn minute_after(&self, after: u32) -> Option<u32> {
+        let next = self.minutes.range(after.saturating_add(1)..).next();
+        let next = next.or_else(|| self.minutes.first_key_value());
+        next.map(|(minute, _)| *minute)
+    }
+
+    /// Whether one minute of the running state is what its cells say; the whole state is replaced
+    /// when it is not, and the answer is true.
+    pub(super) fn repair_minute(&mut self, minute: u32) -> bool {
+        let mut live = Live::with_names(self.live.names().clone());
+        for rig in self.rigs.values() {
+            let lives = rig.epochs.values().filter_map(BTreeMap::first_key_value);
+            let held = lives.filter_map(|(_, life)| life.cells.get(&minute));
+            held.for_each(|held| shift(&mut live, &mut 0, Shift::Add, held));
+        }
+        !live.same_minute(&self.live, minute) && self.repair()
+    }
+
     /// How far the counting life of each epoch of each rig is held.
     pub(super) fn reaches(&self) -> impl Iterator<Item = (&str, u32, Reach)> {
         self.rigs.iter().flat_map(|(name, rig)| {

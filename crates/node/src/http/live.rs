@@ -144,6 +144,18 @@ pub(super) async fn rigs(
     }))
 }
 
+/// Funnel, chat and flash drops.
+pub(super) async fn signals(
+    State(state): State<LiveState>,
+    Path(popup): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemAnswer> {
+    let popup = state.popup(&popup)?;
+    Ok(tagged(&popup, "signals", &headers, |popup| {
+        Json(answer_v1::signals(&popup.view))
+    }))
+}
+
 fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
     query
         .iter()

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod audit;
 mod browser;
 mod cli;
 mod closing;
