@@ -90,6 +90,9 @@ pub struct Cell {
     /// Orders after they were paid.
     #[prost(message, optional, tag = "23")]
     pub orders: Option<OrderCounts>,
+    /// What became of payments.
+    #[prost(message, optional, tag = "24")]
+    pub payments: Option<PaymentCounts>,
 }
 
 /// Sums of one currency in one cell.
@@ -297,7 +300,7 @@ pub struct StartRow {
     /// Completed within the limit.
     #[prost(uint64, tag = "3")]
     pub in_time: u64,
-    /// Left by the buyer.
+    /// Left by the buyer within the limit.
     #[prost(uint64, tag = "4")]
     pub left: u64,
     /// Ended by a fault.
@@ -589,6 +592,20 @@ pub struct HostRow {
     /// Least free disk, bytes.
     #[prost(sint64, optional, tag = "4")]
     pub disk_min: Option<i64>,
+}
+
+/// Payments by their first final state. One taken offline has none yet: nobody was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct PaymentCounts {
+    /// Captured.
+    #[prost(uint64, tag = "1")]
+    pub captured: u64,
+    /// Failed for another reason than a technical one: declined, cancelled.
+    #[prost(uint64, tag = "2")]
+    pub refused: u64,
+    /// Failed for a technical reason.
+    #[prost(uint64, tag = "3")]
+    pub fault: u64,
 }
 
 /// What did not fit or did not match.

@@ -7,6 +7,7 @@
 mod catalogue;
 pub mod central;
 pub mod commerce;
+pub mod promises;
 pub mod system;
 
 pub use catalogue::*;

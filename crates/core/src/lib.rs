@@ -39,6 +39,7 @@ pub mod cell;
 pub mod fold;
 
 pub mod signal;
+pub mod slo;
 pub mod view;
 
 pub mod region;

@@ -276,6 +276,18 @@ pub const EXPORT_METHODS_MAX: usize = 16;
 /// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 
+// Promises.
+
+/// Steps of a popup's plan. Beyond: PW3301.
+pub const PLAN_STEPS_MAX: usize = 64;
+/// How much longer than its window a popup may plan to run, minutes. Beyond: PW3301.
+pub const OVERRUN_MINUTES_MAX: u32 = 1_440;
+/// How far an outcome may lie behind the clock to be fed to a detector, minutes. Beyond: it moves
+/// budget and evidence and pages nobody.
+pub const SLO_LATE_MINUTES_MAX: u32 = 5;
+/// From a checkout's limit to the judgement on it, ms.
+pub const SLO_SLACK_MS: i64 = 5_000;
+
 // Lanes.
 
 /// One batch on the wire, compressed bytes. Beyond: 413 PW0302.

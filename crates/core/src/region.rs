@@ -42,6 +42,7 @@ use crate::id::{EpochId, PopupId, RegionId, RigId};
 use crate::lane::{Beacon, CellAck, CellBatch, Cut, RefusedCell, VoidEpoch};
 use crate::limits;
 use crate::money::Currency;
+use crate::slo::Scope;
 use crate::time::{MonoMs, Now};
 use crate::view::exports::RigTotals;
 use crate::view::{self, PopupView, Silent, Standing};
@@ -118,6 +119,7 @@ struct Contact {
 #[derive(Debug, Clone)]
 pub struct Region {
     id: RegionId,
+    scope: Scope,
     popups: BTreeMap<String, Holding>,
     contacts: BTreeMap<String, Contact>,
     bytes: usize,
@@ -132,11 +134,21 @@ impl Region {
     pub fn new(id: RegionId) -> Self {
         Self {
             id,
+            scope: Scope::Popup,
             popups: BTreeMap::new(),
             contacts: BTreeMap::new(),
             bytes: 0,
             counters: Counters::default(),
             looked_at: (String::new(), 0),
+        }
+    }
+
+    /// The same for one rig's own page: promises are watched with a rig's share of false pages.
+    #[must_use]
+    pub fn of_rig(id: RegionId) -> Self {
+        Self {
+            scope: Scope::Rig,
+            ..Self::new(id)
         }
     }
 
@@ -206,6 +218,9 @@ impl Region {
     pub fn tick(&mut self, now: Now) -> MonoMs {
         let all: BTreeSet<_> = self.popups.keys().cloned().collect();
         self.watch_silence(all.iter(), now);
+        for popup in &all {
+            self.look(popup, now);
+        }
         let ends = self.contacts.values().map(|contact| contact.heard.mono);
         let ends = ends.map(|heard| heard.after(limits::SILENT_MS));
         let next = ends.filter(|end| *end > now.mono).min();
@@ -288,6 +303,7 @@ impl Region {
             holding.policy(),
             holding.live(),
             &rigs,
+            holding.watch().views(),
             now,
         ))
     }
@@ -298,7 +314,8 @@ impl Region {
         let holding = self.popups.get(popup)?;
         let rigs = self.standings(holding, now);
         let live = holding.recompute();
-        Some(view::read(popup, holding.policy(), &live, &rigs, now))
+        let slos = holding.watch().views();
+        Some(view::read(popup, holding.policy(), &live, &rigs, slos, now))
     }
 
     /// Rises with every visible change of the popup; 0 when it is unknown here.
@@ -324,6 +341,7 @@ impl Region {
                 .policy()
                 .map_or_else(Vec::new, Message::encode_to_vec),
         );
+        part(format!("{:?}", holding.watch().views()).as_bytes());
         for rig in self.standings(holding, now) {
             part(rig.rig.as_bytes());
             part(&rig.epoch.to_le_bytes());
@@ -606,6 +624,28 @@ impl Region {
             }
         }
         self.watch_silence(news.iter(), now);
+        for popup in &news {
+            self.look(popup, now);
+        }
+    }
+
+    /// Looks at what is promised: every accepted cell, and every minute, may say something new.
+    fn look(&mut self, popup: &str, now: Now) {
+        let Some(holding) = self.popups.get_mut(popup) else {
+            return;
+        };
+        let mut watch = core::mem::take(holding.watch_mut());
+        let before = watch.revision();
+        if let Some(holding) = self.popups.get(popup) {
+            let rigs = self.standings(holding, now);
+            watch.look(holding.policy(), &rigs, now.wall);
+        }
+        if let Some(holding) = self.popups.get_mut(popup) {
+            if watch.revision() != before {
+                holding.changed();
+            }
+            *holding.watch_mut() = watch;
+        }
     }
 
     fn watch_silence<'a>(&mut self, popups: impl Iterator<Item = &'a String>, now: Now) {
@@ -648,7 +688,8 @@ impl Region {
             if self.popups.len() >= limits::REGION_POPUPS_MAX {
                 return None;
             }
-            self.popups.insert(String::from(popup), Holding::default());
+            let holding = Holding::new(self.scope);
+            self.popups.insert(String::from(popup), holding);
         }
         self.popups.get_mut(popup)
     }

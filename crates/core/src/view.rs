@@ -50,6 +50,7 @@ pub use tokens::{Cohort, Flow, TokenView};
 use crate::event::system::PopupPolicy;
 use crate::money::{Currency, div_half_even};
 use crate::signal::{self, Signals};
+use crate::slo::SloView;
 use crate::time::Now;
 
 /// An amount per currency, ascending by code.
@@ -105,6 +106,8 @@ pub struct PopupView {
     pub stock: Vec<StockRow>,
     /// What leaderboards are ranked from.
     pub boards: Boards,
+    /// Promises, as far as they are watched here.
+    pub slos: Vec<SloView>,
 }
 
 /// Reads the state of one popup. `rigs` ascend by id.
@@ -114,6 +117,7 @@ pub fn read(
     policy: Option<&PopupPolicy>,
     live: &Live,
     rigs: &[Standing<'_>],
+    slos: &[SloView],
     now: Now,
 ) -> PopupView {
     let watermark = completeness::watermark(rigs);
@@ -134,6 +138,7 @@ pub fn read(
         rigs: rig_views,
         stock: stock::rows(live, rigs),
         boards: boards::rows(live),
+        slos: slos.to_vec(),
     }
 }
 

@@ -389,6 +389,7 @@ impl PopupConfig {
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
             commerce,
+            promises: None,
         })
     }
 }

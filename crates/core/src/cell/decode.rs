@@ -58,6 +58,7 @@ impl Cell {
             || empty(self.counts.as_ref())
             || empty(self.subjects.as_ref())
             || empty(self.orders.as_ref())
+            || empty(self.payments.as_ref())
             || self.skus.iter().any(|row| empty(row.count.as_ref()))
     }
 

@@ -12,6 +12,7 @@ use super::central::{
     ProviderRefused, SettlementFile, SettlementLine, ShareReleased,
 };
 use super::commerce::Commerce;
+use super::promises::Promises;
 
 /// Running sums of one (popup, currency) over one epoch, after the record that carries them.
 ///
@@ -284,6 +285,9 @@ pub struct PopupPolicy {
     /// What it promises creators, co-ops, buyers and suppliers; none when the policy says nothing.
     #[prost(message, optional, tag = "9")]
     pub commerce: Option<Commerce>,
+    /// What it promises those who buy; the defaults when the policy says nothing.
+    #[prost(message, optional, tag = "10")]
+    pub promises: Option<Promises>,
 }
 
 /// `clock.anchored`: how this rig's clock relates to a peer's.

@@ -69,8 +69,7 @@ pub(super) fn completed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Ch
     checkout.ok += 1;
     checkout.recovered += u64::from(order.failed);
     let told_us = data.duration_ms.map(|ms| u64::from(ms.0) * 1_000);
-    let seen_us = start.map(|start| at.mono_ns.saturating_sub(start.mono_ns) / 1_000);
-    let took_us = told_us.or(seen_us);
+    let took_us = told_us.or(start.map(|start| took_us(at, start)));
     if let Some(us) = took_us {
         let kind = match order.offline {
             true => HistKind::CheckoutOffline,
@@ -79,10 +78,9 @@ pub(super) fn completed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Ch
         slot.duration(at, kind, us);
     }
     if let Some(start) = start {
-        let limit_us = u64::from(at.checkout_limit_ms) * 1_000;
         let row = slot.start_row(at, start.minute);
         row.closed += 1;
-        row.in_time += u64::from(took_us.is_some_and(|us| us <= limit_us));
+        row.in_time += u64::from(took_us.is_some_and(|us| us <= limit_us(at)));
     }
 }
 
@@ -95,11 +93,22 @@ pub(super) fn abandoned(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Ch
     checkout.fault += fault;
     checkout.left += 1 - fault;
     if let Some(start) = start {
+        // One who leaves after the limit was kept waiting: that is late, not a change of mind.
+        let in_time = took_us(at, start) <= limit_us(at);
         let row = slot.start_row(at, start.minute);
         row.closed += 1;
         row.fault += fault;
-        row.left += 1 - fault;
+        row.left += (1 - fault) * u64::from(in_time);
     }
+}
+
+/// From a start to now by the rig's steady clock, µs.
+fn took_us(at: &At, start: Started) -> u64 {
+    at.mono_ns.saturating_sub(start.mono_ns) / 1_000
+}
+
+fn limit_us(at: &At) -> u64 {
+    u64::from(at.checkout_limit_ms) * 1_000
 }
 
 /// Ends a checkout: its start if that is known, `None` when it had ended before.

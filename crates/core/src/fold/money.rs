@@ -38,10 +38,14 @@ pub(super) fn authorized(slot: &mut Slot, tables: &mut Tables, at: &At, data: &P
 
 pub(super) fn captured(slot: &mut Slot, tables: &mut Tables, at: &At, data: &PaymentCaptured) {
     let payment = tables.payments.entry(&data.payment);
+    let was_final = payment.is_final();
     if !payment.first(data.provider.as_ref(), PaymentState::Captured) {
         return slot.duplicate(at);
     }
     let offline = data.offline == Some(true);
+    if !was_final && !offline {
+        slot.payments(at).captured += 1;
+    }
     let order = tables.orders.entry(&data.order);
     let conversion = order.paid.is_none();
     let paid = order.paid.get_or_insert(Paid {
@@ -142,8 +146,15 @@ fn minor(amount: Option<Minor>) -> i64 {
 
 pub(super) fn failed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &PaymentFailed) {
     let payment = tables.payments.entry(&data.payment);
+    let was_final = payment.is_final();
     if !payment.first(None, PaymentState::Failed) {
         return slot.duplicate(at);
+    }
+    if !was_final {
+        let fault = u64::from(data.reason == Some(Reason::Technical));
+        let payments = slot.payments(at);
+        payments.fault += fault;
+        payments.refused += 1 - fault;
     }
     let order = tables.orders.entry(&data.order);
     order.failed = true;

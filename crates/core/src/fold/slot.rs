@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use super::At;
 use crate::cell::{
     Cell, CheckoutCounts, Counts, CreatorRow, CurrencySums, DropRow, FLAG_OVERFLOW, FulfilRow,
-    HistKind, HistRow, HostRow, MoneyRow, OrderCounts, PaidRow, RightRow, RiskRow, SkuRow,
-    StartRow, StreamRow, TokenCounts, TokenTouch, TouchKind,
+    HistKind, HistRow, HostRow, MoneyRow, OrderCounts, PaidRow, PaymentCounts, RightRow, RiskRow,
+    SkuRow, StartRow, StreamRow, TokenCounts, TokenTouch, TouchKind,
 };
 use crate::id::{Epoch, EpochId, PopupId, RigId, Seq};
 use crate::limits;
@@ -342,6 +342,11 @@ impl Slot {
         };
         self.cell.creators.insert(place, row);
         place
+    }
+
+    pub(super) fn payments(&mut self, at: &At) -> &mut PaymentCounts {
+        self.touch(at);
+        self.cell.payments.get_or_insert_default()
     }
 
     pub(super) fn checkout(&mut self, at: &At) -> &mut CheckoutCounts {

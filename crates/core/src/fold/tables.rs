@@ -236,6 +236,15 @@ impl Tables {
 }
 
 impl Payment {
+    /// Whether it was captured or failed before, whoever said so.
+    pub(super) fn is_final(&self) -> bool {
+        let finals = PaymentState::Captured as u8 | PaymentState::Failed as u8;
+        let states = self.more.iter().map(|(_, states)| *states);
+        states
+            .chain([self.states])
+            .any(|states| states & finals != 0)
+    }
+
     /// Notes that a provider reported a state; `false` when it had done so before.
     pub(super) fn first(&mut self, provider: Option<&ProviderName>, state: PaymentState) -> bool {
         let bit = state as u8;

@@ -17,6 +17,7 @@ use crate::event::system::PopupPolicy;
 use crate::id::EpochId;
 use crate::lane::{Beacon, Cut};
 use crate::limits;
+use crate::slo::{Scope, Watch};
 use crate::time::Now;
 use crate::view::{Live, Shift, Standing};
 
@@ -69,6 +70,7 @@ pub(super) struct Holding {
     rigs: BTreeMap<String, Rig>,
     minutes: BTreeMap<u32, usize>,
     live: Live,
+    watch: Watch,
     fingerprint: u128,
     silent: BTreeSet<String>,
     revision: u64,
@@ -139,6 +141,24 @@ impl Rig {
 }
 
 impl Holding {
+    /// Nothing held; what is promised is watched for `scope`.
+    pub(super) fn new(scope: Scope) -> Self {
+        Self {
+            watch: Watch::new(scope),
+            ..Self::default()
+        }
+    }
+
+    /// What is promised, watched.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The same, to look at what is new.
+    pub(super) fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
     pub(super) fn policy(&self) -> Option<&PopupPolicy> {
         self.policy.as_ref()
     }
@@ -213,7 +233,14 @@ impl Holding {
         let unseated = lives.first_key_value().filter(|(first, _)| id < **first);
         if let Some((_, life)) = unseated {
             for held in life.cells.values() {
-                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+                let watch = Some(&mut self.watch);
+                shift(
+                    &mut self.live,
+                    &mut self.fingerprint,
+                    watch,
+                    Shift::Take,
+                    held,
+                );
             }
         }
         lives.insert(id, Life::default());
@@ -263,9 +290,17 @@ impl Holding {
         };
         if counts {
             if let Some(held) = held {
-                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+                let watch = Some(&mut self.watch);
+                shift(
+                    &mut self.live,
+                    &mut self.fingerprint,
+                    watch,
+                    Shift::Take,
+                    held,
+                );
             }
             self.live.shift(Shift::Add, cell);
+            self.watch.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
         life.top = life.top.max(cell.version);
@@ -309,7 +344,14 @@ impl Holding {
         for (minute, held) in &life.cells {
             gone.bytes += held.bytes.len();
             if counted {
-                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+                let watch = Some(&mut self.watch);
+                shift(
+                    &mut self.live,
+                    &mut self.fingerprint,
+                    watch,
+                    Shift::Take,
+                    held,
+                );
             }
             if let Some(count) = self.minutes.get_mut(minute) {
                 *count = count.saturating_sub(1);
@@ -320,7 +362,14 @@ impl Holding {
         }
         if counted && let Some((_, next)) = lives.first_key_value() {
             for held in next.cells.values() {
-                shift(&mut self.live, &mut self.fingerprint, Shift::Add, held);
+                let watch = Some(&mut self.watch);
+                shift(
+                    &mut self.live,
+                    &mut self.fingerprint,
+                    watch,
+                    Shift::Add,
+                    held,
+                );
             }
         }
         if lives.is_empty()
@@ -404,7 +453,7 @@ impl Holding {
     pub(super) fn recompute(&self) -> Live {
         let mut live = Live::with_names(self.live.names().clone());
         for (.., held) in self.counting() {
-            shift(&mut live, &mut 0, Shift::Add, held);
+            shift(&mut live, &mut 0, None, Shift::Add, held);
         }
         live
     }
@@ -434,7 +483,7 @@ impl Holding {
         for rig in self.rigs.values() {
             let lives = rig.epochs.values().filter_map(BTreeMap::first_key_value);
             let held = lives.filter_map(|(_, life)| life.cells.get(&minute));
-            held.for_each(|held| shift(&mut live, &mut 0, Shift::Add, held));
+            held.for_each(|held| shift(&mut live, &mut 0, None, Shift::Add, held));
         }
         !live.same_minute(&self.live, minute) && self.repair()
     }
@@ -537,9 +586,18 @@ impl Holding {
 }
 
 /// Adds a held cell to the running state, or takes it away.
-fn shift(live: &mut Live, fingerprint: &mut u128, by: Shift, held: &Held) {
+fn shift(
+    live: &mut Live,
+    fingerprint: &mut u128,
+    watch: Option<&mut Watch>,
+    by: Shift,
+    held: &Held,
+) {
     let cell = Cell::decode(&*held.bytes).expect("only bytes that decoded are held");
     live.shift(by, &cell);
+    if let Some(watch) = watch {
+        watch.shift(by, &cell);
+    }
     let digest = u128::from_le_bytes(held.edition.1);
     *fingerprint = match by {
         Shift::Add => fingerprint.wrapping_add(digest),
@@ -555,6 +613,7 @@ impl Holding {
         shift(
             &mut self.live,
             &mut 0,
+            None,
             Shift::Add,
             &first.expect("the test holds a cell"),
         );

@@ -247,7 +247,7 @@ impl Edge {
             regions: (0..regions)
                 .map(|_| CellsUp::new(rig.clone(), CELLS_DELAY_MS))
                 .collect(),
-            page: Region::new(RegionId(journal_id.0)),
+            page: Region::of_rig(RegionId(journal_id.0)),
             page_lane: CellsUp::new(rig.clone(), PAGE_DELAY_MS),
             beacons: 0,
             was_offline: false,
@@ -725,9 +725,10 @@ impl Edge {
     fn feed_page(&mut self, now: Now) {
         while let Some(mut batch) = self.page_lane.poll(&self.folds, now) {
             batch.beacons = self.next_beacons(now);
-            let ack = self.page.accept(&batch, now);
+            let ack = self.page.accept(&batch, self.true_now(now));
             self.page_lane.acked(&ack, &self.folds, now.mono);
         }
+        self.page.tick(self.true_now(now));
     }
 
     fn is_offline(&self, now: MonoMs) -> bool {
