@@ -209,7 +209,7 @@ impl Mirror {
             if is_news {
                 let message = lanes::encode(&part).map_err(std::io::Error::other)?;
                 let channel = key(&popup, "n");
-                let tell = [b"PUBLISH", channel.as_bytes(), &message];
+                let tell: [&[u8]; 3] = [b"PUBLISH", channel.as_bytes(), &message];
                 session.commands.ask(&tell).await?;
             }
         }
@@ -274,7 +274,7 @@ impl Mirror {
         let mut there = BTreeMap::new();
         for popup in popups(&mut session.commands).await? {
             let hash = key(&popup, "c");
-            let ask = [b"EVAL", RANKS.as_bytes(), b"1", hash.as_bytes()];
+            let ask: [&[u8]; 4] = [b"EVAL", RANKS.as_bytes(), b"1", hash.as_bytes()];
             let ranks = session.commands.ask(&ask).await?.many();
             let mut fresh = Vec::new();
             let mut pairs = ranks.into_iter().filter_map(Value::bytes);
@@ -363,7 +363,7 @@ impl Mirror {
             }
             let (name, keep) = (key(popup, "s:operator"), MIRROR_KEEP_MS.to_string());
             let summary = shown.summary();
-            let ask = [b"SET", name.as_bytes(), &summary, b"PX", keep.as_bytes()];
+            let ask: [&[u8]; 5] = [b"SET", name.as_bytes(), &summary, b"PX", keep.as_bytes()];
             session.commands.ask(&ask).await?;
             session.screens.insert(popup.clone(), shown.state);
         }
@@ -384,7 +384,7 @@ async fn memory(commands: &mut Connection, ambient: &Ambient) -> Result<Vec<u8>>
 async fn popups(commands: &mut Connection) -> Result<Vec<String>> {
     let (mut cursor, mut found) = (b"0".to_vec(), Vec::new());
     loop {
-        let ask = [
+        let ask: [&[u8]; 6] = [
             b"SCAN",
             &cursor[..],
             b"MATCH",

@@ -9,11 +9,13 @@
 //! again it gets the frame from there to the newest, which it shares with all who stand there too.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::ErrorKind;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::response::Parts;
@@ -417,15 +419,23 @@ async fn changed(
 
 /// Waits until the reader closes its end. What it says meanwhile nobody asked for.
 async fn hung_up(stream: &TcpStream) {
-    while stream.readable().await.is_ok() {
-        let mut said = [0; 64];
-        match stream.try_read(&mut said) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(fault) if fault.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => return,
+    // One waker of the socket is for this task alone: nothing is listed and taken off at each wait.
+    let gone = |context: &mut Context<'_>| {
+        loop {
+            match stream.poll_read_ready(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {}
+            }
+            match stream.try_read(&mut [0; 64]) {
+                Ok(0) => return Poll::Ready(()),
+                Ok(_) => {}
+                Err(fault) if fault.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(()),
+            }
         }
-    }
+    };
+    poll_fn(gone).await;
 }
 
 fn hash_of(place: &Place) -> u64 {

@@ -1,7 +1,10 @@
 //! What monitoring systems are told of popups: counters from the cells of each rig, gauges from the
 //! view. A family is one entry of a table here; its samples are those of every popup and rig.
 
+use std::collections::BTreeSet;
+
 use popwatch_core::cell::HistKind;
+use popwatch_core::limits::EXPORT_SKUS_MAX;
 use popwatch_core::region::PopupExports;
 use popwatch_core::view::exports::{
     CHECKOUT_OUTCOMES, HistTotals, MoneyKey, POLARITIES, REDEMPTION_OUTCOMES, RigTotals,
@@ -13,8 +16,10 @@ use crate::live::Live;
 
 /// What sales are told apart by, beside popup and rig.
 const EVIDENCE: [&str; 6] = ["unsaid", "line", "token", "payment", "drop", "none"];
-/// The row of all names beyond a bound.
-const OTHER: &str = "other";
+/// Steps of the funnel.
+const FUNNEL: [&str; 5] = ["chat", "viewed", "cart", "checkout", "paid"];
+/// The row of all names beyond a bound; no method or creator may be taken for it.
+const OTHER: &str = "_other";
 
 type Labels<'a> = [(&'a str, &'a str); 2];
 
@@ -156,6 +161,47 @@ const POPUP_GAUGES: &[PopupGauge] = &[
         help: "Units counted minus units expected then.",
         samples: |family, view, of| {
             stock(family, view, of, |row| Some(row.count?.skew));
+        },
+    },
+    PopupGauge {
+        name: "popwatch_refund_velocity_per_hour",
+        help: "Refunds an hour at the rate of the last 15 minutes; absent without data.",
+        samples: |family, view, of| {
+            if let Some(rate) = view.refunds.per_hour {
+                family.sample(&[("popup", &of.popup)], ten_thousandths(rate));
+            }
+        },
+    },
+    PopupGauge {
+        name: "popwatch_fulfillment_backlog_orders",
+        help: "Orders paid and neither handed over, shipped nor wholly refunded.",
+        samples: |family, view, of| {
+            family.sample(&[("popup", &of.popup)], view.fulfilment.backlog);
+        },
+    },
+    PopupGauge {
+        name: "popwatch_funnel_subjects",
+        help: "Viewers who came at least to this step from the chat, in order, within 15 minutes.",
+        samples: |family, view, of| {
+            for (step, viewers) in FUNNEL.iter().zip(&view.signals.funnel.with_chat) {
+                family.sample(&[("popup", &of.popup), ("step", step)], viewers.n);
+            }
+        },
+    },
+    PopupGauge {
+        name: "popwatch_drop_lift_ratio",
+        help: "How many times faster a drop sold than before it; absent while nothing was sold before.",
+        samples: |family, view, of| {
+            // The newest of each SKU: one series each.
+            let mut seen = BTreeSet::new();
+            for drop in view.signals.drops.iter().rev().take(EXPORT_SKUS_MAX) {
+                if let Some(ratio) = drop.lift.and_then(|lift| lift.ratio)
+                    && seen.insert(&drop.sku)
+                {
+                    let labels = [("popup", &of.popup[..]), ("sku", &drop.sku)];
+                    family.sample(&labels, ten_thousandths(ratio));
+                }
+            }
         },
     },
     PopupGauge {
@@ -311,6 +357,12 @@ fn native(totals: &HistTotals) -> Native {
             .map(|(index, values)| (*index, whole(*values)))
             .collect(),
     }
+}
+
+/// Ten-thousandths as a decimal.
+fn ten_thousandths(number: i64) -> String {
+    let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+    format!("{sign}{}.{:04}", size / 10_000, size % 10_000)
 }
 
 /// Parts per million as a decimal.
