@@ -8,6 +8,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod send;
+mod statement;
 
 pub(crate) use demo::SPEED as DEMO_SPEED;
 
@@ -24,6 +25,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(&args, format).await,
         Command::Journal(args) => tokio::task::block_in_place(|| journal::run(&args, format)),
         Command::Reconcile(args) => reconcile::run(&args, format).await,
+        Command::Statement(args) => statement::run(&args, format).await,
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
     }

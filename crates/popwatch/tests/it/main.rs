@@ -17,6 +17,7 @@ mod demo;
 mod door;
 mod host;
 mod kills;
+mod ledger;
 mod needs_chromium;
 mod needs_curl;
 mod needs_hledger;
