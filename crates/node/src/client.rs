@@ -4,10 +4,15 @@
 //! answer timeout; no answer is read past its bound; redirects are not followed, because a till
 //! talks only to whom it was told to.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::Frame;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client as Pool;
@@ -19,10 +24,16 @@ use tokio::time::timeout;
 /// How long an idle connection is kept for the next call.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// Bytes of a file that are in memory at once.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A body in memory, or a file that is read as it is sent.
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
 /// A client with its pool of connections. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<HttpConnector, Body>,
     answer_wait: Duration,
 }
 
@@ -149,7 +160,8 @@ impl Client {
 
     /// Asks for `url`.
     pub async fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Answer, ClientFault> {
-        self.call(Method::GET, url, headers, Bytes::new()).await
+        self.call(Method::GET, url, headers, whole(Bytes::new()))
+            .await
     }
 
     /// Posts `body` to `url`.
@@ -159,7 +171,24 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, ClientFault> {
-        self.call(Method::POST, url, headers, body.into()).await
+        self.call(Method::POST, url, headers, whole(body.into()))
+            .await
+    }
+
+    /// Posts a file's first `length` bytes from where it stands, a piece at a time; `sent` hears how
+    /// many bytes went out so far. A file that ends before breaks the call.
+    pub async fn post_file(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        file: File,
+        length: u64,
+        sent: impl FnMut(u64) + Send + 'static,
+    ) -> Result<Answer, ClientFault> {
+        let length_text = length.to_string();
+        let headers = [headers, &[("content-length", &*length_text)]].concat();
+        self.call(Method::POST, url, &headers, pieces(file, length, sent))
+            .await
     }
 
     async fn call(
@@ -167,10 +196,10 @@ impl Client {
         method: Method,
         url: &str,
         headers: &[(&str, &str)],
-        body: Bytes,
+        body: Body,
     ) -> Result<Answer, ClientFault> {
         let (uri, authority) = parse_address(url)?;
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         for (name, value) in headers {
@@ -192,7 +221,7 @@ impl Client {
 
     async fn exchange(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Body>,
         authority: &str,
     ) -> Result<Answer, ClientFault> {
         let authority = authority.to_owned();
@@ -220,6 +249,39 @@ impl Client {
             Err(source) => Err(ClientFault::Broken { authority, source }),
         }
     }
+}
+
+fn whole(body: Bytes) -> Body {
+    let full = Full::new(body).map_err(|never| match never {});
+    full.boxed_unsync()
+}
+
+fn pieces(file: File, length: u64, sent: impl FnMut(u64) + Send + 'static) -> Body {
+    let begin = (file, 0u64, sent);
+    let frames = stream::try_unfold(begin, move |(file, done, mut sent)| async move {
+        let left = length - done;
+        if left == 0 {
+            return Ok::<_, io::Error>(None);
+        }
+        let read = tokio::task::spawn_blocking(move || piece(file, left)).await;
+        let (file, bytes) = read.map_err(io::Error::other)??;
+        let done = done + bytes.len() as u64;
+        sent(done);
+        Ok(Some((Frame::data(bytes), (file, done, sent))))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+/// The next piece of a file that has so many bytes left.
+fn piece(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
+    let most = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
+    let mut bytes = vec![0; most];
+    let read = file.read(&mut bytes)?;
+    if read == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    bytes.truncate(read);
+    Ok((file, bytes.into()))
 }
 
 /// Splits an address, refusing what this client does not speak.

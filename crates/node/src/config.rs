@@ -102,7 +102,7 @@ pub struct LedgerConfig {
     pub regions: Vec<String>,
     /// A PostgreSQL database for the books, as `postgres://user@host/database`. Default: the file
     /// `books.sqlite` in the data directory.
-    pub store: Option<String>,
+    pub store: Option<StoreAddress>,
     /// A file that holds what `store` would say, for one with a password in it.
     pub store_file: Option<PathBuf>,
     /// The rigs' `pseudonym_key`, for a ledger that takes messages or files of providers.
@@ -110,6 +110,17 @@ pub struct LedgerConfig {
     /// Names, without port, under which browsers may call it beside its address and loopback.
     #[serde(default)]
     pub hosts: Vec<String>,
+}
+
+/// Where a store is. It may hold a password, so `Debug` shows nothing of it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct StoreAddress(pub String);
+
+impl std::fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreAddress(..)")
+    }
 }
 
 /// `[[popups]]`.

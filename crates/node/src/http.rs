@@ -92,6 +92,10 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         .route("/v1/popups/{popup}/books", get(ledger::books))
         .route("/v1/popups/{popup}/breaks", get(ledger::breaks))
         .route(
+            "/v1/popups/{popup}/statements/{creator}",
+            get(ledger::statements::shown),
+        )
+        .route(
             "/v1/popups/{popup}/reconciliation",
             get(ledger::reconciliation),
         )

@@ -564,7 +564,7 @@ async fn open_books(
     now: popwatch_core::time::Now,
 ) -> Result<(PathBuf, Books), StartFault> {
     let url = match (&config.store, &config.store_file) {
-        (Some(url), _) => Some(url.clone()),
+        (Some(url), _) => Some(url.0.clone()),
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file).map_err(|source| StartFault::Data {
                 path: file.clone(),

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
+    /// Print what a creator earned in a popup, line by line.
+    Statement(StatementArgs),
     /// Close a popup's books and print the signed certificate's hash, or verify certificates.
     Close(CloseArgs),
     /// Print a popup's books as a journal for hledger or ledger, or as CSV.
@@ -310,6 +312,27 @@ pub(crate) struct ReconcileArgs {
     /// What creators were paid, JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) paid: Option<PathBuf>,
+}
+
+/// `popwatch statement`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch statement fri-market ana
+         popwatch statement fri-market ana --csv > ana.csv
+
+earned - reversed = held + available + paid - receivable, in each currency. At risk is the part of held
+whose payments a device stored offline.")]
+pub(crate) struct StatementArgs {
+    /// The popup.
+    pub(crate) popup: String,
+    /// Whose statement.
+    pub(crate) creator: String,
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
+    /// The lines for a spreadsheet, amounts in minor units.
+    #[arg(long)]
+    pub(crate) csv: bool,
 }
 
 /// `popwatch close`.

@@ -9,6 +9,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod send;
+mod statement;
 mod top;
 
 pub(crate) use demo::SPEED as DEMO_SPEED;
@@ -26,6 +27,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(&args, format).await,
         Command::Journal(args) => tokio::task::block_in_place(|| journal::run(&args, format)),
         Command::Reconcile(args) => reconcile::run(&args, format).await,
+        Command::Statement(args) => statement::run(&args, format).await,
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,

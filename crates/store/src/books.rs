@@ -33,7 +33,9 @@ mod rows;
 mod rules;
 mod schema;
 mod shown;
+mod statements;
 mod tables;
+mod unsettled;
 
 use std::path::Path;
 
@@ -49,6 +51,8 @@ pub use self::db::DbFault;
 use self::rules::Terms;
 pub use read::{AccountLine, BooksView, CurrencyBooks, EpochWatermark, StockBooks};
 pub use shown::{EntryLine, EntryQuestion, FactsView};
+pub use statements::PolicyMark;
+pub use unsettled::{Claims, Exposure, Unsettled};
 
 /// How often a transaction is begun again that the server ended for the sake of another.
 const TRIES: u32 = 5;

@@ -124,6 +124,12 @@ const PROVIDER: Parameter = Parameter {
     doc: "Who sends.",
     values: &["stripe", "square", "shopify", "adyen"],
 };
+const CREATOR: Parameter = Parameter {
+    name: "creator",
+    in_path: true,
+    doc: "Whose statement.",
+    values: &[],
+};
 const ACCOUNT: Parameter = Parameter {
     name: "account",
     in_path: false,
@@ -586,6 +592,12 @@ pub const ROUTES: &[Route] = &[
             asked("full", "1: everything evaluated anew."),
         ],
         &BOOKS,
+    ),
+    books(
+        "/v1/popups/{popup}/statements/{creator}",
+        "What a creator earned, line by line; CSV by Accept.",
+        &[POPUP, CREATOR, CURSOR],
+        &LISTS,
     ),
     books(
         "/v1/popups/{popup}/close",

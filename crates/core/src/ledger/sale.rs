@@ -28,7 +28,7 @@ use crate::id::{CreatorId, PopupId, Sku};
 use crate::money::{Money, div_half_even};
 
 /// The part of a word to a sale that names the creator of its token.
-pub(super) const TOKEN_CREATOR: &str = "token.creator";
+pub const TOKEN_CREATOR: &str = "token.creator";
 /// The part of a word to a sale that says when its goods were handed over.
 pub(super) const HANDED_OVER: &str = "handed.over";
 

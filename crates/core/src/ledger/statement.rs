@@ -132,6 +132,26 @@ pub fn causes(fact: &Fact) -> Vec<FactId> {
     groups.chain([own]).collect()
 }
 
+/// Whether the entry moves a co-op's pool.
+fn is_pooled(entry: &Entry) -> bool {
+    (entry.legs.iter()).any(|leg| leg.account.of == Chart::CoopPool)
+}
+
+/// Whether an entry has part in a creator's statement; the others need not be folded.
+#[must_use]
+pub fn concerns(entry: &Entry, creator: &CreatorId) -> bool {
+    let theirs = (entry.legs.iter()).any(|leg| leg.account.part == creator.as_str());
+    theirs || (entry.rule == Rule::Shares && is_pooled(entry))
+}
+
+/// Rules whose entries can have part in a statement.
+pub const RULES: [Rule; 4] = [
+    Rule::Shares,
+    Rule::ShareBack,
+    Rule::ShareDispute,
+    Rule::SharePaid,
+];
+
 /// What of one entry belongs to the creator.
 #[derive(Debug, Clone, Copy)]
 struct Own {
@@ -164,8 +184,8 @@ pub fn statement<'a>(
         if entry.rule == Rule::SharePaid {
             paid(&mut out.currencies, entry, creator);
         }
-        if entry.rule == Rule::Shares {
-            // A co-op's members see the sale too, in the pool.
+        if entry.rule == Rule::Shares && is_pooled(entry) {
+            // Who earned what for a co-op's pool is in the sale, not in the legs.
             left.entry(entry.fact).or_insert(Own {
                 currency: match entry.legs.iter().find_map(|leg| leg.commodity.currency()) {
                     Some(currency) => currency,
@@ -216,7 +236,7 @@ fn count(
         entry.rule,
         Rule::Shares | Rule::ShareBack | Rule::ShareDispute
     );
-    let pooled = (entry.legs.iter()).any(|leg| leg.account.of == Chart::CoopPool);
+    let pooled = is_pooled(entry);
     let of = leg.account.of;
     let sum = sums.entry(currency).or_default();
     if of == Chart::CreatorHeld {

@@ -3,6 +3,8 @@
 mod answer;
 pub(super) mod central;
 pub(super) mod closing;
+pub(super) mod statements;
+mod unsettled;
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use popwatch_core::limits::{
 };
 use popwatch_core::time::WallMs;
 use popwatch_redact::pseudonym::ReferenceKey;
-use popwatch_store::books::{BooksFault, EntryQuestion};
+use popwatch_store::books::{Books, BooksFault, EntryQuestion};
 use popwatch_wire::books_v1::csv;
 use popwatch_wire::lanes;
 use popwatch_wire::note::NoteKey;
@@ -213,21 +215,24 @@ pub(super) async fn books(
         correction: of.correction,
         after: of.cursor.unwrap_or(0),
     };
-    let (view, entries) = state
+    let (view, entries, exposed) = state
         .books
         .ask(move |books| {
             let view = books.books(&popup)?;
-            let entries = match is_list {
-                true => Some(books.entries(&popup, &question)?),
-                false => None,
-            };
-            Ok((view, entries))
+            Ok(match is_list {
+                true => (view, Some(books.entries(&popup, &question)?), Vec::new()),
+                false => (view, None, books.exposed(&popup)?),
+            })
         })
         .await?
         .map_err(unreadable)?;
     let (body, rows) = match &entries {
         Some(entries) => (answer::entries(&view, entries), answer::entry_rows(entries)),
-        None => (answer::books(&view), answer::account_rows(&view)),
+        None => {
+            let mut body = answer::books(&view);
+            body["exposure"] = unsettled::exposure(&exposed);
+            (body, answer::account_rows(&view))
+        }
     };
     Ok(dressed(&headers, body, &rows, as_of_ms))
 }
@@ -330,21 +335,29 @@ pub(super) async fn reconciliation(
         })?),
     };
     let is_full = of.full.is_some_and(|full| full != 0);
+    let is_asked = of.as_of.is_some();
     let asked = popup.clone();
-    let (view, found) = state
+    let (view, found, open) = state
         .books
         .ask(move |books| {
-            books.advance(as_of.0, now)?;
-            let view = books.books(&asked)?;
-            let found = match is_full {
-                true => books.reconcile_full(&asked, cells, as_of, now)?,
-                false => books.reconcile(&asked, cells, as_of)?,
+            if !is_asked {
+                books.advance(as_of.0, now)?;
+            }
+            let look = |books: &Books| -> Result<_, BooksFault> {
+                let found = books.reconcile(&asked, cells, as_of)?;
+                Ok((books.books(&asked)?, found, books.unsettled(&asked)?))
             };
-            Ok((view, found))
+            match is_asked || is_full {
+                // Another moment than now is asked about, never moved to.
+                true => books.tried(as_of, is_full, now, look),
+                false => look(books),
+            }
         })
         .await?
         .map_err(unreadable)?;
-    Ok(Json(answer::reconciliation(&view, &found)).into_response())
+    let mut body = answer::reconciliation(&view, &found);
+    unsettled::add(&mut body, popup.as_str(), &open);
+    Ok(Json(body).into_response())
 }
 
 /// What the first configured region holds; `None` without one.

@@ -6,8 +6,10 @@ use crate::print::{self, Format, plain};
 use crate::till::problem;
 use anyhow::{Context, bail};
 use popwatch_core::id::PopupId;
+use popwatch_core::limits::SETTLEMENT_FILE_BYTES_MAX;
 use popwatch_core::money::{Currency, Money};
-use popwatch_node::client::Client;
+use popwatch_node::client::{Answer, Client};
+use popwatch_wire::json::rfc3339;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,6 +17,9 @@ use std::time::Duration;
 
 /// A large settlement file is read and posted before the answer.
 const UPLOAD_WAIT: Duration = Duration::from_secs(1_800);
+
+/// Refused rows of a file that are printed one by one.
+const ROWS_NAMED: usize = 20;
 
 /// The ledger's answer, as far as it is printed.
 #[derive(Debug, Deserialize)]
@@ -27,6 +32,14 @@ pub(super) struct Reconciliation {
     totals: BTreeMap<String, Totals>,
     #[serde(default)]
     cells: Option<Cells>,
+    #[serde(default)]
+    claims: BTreeMap<String, Claims>,
+    #[serde(default)]
+    exposure: Vec<Exposure>,
+    #[serde(default)]
+    suggestions: Vec<Suggestion>,
+    #[serde(default)]
+    payouts: Vec<Payout>,
     #[serde(default)]
     breaks: Vec<Break>,
     #[serde(default)]
@@ -68,6 +81,56 @@ struct Cells {
     #[serde(default)]
     stale: u64,
     drift_minor: i64,
+}
+
+/// How far what tills claim of providers has come.
+#[derive(Debug, Deserialize)]
+struct Claims {
+    claimed: i64,
+    confirmed: i64,
+    settled: i64,
+    stored_offline: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Exposure {
+    rig: String,
+    provider: String,
+    currency: String,
+    count: u64,
+    amount: i64,
+    #[serde(default)]
+    expires_at_ms: Option<i64>,
+    #[serde(default)]
+    creator_share_at_risk: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Suggestion {
+    claim: End,
+    object: End,
+    accept: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct End {
+    id: String,
+    currency: String,
+    amount: i64,
+    at_ms: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Payout {
+    provider: String,
+    account: String,
+    payout: String,
+    currency: String,
+    amount: i64,
+    lines: i64,
+    residual: i64,
+    #[serde(default)]
+    bank: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -148,13 +211,11 @@ async fn bring(args: &ReconcileArgs, popup: &PopupId) -> anyhow::Result<()> {
         })?;
         let (provider, account) = of.split_once(':').unwrap_or((of, "main"));
         let url = format!("{base}/settlements?provider={provider}&account={account}");
-        let said = take(&url, read(path.as_ref())?, path).await?;
-        print::note(tally(path, &said));
+        print::note(upload(&url, path).await?);
     }
     for path in &args.counts {
         let name = path.display().to_string();
-        let said = take(&format!("{base}/counts"), read(path)?, &name).await?;
-        print::note(tally(&name, &said));
+        print::note(upload(&format!("{base}/counts"), &name).await?);
     }
     let mut decisions = Vec::new();
     if let (Some(id), Some(to)) = (&args.accept, &args.to) {
@@ -186,33 +247,92 @@ async fn bring(args: &ReconcileArgs, popup: &PopupId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Posts a file or a decision; what is not taken is the caller's to mend.
+/// Posts a decision; what is not taken is the caller's to mend.
 async fn take(url: &str, body: Vec<u8>, what: &str) -> anyhow::Result<Value> {
-    let waits = (Duration::from_secs(5), UPLOAD_WAIT);
-    let answer = Client::with_waits(waits.0, waits.1)
-        .post(url, &[("content-type", "application/octet-stream")], body)
+    let answer = Client::new()
+        .post(url, &[("content-type", "application/json")], body)
         .await
         .with_context(|| format!("{what} did not reach the ledger"))?;
+    taken(url, &answer, what)
+}
+
+/// Posts a file as it lies on the disk, however large; what became of its rows.
+async fn upload(url: &str, name: &str) -> anyhow::Result<String> {
+    let unreadable = |fault| Misuse::input(format!("{name} cannot be read: {fault}"));
+    let file = std::fs::File::open(name).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > SETTLEMENT_FILE_BYTES_MAX {
+        let most = SETTLEMENT_FILE_BYTES_MAX >> 20;
+        let detail = format!("{name} has more than {most} MiB; split it by payout or day");
+        return Err(Misuse::input(detail).into());
+    }
+    let bar = print::progress(length, "bytes");
+    let (hears, connect) = (bar.clone(), Duration::from_secs(5));
+    let sent = move |bytes| {
+        hears.set_position(bytes);
+        if bytes == length {
+            hears.set_message("the ledger reads it");
+        }
+    };
+    let headers = [("content-type", "application/octet-stream")];
+    let answer = Client::with_waits(connect, UPLOAD_WAIT)
+        .post_file(url, &headers, file, length, sent)
+        .await;
+    bar.finish_and_clear();
+    let answer = answer.with_context(|| format!("{name} did not reach the ledger"))?;
+    Ok(tally(name, &taken(url, &answer, name)?).join("\n"))
+}
+
+fn taken(url: &str, answer: &Answer, what: &str) -> anyhow::Result<Value> {
     if matches!(answer.status, 400..=499) {
-        return Err(Misuse::input(format!("{what} was not taken: {}", problem(&answer))).into());
+        return Err(Misuse::input(format!("{what} was not taken: {}", problem(answer))).into());
     }
     if !answer.is_success() {
-        bail!("{what} was not taken: {}", problem(&answer));
+        bail!("{what} was not taken: {}", problem(answer));
     }
     serde_json::from_slice(&answer.body)
         .with_context(|| format!("{url} does not answer like a popwatch ledger"))
 }
 
-fn tally(what: &str, said: &Value) -> String {
+/// What became of the rows of a file, those that were refused by place.
+fn tally(what: &str, said: &Value) -> Vec<String> {
     let count = |name: &str| said[name].as_u64().unwrap_or(0);
-    format!(
-        "{what}: {} rows, {} new, {} known, {} in conflict, {} refused",
-        count("rows"),
-        count("new"),
-        count("exists"),
-        count("conflicts"),
-        count("refused"),
-    )
+    let (new, known, odd) = (count("new"), count("exists"), count("conflicts"));
+    let (rows, refused) = (count("rows"), count("refused"));
+    let mut out = vec![format!(
+        "{what}: {rows} rows, {new} new, {known} known, {odd} in conflict, {refused} refused"
+    )];
+    if known > 0 && new + odd == 0 {
+        out.push(format!(
+            "{what}: all of it was taken before; nothing changed"
+        ));
+    }
+    if odd > 0 {
+        out.push(format!(
+            "{what}: what was told first stands; a break names each row in conflict"
+        ));
+    }
+    let bad = said["bad"].as_array().map_or(&[][..], Vec::as_slice);
+    for row in bad.iter().take(ROWS_NAMED) {
+        let text = |name: &str| row[name].as_str().map(plain).unwrap_or_default();
+        out.push(format!(
+            "{what}: row {}, column {}: {}: {}",
+            row["row"],
+            text("column"),
+            text("code"),
+            text("rule"),
+        ));
+    }
+    let named = bad.len().min(ROWS_NAMED) as u64;
+    if refused > named {
+        out.push(format!("{what}: {} more rows refused", refused - named));
+    }
+    if refused > 0 {
+        out.push(format!(
+            "{what}: mend these rows and send the file again; the others stay taken"
+        ));
+    }
+    out
 }
 
 impl Break {
@@ -242,6 +362,88 @@ impl Break {
             plain(&self.owner),
             id,
         ]
+    }
+}
+
+impl Claims {
+    fn line(&self, code: &str) -> String {
+        format!(
+            "claimed {}   confirmed {}   settled {}   stored offline {}",
+            show(code, self.claimed),
+            show(code, self.confirmed),
+            show(code, self.settled),
+            show(code, self.stored_offline),
+        )
+    }
+}
+
+impl Exposure {
+    fn line(&self) -> String {
+        let payments = match self.count {
+            1 => "payment".to_owned(),
+            count => format!("{count} payments"),
+        };
+        let mut out = format!(
+            "{} stores {payments} of {} for {} offline",
+            plain(&self.rig),
+            show(&self.currency, self.amount),
+            plain(&self.provider),
+        );
+        if let Some(at) = self.expires_at_ms {
+            out.push_str(&format!("; the first expires at {}", rfc3339(at)));
+        }
+        if self.creator_share_at_risk != 0 {
+            let share = show(&self.currency, self.creator_share_at_risk);
+            out.push_str(&format!("; {share} of creators' shares at risk"));
+        }
+        out
+    }
+}
+
+impl Payout {
+    fn line(&self) -> String {
+        let money = |minor| show(&self.currency, minor);
+        let bank = match self.bank {
+            Some(got) => format!("the bank got {}", money(got)),
+            None => "not at the bank".to_owned(),
+        };
+        format!(
+            "payout {}:{}:{}   paid {}   its lines {}   unexplained {}   {bank}",
+            plain(&self.provider),
+            plain(&self.account),
+            plain(&self.payout),
+            money(self.amount),
+            money(self.lines),
+            money(self.residual),
+        )
+    }
+}
+
+impl Suggestion {
+    /// What may be one payment, and the command that says so.
+    fn lines(&self) -> [String; 2] {
+        let (claim, object) = (&self.claim, &self.object);
+        let apart = claim.at_ms.abs_diff(object.at_ms) / 1_000;
+        let words: Vec<String> = self.accept.iter().map(|word| quoted(word)).collect();
+        [
+            format!(
+                "perhaps one payment: {} and {}, {}, {apart} s apart. If so:",
+                plain(&claim.id),
+                plain(&object.id),
+                show(&claim.currency, claim.amount),
+            ),
+            format!("  {}", words.join(" ")),
+        ]
+    }
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let word = plain(word);
+    let is_simple = |c: char| c.is_ascii_alphanumeric() || "-_.:/~".contains(c);
+    match !word.is_empty() && word.chars().all(is_simple) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -276,6 +478,9 @@ impl Reconciliation {
                 show(code, totals.net),
             ));
         }
+        lines.extend(self.claims.iter().map(|(code, of)| of.line(code)));
+        lines.extend(self.exposure.iter().map(Exposure::line));
+        lines.extend(self.payouts.iter().map(Payout::line));
         if let Some(cells) = &self.cells {
             lines.push(cells.sentence());
         }
@@ -291,6 +496,7 @@ impl Reconciliation {
                 .collect();
             lines.extend(print::table(&rows, &[1]));
         }
+        lines.extend(self.suggestions.iter().flat_map(Suggestion::lines));
         lines.push(self.suspense_line());
         lines.push(if self.closed { "closed" } else { "not closed" }.to_owned());
         lines
@@ -352,7 +558,7 @@ impl Reconciliation {
     }
 }
 
-fn show(code: &str, minor: i64) -> String {
+pub(super) fn show(code: &str, minor: i64) -> String {
     match Currency::new(code) {
         Some(currency) => Money::new(minor, currency).to_string(),
         None => format!("{minor} {}", plain(code)),
@@ -382,6 +588,18 @@ mod tests {
                 ],
                 "totals": { "USD": { "captured": 841_250, "refunded": 0, "net": 841_250,
                     "sales": 12, "refunds": 0 } },
+                "claims": { "USD": { "claimed": 841_250, "confirmed": 800_000, "settled": 731_020,
+                    "stored_offline": 0 } },
+                "exposure": [{ "rig": "till-2", "provider": "square", "currency": "USD", "count": 2,
+                    "amount": 1_700, "oldest_ms": 0, "expires_at_ms": 86_400_000,
+                    "creator_share_at_risk": 170 }],
+                "payouts": [{ "provider": "stripe", "account": "main", "payout": "po_1",
+                    "currency": "USD", "amount": 500, "lines": 499, "residual": 1, "bank": null }],
+                "suggestions": [{ "claim": { "id": "pay 17", "currency": "USD", "amount": 29_00,
+                        "at_ms": 0 },
+                    "object": { "id": "pi_3", "currency": "USD", "amount": 29_00, "at_ms": 61_000 },
+                    "accept": ["popwatch", "reconcile", "fri-market", "--match", "pay 17",
+                        "stripe:main:pi_3", "--why", "TEXT"] }],
                 "cells": { "compared": 40, "drift_minor": 0 },
                 "breaks": [
                     { "id": "k3m7", "class": "E-GAP-VALUE", "severity": "m", "currency": "USD",
@@ -397,15 +615,39 @@ mod tests {
             "
 fri-market  complete: till-1   till-2 lacks 118-121 (epoch 3), 130 (epoch 3)
 captured USD 8,412.50 (12 sales)   refunded USD 0.00 (0 refunds)   net USD 8,412.50
+claimed USD 8,412.50   confirmed USD 8,000.00   settled USD 7,310.20   stored offline USD 0.00
+till-2 stores 2 payments of USD 17.00 for square offline; the first expires at 1970-01-02T00:00:00Z; USD 1.70 of creators' shares at risk
+payout stripe:main:po_1   paid USD 5.00   its lines USD 4.99   unexplained USD 0.01   not at the bank
 40 cells compared, all equal to the re-fold
 BREAK            amount  what                                             who
 E-GAP-VALUE  USD 412.50  till-2 lost 4 records. Next: look for the till.  rig lead  k3m7
 K-COUNT      -390 units  fewer than expected.                             stock     q0a2
+perhaps one payment: pay 17 and pi_3, USD 29.00, 61 s apart. If so:
+  popwatch reconcile fri-market --match 'pay 17' stripe:main:pi_3 --why TEXT
 suspense USD 412.50 = open breaks USD 412.50
 not closed
 ",
         );
         assert!(is_no);
+    }
+
+    #[test]
+    fn a_bad_row_is_named_by_place_and_a_known_file_is_said_to_be_known() {
+        let bad = json!({ "rows": 3, "new": 2, "exists": 0, "conflicts": 0, "refused": 1, "bad": [
+            { "row": 7, "column": "gross", "code": "PW0912", "rule": "is no decimal" }] });
+        assert_eq!(
+            tally("a.csv", &bad),
+            [
+                "a.csv: 3 rows, 2 new, 0 known, 0 in conflict, 1 refused",
+                "a.csv: row 7, column gross: PW0912: is no decimal",
+                "a.csv: mend these rows and send the file again; the others stay taken",
+            ]
+        );
+        let known = json!({ "rows": 3, "new": 0, "exists": 3, "conflicts": 0, "refused": 0 });
+        assert_eq!(
+            tally("a.csv", &known)[1],
+            "a.csv: all of it was taken before; nothing changed"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod forks;
 mod host;
 mod hub;
 mod kills;
+mod ledger;
 mod metrics;
 mod needs_chromium;
 mod needs_curl;

@@ -13,6 +13,7 @@
 
 mod around;
 pub(super) mod claims;
+mod looked;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ use super::rows::column;
 use super::{BooksFault, gaps};
 use around::Around;
 pub(super) use around::POPUPS;
+pub(super) use looked::look;
 
 type Hash = [u8; 16];
 

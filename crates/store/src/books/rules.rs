@@ -100,12 +100,7 @@ impl Books {
         let terms = &self.terms;
         let mut all = 0;
         loop {
-            let done = self.transact(|db| {
-                let mut poster = Poster::new(db, terms, now.wall.0);
-                let due = groups::due(&mut poster, STEP)?;
-                poster.finish()?;
-                Ok(due)
-            })?;
+            let done = self.transact(|db| run_out(db, terms, now))?;
             all += done;
             if done < STEP {
                 return Ok(all);
@@ -122,24 +117,63 @@ impl Books {
         as_of: WallMs,
         now: Now,
     ) -> Result<Reconciliation, BooksFault> {
-        let terms = Terms {
-            rules: self.terms.rules.clone(),
-            as_of_ms: as_of.0,
-        };
+        self.tried(as_of, true, now, |books| {
+            books.reconcile(popup, region, as_of)
+        })
+    }
+
+    /// Asks the books as they would stand as of this moment, and leaves them as they are. Everything
+    /// is evaluated anew where that is asked for, or where the moment lies before the one as of which
+    /// they stand; else only what is due by then.
+    pub fn tried<T>(
+        &mut self,
+        as_of: WallMs,
+        anew: bool,
+        now: Now,
+        ask: impl FnOnce(&Self) -> Result<T, BooksFault>,
+    ) -> Result<T, BooksFault> {
+        let stands = self.terms.as_of_ms;
+        self.terms.as_of_ms = as_of.0;
+        let outcome = self.trial(anew || as_of.0 < stands, now, ask);
+        self.terms.as_of_ms = stands;
+        outcome
+    }
+
+    fn trial<T>(
+        &self,
+        anew: bool,
+        now: Now,
+        ask: impl FnOnce(&Self) -> Result<T, BooksFault>,
+    ) -> Result<T, BooksFault> {
         // Never committed: dropping it leaves the books as they were.
         let open = self.db.begin().map_err(BooksFault::sql("begin"))?;
-        let anew = || {
-            forget_everything(&self.db)?;
-            let mut after = None;
-            while let Some(last) = again(&self.db, &terms, now, after)? {
-                after = Some(last);
-            }
-            self.reconcile(popup, region, as_of)
-        };
-        let outcome = anew();
+        let outcome = self.evaluate(anew, now).and_then(|()| ask(self));
         drop(open);
         outcome
     }
+
+    /// Brings the books to the moment of the terms, within an open transaction.
+    fn evaluate(&self, anew: bool, now: Now) -> Result<(), BooksFault> {
+        let (db, terms) = (&self.db, &self.terms);
+        if !anew {
+            while run_out(db, terms, now)? == STEP {}
+            return Ok(());
+        }
+        forget_everything(db)?;
+        let mut after = None;
+        while let Some(last) = again(db, terms, now, after)? {
+            after = Some(last);
+        }
+        Ok(())
+    }
+}
+
+/// Evaluates groups whose moment has come; how many, at most [`STEP`].
+fn run_out(db: &Db, terms: &Terms, now: Now) -> Result<usize, BooksFault> {
+    let mut poster = Poster::new(db, terms, now.wall.0);
+    let due = groups::due(&mut poster, STEP)?;
+    poster.finish()?;
+    Ok(due)
 }
 
 fn set(db: &Db, name: &str, number: i64, bytes: &[u8]) -> Result<(), BooksFault> {

@@ -138,7 +138,7 @@ impl Books {
             .ok_or(BooksFault::Damaged("entry"))
     }
 
-    fn stated_at(&self, fact: FactId) -> Result<Option<Position>, BooksFault> {
+    pub(super) fn stated_at(&self, fact: FactId) -> Result<Option<Position>, BooksFault> {
         let found = self
             .db
             .row::<(String, i64, i64)>(

@@ -40,7 +40,7 @@ pub(super) fn books(view: &BooksView) -> Value {
 }
 
 /// What every answer says of the popup's coverage.
-fn covered(view: &BooksView, body: &mut Value) {
+pub(super) fn covered(view: &BooksView, body: &mut Value) {
     let complete = view
         .coverage
         .iter()
@@ -304,6 +304,6 @@ fn one_break(found: &Break) -> Value {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
