@@ -7,6 +7,7 @@ pub mod ambient;
 pub mod client;
 pub mod config;
 
+mod alerts;
 mod books_thread;
 mod driver;
 mod gauges;
@@ -204,6 +205,7 @@ impl Node {
         config: &RegionConfig,
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
+        config.check_alerts()?;
         let listener = listen("region", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let (publisher, live) = Publisher::new();
@@ -224,6 +226,16 @@ impl Node {
             move || metrics::render_region(&shown.borrow(), counted.open()),
             Health::Answers,
         );
+        for target in &config.alerts {
+            let task = alerts::run(
+                target.clone(),
+                format!("http://{address}/"),
+                live.clone(),
+                ambient.clone(),
+                self.shutdown.subscribe(),
+            );
+            self.tasks.spawn(task);
+        }
         let state = self.live_state(live, readers, ambient);
         let router = http::region_router(common, http::RegionLane::new(orders), state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;

@@ -22,12 +22,13 @@ mod query;
 mod reads;
 mod ready;
 mod rows;
+mod slo;
 mod status;
 #[cfg(test)]
 mod tests;
 mod vitals;
 
-pub use query::{BoardQuery, QueryFault, SeriesQuery, check_inventory};
+pub use query::{BoardQuery, QueryFault, SeriesQuery, SloFormat, check_inventory};
 pub use reads::{
     Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
     popups, rigs, series,
@@ -37,6 +38,7 @@ pub use rows::{
     BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
     LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
 };
+pub use slo::{BudgetRow, PageRow, RevisedRow, RigSloRow, SignalRow, SloRow, Slos, slo_row, slos};
 pub use status::{
     Amount, DiskStatus, EdgeStatus, GapStatus, GapValue, LossStatus, Peer, Replicated, UnsentStatus,
 };

@@ -4,6 +4,7 @@
 //! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
 //! allocates, and no error repeats a value it read.
 
+pub mod alertmanager;
 pub mod answer_v1;
 pub mod books_v1;
 pub mod client_loss;
@@ -16,6 +17,7 @@ pub mod exposition;
 mod inflate;
 pub mod json;
 pub mod lanes;
+pub mod openslo;
 pub mod otlp;
 pub mod problem;
 pub mod provider;

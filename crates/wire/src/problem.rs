@@ -110,6 +110,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::CellInvalid
         | Code::CellOutOfRange
         | Code::WebhookUnparsable
+        | Code::PromiseRefused
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
@@ -152,6 +153,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::ViewRepaired
+        | Code::PopupOverrun
+        | Code::AlertUndelivered
         | Code::ProbeFailed
         | Code::ClockSuspect
         | Code::TimeReplaced

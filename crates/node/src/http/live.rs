@@ -15,7 +15,7 @@ use futures_util::stream::{self, Stream};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::view::Board;
-use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, Tick};
+use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, SloFormat, Tick};
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Interval, MissedTickBehavior};
@@ -217,6 +217,24 @@ pub(super) async fn rigs(
     Ok(tagged(&popup, "rigs", &headers, |popup| {
         answer_v1::rigs(&popup.view)
     }))
+}
+
+/// Promises: budgets, evidence, pages.
+pub(super) async fn slo(
+    State(state): State<LiveState>,
+    Path(popup): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemAnswer> {
+    let popup = state.popup(&popup)?;
+    match SloFormat::parse(pairs(&query))? {
+        SloFormat::Rows => Ok(tagged(&popup, "slo", &headers, |popup| {
+            answer_v1::slos(&popup.view)
+        })),
+        SloFormat::OpenSlo => Ok(tagged(&popup, "slo/openslo", &headers, |popup| {
+            popwatch_wire::openslo::export(&popup.view)
+        })),
+    }
 }
 
 fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

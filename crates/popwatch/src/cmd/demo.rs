@@ -167,6 +167,7 @@ impl Stage {
         let region = RegionConfig {
             listen: port(8720),
             hosts: Vec::new(),
+            alerts: Vec::new(),
         };
         let node = Node::start(
             config(data.path(), "region", |c| c.region = Some(region)),
