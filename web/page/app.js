@@ -242,5 +242,5 @@ try {
   setTheme(localStorage.getItem("popwatch.theme"));
 } catch { /* storage refused */ }
 addEventListener("resize", soon);
-data.start(soon);
+data.start(soon, role);
 soon();

@@ -1,5 +1,6 @@
 // The one module that talks to the server: which popups there are, one stream, polling when the stream is refused, and the
 // last rows kept in this browser. Rows are replaced whole and never patched; on any failure the last rows stay with their age.
+// The id of the last event is kept with its rows: any server goes on from there, or says that it holds less (`behind`).
 
 const POPUPS_EVERY_MS = 30_000;
 const POPUPS_EMPTY_EVERY_MS = 3_000;
@@ -9,14 +10,16 @@ const SILENCE_MAX_MS = 12_500; // two and a half ticks: the connection is half o
 const KEEP_EVERY_MS = 4_000;
 const KEEP_FOR_MS = 86_400_000;
 const KEEP_CHARS_MAX = 1_500_000;
-const KEY = "popwatch.rows.1";
+const KEY = "popwatch.rows.2";
 
 /** What the page knows. `heard` is when the server last said anything, on both of this browser's clocks. */
 export const state = {
-  popups: null, popup: null, asof: null, rows: new Map(), heard: null, link: "opening", problem: null, kept: false, minutes: 0,
+  popups: null, popup: null, asof: null, rows: new Map(), heard: null, link: "opening", problem: null, kept: false, minutes: 0, place: null, behind: null,
+  regressed: false,
 };
 
 let changed = () => {};
+let view = "operator";
 let source = null;
 let timer = 0;
 let poller = 0;
@@ -24,8 +27,9 @@ let etag = null;
 let keptAt = 0;
 let asked = 0;
 
-export function start(onChange) {
+export function start(onChange, role) {
   changed = onChange;
+  view = role === "edge" ? "rig" : "operator";
   restore();
   addEventListener("hashchange", choose);
   addEventListener("pagehide", () => keep(true));
@@ -97,23 +101,26 @@ function clear() {
   state.asof = null;
   state.heard = null;
   state.kept = false;
+  state.place = state.behind = null;
   state.minutes++;
   etag = null;
 }
 
-const path = (view) => `/v1/popups/${encodeURIComponent(state.popup)}/${view}`;
+const path = (what) => `/v1/popups/${encodeURIComponent(state.popup)}/${what}`;
 
 function open() {
   if (source) source.close();
   clearTimeout(poller);
   asked = performance.now();
-  const mine = new EventSource(path("stream"));
+  const since = state.place ? `&since=${encodeURIComponent(state.place)}` : "";
+  const mine = new EventSource(path(`stream?view=${view}${since}`));
   source = mine;
   if (state.link !== "live") state.link = "opening";
   const on = (name, take) => mine.addEventListener(name, (m) => {
     if (source !== mine) return;
     try {
       take(JSON.parse(m.data));
+      if (name === "snapshot" || name === "delta") state.place = m.lastEventId || null;
     } catch (e) {
       fail(e);
       return;
@@ -128,9 +135,12 @@ function open() {
   on("snapshot", takeSnapshot);
   on("delta", takeDelta);
   on("tick", (d) => {
-    if (!state.asof) return;
+    if (!state.asof || state.behind) return;
+    state.kept = false; // a tick without rows says that those held here are the newest
     state.asof = { ...state.asof, server_ms: d.server_ms, watermark_ms: d.watermark_ms, silent: d.silent || [] };
   });
+  // This server holds less than was shown here: the paint stays until it has caught up.
+  on("behind", (d) => { state.behind = d.rigs || []; });
   mine.onerror = () => {
     if (source !== mine) return;
     state.link = "lost";
@@ -170,6 +180,7 @@ async function poll() {
     if (answer.status !== 304) {
       if (!answer.ok) throw new Error(await problemOf(answer));
       takeSnapshot(await answer.json());
+      state.place = null;
       etag = answer.headers.get("etag");
     } else if (state.asof) {
       state.asof = { ...state.asof, server_ms: serverNow() };
@@ -210,10 +221,17 @@ function noteBacklog() {
   while (backlog.length > 1 && backlog[backlog.length - 1].at - backlog[0].at > 10_000) backlog.shift();
 }
 
+/** All rows, or with `keep` all but those under that prefix, which stay unless they are named. */
 function takeSnapshot(d) {
+  const rows = new Map();
+  if (d.keep) for (const [k, v] of state.rows) if (k.startsWith(d.keep)) rows.set(k, v);
+  for (const k of d.gone || []) rows.delete(k);
+  for (const [k, v] of Object.entries(d.rows || {})) rows.set(k, v);
   state.asof = d.asof;
-  state.rows = new Map(Object.entries(d.rows || {}));
+  state.rows = rows;
   state.kept = false;
+  state.behind = null;
+  state.regressed = !!d.regressed;
   state.minutes++;
   noteBacklog();
 }
@@ -244,7 +262,7 @@ function keep(now) {
   if (!state.asof || state.kept || (!now && performance.now() - keptAt < KEEP_EVERY_MS)) return;
   keptAt = performance.now();
   try {
-    const text = JSON.stringify({ popup: state.popup, popups: state.popups, wall: state.heard.wall, asof: state.asof, rows: Object.fromEntries(state.rows) });
+    const text = JSON.stringify({ popup: state.popup, popups: state.popups, wall: state.heard.wall, place: state.place, asof: state.asof, rows: Object.fromEntries(state.rows) });
     if (text.length <= KEEP_CHARS_MAX) localStorage.setItem(KEY, text);
   } catch {
     // Storage refused or full: the page works from memory.
@@ -259,7 +277,7 @@ function restore() {
     const old = Date.now() - k.wall;
     if (!(old < KEEP_FOR_MS)) localStorage.removeItem(KEY);
     else if (!named || named === k.popup) {
-      Object.assign(state, { popup: k.popup, asof: k.asof, rows: new Map(Object.entries(k.rows)), heard: { mono: null, wall: k.wall }, kept: true });
+      Object.assign(state, { popup: k.popup, asof: k.asof, rows: new Map(Object.entries(k.rows)), heard: { mono: null, wall: k.wall }, place: k.place || null, kept: true });
     }
   } catch {
     // Nothing readable was kept.

@@ -20,6 +20,8 @@ export function connectionLine(state, ageMs, role) {
     if (role === "edge") return line(2, "stream_lost", `This page has lost its till; last heard ${hms(state.asof.server_ms)}. Numbers below are from then. Trying again by itself.`);
     return line(2, "stream_lost", `Last heard at ${hms(state.asof.server_ms)}, ${age(ageMs)} ago. Numbers below are from then; sales go on.`);
   }
+  if (state.behind && state.asof) return line(2, "behind", `This server is still being filled. Numbers below are from ${hms(state.asof.server_ms)} and stay until it has them again; sales go on.`);
+  if (state.regressed) return line(2, "regressed", "This server holds less than was shown before. What is missing comes as tills send it again; their sales are safe on them.");
   return null;
 }
 

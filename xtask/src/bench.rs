@@ -19,9 +19,11 @@ mod line;
 mod load;
 mod meter;
 mod peers;
+mod reads;
 mod recovery;
 mod scratch;
 mod settlement;
+mod streams;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -89,6 +91,14 @@ const CASES: &[Case] = &[
     Case {
         name: "blast",
         lines: blast::lines,
+    },
+    Case {
+        name: "reads",
+        lines: reads::lines,
+    },
+    Case {
+        name: "streams",
+        lines: streams::lines,
     },
     Case {
         name: "footprint",

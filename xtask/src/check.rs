@@ -69,6 +69,7 @@ const STAGES: &[Stage] = &[
         fast: false,
         tools: &[
             &setup::CURL,
+            &setup::PROMETHEUS,
             &setup::PROMTOOL,
             &setup::HLEDGER,
             &setup::PYTHON,
@@ -86,7 +87,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "stores",
         fast: false,
-        tools: &[&setup::POSTGRESQL],
+        tools: &[&setup::POSTGRESQL, &setup::REDIS],
         run: stages::needs,
     },
 ];

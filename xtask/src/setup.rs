@@ -163,6 +163,22 @@ pub(crate) const PROMTOOL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A real Prometheus, which scrapes all roles.
+pub(crate) const PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    programs: &["prometheus"],
+    packages: &["prometheus"],
+    modules: NO_MODULES,
+};
+
+/// What several regions share as a mirror.
+pub(crate) const REDIS: Tool = Tool {
+    name: "redis",
+    programs: &["redis-server"],
+    packages: &["redis-server"],
+    modules: NO_MODULES,
+};
+
 /// Plain-text accounting, which reads exported books.
 pub(crate) const HLEDGER: Tool = Tool {
     name: "hledger",
@@ -179,7 +195,8 @@ pub(crate) const CURL: Tool = Tool {
     modules: NO_MODULES,
 };
 
-/// Python, and the official SDKs of CloudEvents and OpenTelemetry in a virtual environment.
+/// Python, and in a virtual environment the official SDKs of CloudEvents and OpenTelemetry and a
+/// transparency log's verifier.
 pub(crate) const PYTHON: Tool = Tool {
     name: "python3",
     programs: &["python3"],
@@ -190,6 +207,8 @@ pub(crate) const PYTHON: Tool = Tool {
             "cloudevents==2.2.0",
             "opentelemetry-sdk==1.45.2",
             "opentelemetry-exporter-otlp-proto-http==1.45.2",
+            "pymerkle==7.0.0",
+            "PyNaCl==1.6.2",
         ],
     },
 };
@@ -245,14 +264,16 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 10] = [
+pub(crate) const TOOLS: [&Tool; 12] = [
     &CHROMIUM,
     &CURL,
     &HLEDGER,
     &NODE,
     &POSTGRESQL,
+    &PROMETHEUS,
     &PROMTOOL,
     &PYTHON,
+    &REDIS,
     &STRACE,
     &UNSHARE,
     &UPSD,

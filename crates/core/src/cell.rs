@@ -69,7 +69,10 @@ pub struct Cell {
     /// Tokens.
     #[prost(message, optional, tag = "16")]
     pub tokens: Option<TokenCounts>,
-    /// Chat and audience by stream. (17 is reserved for viewers' touches.)
+    /// What viewers did.
+    #[prost(message, optional, tag = "17")]
+    pub subjects: Option<Subjects>,
+    /// Chat and audience by stream.
     #[prost(message, repeated, tag = "18")]
     pub streams: Vec<StreamRow>,
     /// Flash drops.
@@ -84,8 +87,11 @@ pub struct Cell {
     /// What did not fit or did not match.
     #[prost(message, optional, tag = "22")]
     pub counts: Option<Counts>,
-    /// What became of payments.
+    /// Orders after they were paid.
     #[prost(message, optional, tag = "23")]
+    pub orders: Option<OrderCounts>,
+    /// What became of payments.
+    #[prost(message, optional, tag = "24")]
     pub payments: Option<PaymentCounts>,
 }
 
@@ -194,6 +200,20 @@ pub struct SkuRow {
     /// The newest count of the minute.
     #[prost(message, optional, tag = "10")]
     pub count: Option<CountRow>,
+    /// Units that rigs may sell while nobody hears them, as this minute changed them.
+    #[prost(message, repeated, tag = "11")]
+    pub rights: Vec<RightRow>,
+}
+
+/// Change of the units that one rig may sell by itself.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct RightRow {
+    /// The rig.
+    #[prost(string, tag = "1")]
+    pub rig: String,
+    /// Units given to it, less those taken from it.
+    #[prost(sint64, tag = "2")]
+    pub qty: i64,
 }
 
 /// A shelf count.
@@ -358,6 +378,9 @@ pub struct TokenCounts {
     /// The smallest token hashes with what happened to them, ascending.
     #[prost(message, repeated, tag = "7")]
     pub set: Vec<TokenTouch>,
+    /// Hashes from here on are not in the set; 0 while it holds all.
+    #[prost(fixed64, tag = "8")]
+    pub cut: u64,
 }
 
 /// What happened to one token.
@@ -369,9 +392,114 @@ pub struct TokenTouch {
     /// 1 issued, 2 redeemed, 3 voided.
     #[prost(uint32, tag = "2")]
     pub kind: u32,
-    /// When, corrected, ms since 1970.
-    #[prost(sint64, tag = "3")]
-    pub ms: i64,
+    /// When, corrected, ms into the cell's minute.
+    #[prost(uint32, tag = "3")]
+    pub offset_ms: u32,
+    /// The minute in which an issued token ends, since 1970; 0 when it does not.
+    #[prost(uint32, tag = "4")]
+    pub expires: u32,
+}
+
+/// What viewers did in one minute.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Subjects {
+    /// The viewers with the smallest hashes, ascending.
+    #[prost(message, repeated, tag = "1")]
+    pub set: Vec<Subject>,
+    /// Hashes from here on are not in the set; 0 while it holds all.
+    #[prost(fixed64, tag = "2")]
+    pub cut: u64,
+    /// Checkouts started by a known viewer.
+    #[prost(uint64, tag = "3")]
+    pub linked_started: u64,
+    /// Orders first paid by a known viewer.
+    #[prost(uint64, tag = "4")]
+    pub linked_paid: u64,
+}
+
+/// What one viewer did.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Subject {
+    /// First 8 bytes of the BLAKE3 of the viewer's pseudonym, big-endian.
+    #[prost(fixed64, tag = "1")]
+    pub hash: u64,
+    /// When and what, ascending: see [`touch`].
+    #[prost(uint32, repeated, tag = "2")]
+    pub touches: Vec<u32>,
+}
+
+/// What a viewer did; the numbers are the cell's and the order is the funnel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TouchKind {
+    /// Wrote in a chat.
+    Chat = 1,
+    /// Looked at a product.
+    Viewed = 2,
+    /// Put one in the cart.
+    Cart = 3,
+    /// Began to check out.
+    Started = 4,
+    /// Paid.
+    Paid = 5,
+}
+
+impl TouchKind {
+    /// All kinds, in the funnel's order.
+    pub const ALL: [Self; 5] = [
+        Self::Chat,
+        Self::Viewed,
+        Self::Cart,
+        Self::Started,
+        Self::Paid,
+    ];
+}
+
+/// One touch as a number: eight times the milliseconds into its minute, and the kind. So touches of
+/// one millisecond stand in the funnel's order.
+#[must_use]
+pub const fn touch(offset_ms: u32, kind: TouchKind) -> u32 {
+    (offset_ms << 3) | kind as u32
+}
+
+/// Reads a touch: milliseconds into its minute, and the kind; `None` when it is none.
+#[must_use]
+pub fn read_touch(touch: u32) -> Option<(u32, TouchKind)> {
+    let (offset_ms, kind) = (touch >> 3, touch & 7);
+    let kind = TouchKind::ALL
+        .into_iter()
+        .find(|other| *other as u32 == kind)?;
+    (offset_ms < 60_000).then_some((offset_ms, kind))
+}
+
+/// Orders of one cell on their way from payment to buyer.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct OrderCounts {
+    /// Handed over or shipped for the first time.
+    #[prost(uint64, tag = "1")]
+    pub out: u64,
+    /// Wholly refunded before they were handed over or shipped.
+    #[prost(uint64, tag = "2")]
+    pub gone: u64,
+    /// Refunded for the first time, in part or wholly; a refund of an unknown sale counts.
+    #[prost(uint64, tag = "3")]
+    pub refunded: u64,
+    /// Orders out or gone by the minute in which they were first paid.
+    #[prost(message, repeated, tag = "4")]
+    pub by_paid: Vec<PaidRow>,
+    /// The same for minutes beyond the rows.
+    #[prost(uint64, tag = "5")]
+    pub older: u64,
+}
+
+/// Orders out or gone that were first paid in one minute.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct PaidRow {
+    /// The minute of the payment, since 1970.
+    #[prost(uint32, tag = "1")]
+    pub minute: u32,
+    /// Orders.
+    #[prost(uint64, tag = "2")]
+    pub closed: u64,
 }
 
 /// One stream of one cell. The empty stream is the row `other`.
@@ -383,10 +511,10 @@ pub struct StreamRow {
     /// Chat messages.
     #[prost(uint64, tag = "2")]
     pub messages: u64,
-    /// Of them negative. (3 to 6 wait for the scorer.)
+    /// Of them negative: scores of -500 and less.
     #[prost(uint64, tag = "3")]
     pub negative: u64,
-    /// Of them positive.
+    /// Of them positive: scores of 500 and more.
     #[prost(uint64, tag = "4")]
     pub positive: u64,
     /// Sum of scores × 10⁴.
@@ -492,12 +620,48 @@ pub struct Counts {
     /// Repeats of a payment or redemption under another event id.
     #[prost(uint64, tag = "3")]
     pub duplicates: u64,
-    /// Rows that went to `other`, all dimensions.
-    #[prost(uint64, tag = "4")]
-    pub other: u64,
     /// Refunds that count here and name a payment this epoch has not seen.
     #[prost(uint64, tag = "5")]
     pub refunds_unknown: u64,
+    /// Amounts in currencies beyond the bound: only in the books.
+    #[prost(uint64, tag = "6")]
+    pub other_currencies: u64,
+    /// Facts in the row `other` of payment methods.
+    #[prost(uint64, tag = "7")]
+    pub other_methods: u64,
+    /// The same of SKUs.
+    #[prost(uint64, tag = "8")]
+    pub other_skus: u64,
+    /// The same of creators.
+    #[prost(uint64, tag = "9")]
+    pub other_creators: u64,
+    /// The same of co-op members.
+    #[prost(uint64, tag = "10")]
+    pub other_members: u64,
+    /// The same of streams.
+    #[prost(uint64, tag = "11")]
+    pub other_streams: u64,
+    /// Words about flash drops beyond the bound: such a drop has no lift.
+    #[prost(uint64, tag = "12")]
+    pub other_drops: u64,
+}
+
+impl Counts {
+    /// What went to a row `other` or to no row, all dimensions.
+    #[must_use]
+    pub fn other(&self) -> u64 {
+        [
+            self.other_currencies,
+            self.other_methods,
+            self.other_skus,
+            self.other_creators,
+            self.other_members,
+            self.other_streams,
+            self.other_drops,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
 }
 
 /// First 16 bytes of the BLAKE3 of a cell's bytes.

@@ -1,7 +1,7 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
+//! 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
 //! 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
@@ -81,6 +81,10 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    AuditUnwritten = 801, "the audit trail could not be written";
+    AuditUnknown = 802, "the audit trail has no such entry or tile";
+    AuditDamaged = 804, "the audit trail is damaged and another began";
+    AuditUnproved = 806, "the audit trail is not what was signed";
     ProviderUnknown = 901, "no such provider or account is configured";
     SignatureRefused = 902, "the signature of a provider's message does not fit";
     WebhookUnparsable = 903, "a provider's message could not be parsed";
@@ -103,6 +107,9 @@ codes! {
     CellForked = 3005, "two different cells carry one version";
     ViewRepaired = 3006, "a live view differed from its recomputation and was replaced";
     RegionFull = 3121, "a bound of the region was passed";
+    MirrorDown = 3124, "the mirror of a region is out of reach or lost what it was given";
+    FeedPlaceUnknown = 3131, "a live reader came back from a place nobody knows";
+    FeedStalled = 3132, "a live reader did not read";
     FeedFull = 3133, "too many live readers";
     PopupUnknown = 3134, "no such popup is known here";
     QueryInvalid = 3135, "a query parameter is wrong";

@@ -366,21 +366,80 @@ impl Datum for Currency {
     }
 }
 
-/// Chat text on its way to the scorer. It is never written to a record.
+/// How negative or positive a chat message is, ten-thousandths from -10,000 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChatScore(Option<i16>);
+
+impl ChatScore {
+    /// A message without a word of the lexicon.
+    pub const NOT_COVERED: Self = Self(None);
+    /// The greatest score.
+    const MAX: i16 = 10_000;
+
+    /// A message with a word of the lexicon; a score out of range is taken as its nearest.
+    #[must_use]
+    pub fn covered(ten_thousandths: i16) -> Self {
+        Self(Some(ten_thousandths.clamp(-Self::MAX, Self::MAX)))
+    }
+
+    /// Whether a word of the lexicon occurred.
+    #[must_use]
+    pub const fn is_covered(self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The score; 0 where it is not covered.
+    #[must_use]
+    pub fn ten_thousandths(self) -> i16 {
+        self.0.unwrap_or(0)
+    }
+
+    /// Its journaled number: 0 not covered, else the score and 10,001.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        self.0
+            .map_or(0, |score| i64::from(score) + i64::from(Self::MAX) + 1)
+    }
+
+    /// Reads the journaled number.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        if code == 0 {
+            return Some(Self::NOT_COVERED);
+        }
+        let score = code.checked_sub(i64::from(Self::MAX) + 1)?;
+        let score = i16::try_from(score).ok()?;
+        (score.abs() <= Self::MAX).then(|| Self::covered(score))
+    }
+}
+
+/// What stands for the text of a chat message: its score, which is all that a record holds. The text
+/// itself only exists on its way to the scorer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ChatText(Arc<str>);
+pub enum ChatText {
+    /// Not scored yet. It is never written to a record.
+    Text(Arc<str>),
+    /// Scored; the text is gone.
+    Scored(ChatScore),
+}
 
 impl ChatText {
-    /// The text, to score it.
+    /// The score, if there is one.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub const fn score(&self) -> Option<ChatScore> {
+        match self {
+            Self::Text(_) => None,
+            Self::Scored(score) => Some(*score),
+        }
     }
 }
 
 impl core::fmt::Debug for ChatText {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "ChatText({} bytes)", self.0.len())
+        match self {
+            Self::Text(text) => write!(f, "ChatText({} bytes)", text.len()),
+            Self::Scored(score) => write!(f, "ChatText({score:?})"),
+        }
     }
 }
 
@@ -388,14 +447,21 @@ impl Datum for ChatText {
     const KIND: Kind = Kind::Text;
     fn from_value(value: Value) -> Result<Self, ValueFault> {
         match value {
-            Value::Text(text) => Ok(Self(text)),
-            Value::Int(_) | Value::Flag(_) | Value::Lines(_) | Value::Stages(_) => {
+            Value::Text(text) => Ok(Self::Text(text)),
+            Value::Int(code) => {
+                let score = ChatScore::from_code(code);
+                score.map(Self::Scored).ok_or(ValueFault::Damaged)
+            }
+            Value::Flag(_) | Value::Lines(_) | Value::Stages(_) => {
                 Err(ValueFault::Type("a string"))
             }
         }
     }
     fn to_value(&self) -> Value {
-        Value::Text(self.0.clone())
+        match self {
+            Self::Text(text) => Value::Text(text.clone()),
+            Self::Scored(score) => Value::Int(score.code()),
+        }
     }
 }
 

@@ -30,13 +30,14 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::anchor::{Anchor, EventTime, admission, event_time};
-use crate::cell::{Cell, FLAG_CLOCK_SUSPECT, FLAG_GAP};
+use crate::cell::{Cell, FLAG_CLOCK_SUSPECT, FLAG_GAP, TouchKind};
 use crate::event::Event;
 use crate::event::system::{Loss, PopupPolicy, SystemEvent};
 use crate::id::{BootId, Epoch, EpochId, PopupId, RigId, Seq};
 use crate::limits;
 use crate::record::Record;
 use crate::time::{Minute, WallMs};
+use journey::viewed;
 use slot::Slot;
 use tables::Tables;
 
@@ -143,6 +144,14 @@ struct At {
     mono_ns: u64,
     /// A checkout that takes longer is late, ms.
     checkout_limit_ms: u32,
+}
+
+impl At {
+    /// Milliseconds into its minute.
+    fn offset_ms(&self) -> u32 {
+        let offset_ms = self.time.0.saturating_sub(self.minute.start().0);
+        u32::try_from(offset_ms.clamp(0, 59_999)).expect("a minute has 60,000 ms")
+    }
 }
 
 impl EpochFold {
@@ -423,16 +432,13 @@ impl EpochFold {
             Event::TokenVoided(data) => journey::token_voided(slot, tables, at, data),
             Event::ChatMessage(data) => journey::chat(slot, at, data),
             Event::AudienceSampled(data) => journey::audience(slot, at, data),
-            Event::DropOpened(data) => journey::drop_opened(slot, at, data),
-            Event::DropClosed(data) => journey::drop_closed(slot, at, data),
+            Event::DropOpened(data) => journey::drop_opened(slot, tables, at, data),
+            Event::DropClosed(data) => journey::drop_closed(slot, tables, at, data),
             Event::RigSampled(data) => journey::sampled(slot, at, data),
-            // Manual bookings are never revenue, disputes stand apart in the books, and viewers'
-            // touches have no row yet.
-            Event::BooksAdjusted(_)
-            | Event::PaymentDisputed(_)
-            | Event::ProductViewed(_)
-            | Event::CartAdded(_)
-            | Event::System(_) => {}
+            Event::ProductViewed(data) => viewed(slot, at, &data.viewer, TouchKind::Viewed),
+            Event::CartAdded(data) => viewed(slot, at, &data.viewer, TouchKind::Cart),
+            // Manual bookings are never revenue, and disputes stand apart in the books.
+            Event::BooksAdjusted(_) | Event::PaymentDisputed(_) | Event::System(_) => {}
         });
     }
 

@@ -10,6 +10,7 @@
 
 pub mod cells_up;
 pub mod records_up;
+pub mod relay;
 pub mod retry;
 
 use alloc::string::String;

@@ -21,6 +21,7 @@ pub mod coop;
 pub mod count;
 pub mod entry;
 pub mod fact;
+pub mod gap;
 pub mod group;
 mod orders;
 pub mod pairing;

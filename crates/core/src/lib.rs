@@ -18,6 +18,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod base64;
 pub mod id;
 pub mod money;
 pub mod time;
@@ -37,6 +38,7 @@ pub mod sketch;
 pub mod cell;
 pub mod fold;
 
+pub mod signal;
 pub mod slo;
 pub mod view;
 
@@ -47,6 +49,8 @@ pub mod lane;
 pub mod ledger;
 pub mod provider;
 pub mod settlement;
+
+pub mod tlog;
 
 pub mod host;
 

@@ -24,6 +24,8 @@ pub const REFERENCE_BYTES_MAX: usize = 96;
 pub const STRING_BYTES_MAX: usize = 1_024;
 /// A chat message, bytes. Beyond: cut at a character boundary, counted.
 pub const CHAT_BYTES_MAX: usize = 4_096;
+/// Characters of a chat message that are scored. Beyond: not looked at.
+pub const CHAT_SCORED_CHARS: usize = 2_000;
 /// Largest magnitude of one amount, minor units: 12 digits, so that no 13-digit card number can
 /// pose as an amount. Beyond: rejected PW0103.
 pub const AMOUNT_MINOR_MAX: i64 = 999_999_999_999;
@@ -129,6 +131,8 @@ pub const FOLD_RECENT_LINES_MAX: usize = 4_096;
 pub const FOLD_SALE_SHARES_MAX: usize = 32;
 /// Providers told apart under one payment id. Beyond: a repeat.
 pub const FOLD_PAYMENT_PROVIDERS_MAX: usize = 8;
+/// Flash drops a fold remembers, to tell whose a sale is. Beyond: the oldest is forgotten.
+pub const FOLD_DROPS_MAX: usize = 256;
 /// Names of rigs a fold learns from allocations. Beyond: a place outside the popup.
 pub const FOLD_RIGS_MAX: usize = 256;
 /// Before its popup's start an event is still folded, ms. Beyond: the books only, counted.
@@ -182,6 +186,14 @@ pub const CELL_NAMES_BYTES_MAX: usize = 72 << 10;
 pub const CELL_STARTS_MAX: usize = 32;
 /// Token hashes in one cell.
 pub const CELL_TOKENS_MAX: usize = 1_024;
+/// Rigs with rights to one SKU in one cell. Beyond: not told apart, counted in `other`.
+pub const CELL_RIGHTS_MAX: usize = 64;
+/// Viewers in one cell: those with the smallest hashes.
+pub const CELL_SUBJECTS_MAX: usize = 512;
+/// Touches of one viewer in one cell. Beyond: the first and last of each run of one kind.
+pub const SUBJECT_TOUCHES_MAX: usize = 16;
+/// Touches of all viewers in one cell. Beyond: the viewers with the largest hashes go.
+pub const CELL_TOUCHES_MAX: usize = 3_072;
 /// One encoded cell, bytes.
 pub const CELL_BYTES_MAX: usize = 128 << 10;
 
@@ -202,6 +214,16 @@ pub const REGION_CURRENCIES_MAX: usize = 64;
 pub const REGION_SKUS_MAX: usize = 16_384;
 /// Creators of one popup at a region. Beyond: the row `other`.
 pub const REGION_CREATORS_MAX: usize = 1_024;
+/// Co-op members of one popup at a region. Beyond: the row without a name.
+pub const REGION_MEMBERS_MAX: usize = 256;
+/// Streams of one popup at a region. Beyond: the row `other`.
+pub const REGION_STREAMS_MAX: usize = 64;
+/// Flash drops of one popup at a region. Beyond: no lift, counted in `other`.
+pub const REGION_DROPS_MAX: usize = 256;
+/// Tokens of one popup at a region, those with the smallest hashes. Beyond: numbers are estimated.
+pub const REGION_TOKENS_MAX: usize = 16_384;
+/// Viewers of one popup at a region, likewise.
+pub const REGION_VIEWERS_MAX: usize = 16_384;
 /// SKUs of one summary, those most at risk. Beyond: only in `/inventory`.
 pub const SUMMARY_SKUS_MAX: usize = 200;
 /// Rows of each currency's leaderboard in a summary.
@@ -214,6 +236,43 @@ pub const REGION_BYTES_MAX: usize = 256 << 20;
 pub const REGION_READERS_MAX: usize = 20_000;
 /// Live readers of one edge. Beyond: the oldest is closed.
 pub const EDGE_READERS_MAX: usize = 64;
+/// A live stream without progress of its socket, ms. Beyond: closed, PW3132.
+pub const FEED_STALL_MS: u64 = 30_000;
+/// Between two signs of life of a stream, ms.
+pub const FEED_TICK_MS: u64 = 5_000;
+/// A reader that has seen more than is held here waits so long for it, ms; then it is told that
+/// numbers go back.
+pub const FEED_BEHIND_MS: u64 = 5_000;
+/// A reader that lost its stream comes again after at least this, ms.
+pub const FEED_RETRY_MS_MIN: u64 = 500;
+/// The same at most; drawn for each reader, so that they do not come all at once.
+pub const FEED_RETRY_MS_MAX: u64 = 3_000;
+/// Rows that are no more and are still told to late readers. Beyond: those get a snapshot.
+pub const FEED_GONE_MAX: usize = 4_096;
+/// Frames kept for other readers of one edition. Beyond: made again for each.
+pub const FEED_FRAMES_MAX: usize = 64;
+/// Bytes that the system may hold of a stream for a reader who does not read.
+pub const FEED_SOCKET_BYTES: usize = 32 << 10;
+/// An event's id. Beyond: it says nothing of the version vector.
+pub const FEED_ID_BYTES_MAX: usize = 4_096;
+/// Fields of the mirror in one command. Beyond: the next one.
+pub const MIRROR_FIELDS_MAX: usize = 128;
+/// One answer of the mirror, bytes. Beyond: PW3124.
+pub const MIRROR_ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long the mirror may take to answer, ms. Beyond: PW3124.
+pub const MIRROR_WAIT_MS: u64 = 5_000;
+/// Between two tries of a mirror out of reach, ms.
+pub const MIRROR_RETRY_MS: u64 = 1_000;
+/// Between two comparisons with the mirror, ms: its channel may lose messages.
+pub const MIRROR_COMPARE_MS: u64 = 10_000;
+/// What nobody writes any more leaves the mirror after this, ms: three days.
+pub const MIRROR_KEEP_MS: u64 = 3 * 86_400_000;
+/// SKUs of a popup that are labels of metrics. Beyond: not exported.
+pub const EXPORT_SKUS_MAX: usize = 50;
+/// Creators of a popup that are labels of metrics. Beyond: one row without a name.
+pub const EXPORT_CREATORS_MAX: usize = 50;
+/// Payment methods of a popup that are labels of metrics. Beyond: one row without a name.
+pub const EXPORT_METHODS_MAX: usize = 16;
 /// Rows of a leaderboard. Beyond: 400 PW3135.
 pub const LEADERBOARD_ROWS_MAX: usize = 100;
 
@@ -396,6 +455,12 @@ pub const DISK_TREND_SAMPLES_MAX: usize = 32;
 /// File of one certificate, bytes: it travels in one record. A certificate of more stock lists the
 /// digest of it.
 pub const CERTIFICATE_BYTES_MAX: usize = 240 << 10;
+/// Entries of one audit log: its tree is held in memory, 64 bytes an entry.
+pub const AUDIT_ENTRIES_MAX: u64 = 1 << 20;
+/// One entry of an audit log, bytes.
+pub const AUDIT_ENTRY_BYTES_MAX: usize = 8 << 10;
+/// A signed checkpoint, bytes: three lines and a few signatures.
+pub const CHECKPOINT_BYTES_MAX: usize = 8 << 10;
 /// Rows of one page of the books' lists.
 pub const BOOKS_PAGE_ROWS_MAX: usize = 1_000;
 /// Records that are appended at the centre in one go.

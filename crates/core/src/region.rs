@@ -24,12 +24,15 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use prost::Message;
 
 mod holding;
+pub mod outward;
 #[cfg(test)]
 mod tests;
+pub mod vector;
 
 use holding::{Holding, Taken};
 
@@ -41,6 +44,7 @@ use crate::limits;
 use crate::money::Currency;
 use crate::slo::Scope;
 use crate::time::{MonoMs, Now};
+use crate::view::exports::RigTotals;
 use crate::view::{self, PopupView, Silent, Standing};
 
 /// What a region counts about itself.
@@ -90,6 +94,17 @@ pub struct PopupLine {
     pub currencies: Vec<Currency>,
 }
 
+/// What monitoring systems are told of one popup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PopupExports {
+    /// The popup.
+    pub popup: String,
+    /// Its rigs whose cells are complete, ascending.
+    pub rigs: Vec<(String, RigTotals)>,
+    /// SKUs that may be labels.
+    pub skus: BTreeSet<String>,
+}
+
 /// A rig across popups.
 #[derive(Debug, Clone)]
 struct Contact {
@@ -109,6 +124,8 @@ pub struct Region {
     contacts: BTreeMap<String, Contact>,
     bytes: usize,
     counters: Counters,
+    /// The popup and minute that were recomputed last.
+    looked_at: (String, u32),
 }
 
 impl Region {
@@ -122,6 +139,7 @@ impl Region {
             contacts: BTreeMap::new(),
             bytes: 0,
             counters: Counters::default(),
+            looked_at: (String::new(), 0),
         }
     }
 
@@ -220,6 +238,33 @@ impl Region {
         repaired
     }
 
+    /// Recomputes the next minute of the next popup from its cells; called once a second it looks at
+    /// everything in turn. A difference is a defect: the view is replaced, counted, and the answer
+    /// is true (PW3006).
+    pub fn repair_next(&mut self) -> bool {
+        let (popup, minute) = &self.looked_at;
+        let in_popup = self
+            .popups
+            .get(popup)
+            .and_then(|it| it.minute_after(*minute));
+        let (popup, minute) = match in_popup.filter(|next| next > minute) {
+            Some(next) => (popup.clone(), next),
+            None => {
+                let after = (Bound::Excluded(popup.clone()), Bound::Unbounded);
+                let next = self.popups.range(after).next();
+                let Some((next, holding)) = next.or_else(|| self.popups.first_key_value()) else {
+                    return false;
+                };
+                (next.clone(), holding.minute_after(u32::MAX).unwrap_or(0))
+            }
+        };
+        let holding = self.popups.get_mut(&popup);
+        let repaired = holding.is_some_and(|holding| holding.repair_minute(minute));
+        self.looked_at = (popup, minute);
+        self.counters.views_repaired += u64::from(repaired);
+        repaired
+    }
+
     /// The id of this memory.
     #[must_use]
     pub fn id(&self) -> RegionId {
@@ -310,6 +355,26 @@ impl Region {
         let mut etag = [0; 16];
         hasher.finalize_xof().fill(&mut etag);
         Some(etag)
+    }
+
+    /// Totals for monitoring systems, by popup. A rig is withheld until the cells of its newest
+    /// epoch are complete: a total that dips and recovers would count its sales twice.
+    #[must_use]
+    pub fn exports(&self, now: Now) -> Vec<PopupExports> {
+        let export = |(id, holding): (&String, &Holding)| {
+            let complete = self.standings(holding, now).into_iter();
+            let complete = complete.filter(|rig| rig.have_seq > 0);
+            let totals = complete.filter_map(|rig| {
+                let totals = holding.live().exports.get(rig.rig)?;
+                Some((String::from(rig.rig), totals.clone()))
+            });
+            PopupExports {
+                popup: id.clone(),
+                rigs: totals.collect(),
+                skus: holding.live().names().labels().skus.clone(),
+            }
+        };
+        self.popups.iter().map(export).collect()
     }
 
     /// The counting cells of a popup by key, for comparison with a rig's or the ledger's fold (L4).
@@ -641,16 +706,21 @@ impl Region {
 
 /// One life of one rig's journal in one popup.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Life {
-    popup: String,
-    rig: String,
-    epoch: u32,
-    epoch_id: EpochId,
+pub struct Life {
+    /// The popup.
+    pub popup: String,
+    /// The rig.
+    pub rig: String,
+    /// Which life.
+    pub epoch: u32,
+    /// Its id.
+    pub epoch_id: EpochId,
 }
 
 impl Life {
     /// `None` when a part is out of its rule.
-    fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of(popup: &str, rig: &str, epoch: u32, epoch_id: &[u8]) -> Option<Self> {
         PopupId::new(popup).ok()?;
         RigId::new(rig).ok()?;
         Some(Self {

@@ -21,26 +21,35 @@ mod boards;
 mod checkout;
 mod completeness;
 mod durations;
+pub mod exports;
 mod live;
+mod orders;
 mod stock;
 mod summary;
 mod sums;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tokens;
+pub(crate) mod viewers;
 
 pub use boards::{Board, BoardRow, Boards, RankBy, RankedRow, rank};
-pub use checkout::CheckoutView;
+pub use checkout::{CheckoutView, Quantiles};
 pub(crate) use completeness::silent;
 pub use completeness::{Asof, RigView, Silent, Stage, Standing, Unsent};
 pub use live::{Live, Names};
+pub use orders::{FulfilmentView, RefundView, StepRow};
 pub use stock::{CountView, StockRow};
+pub(crate) use summary::full_minutes;
 pub use summary::{Last5, MeanMoney, MinutePoint, SeriesPoint, series};
-pub use sums::{BoardSums, CheckoutSums, CountSums, MoneySums, Shift, StockSums};
-pub use tokens::TokenView;
+pub use sums::{
+    BoardSums, CheckoutSums, CountSums, MoneySums, OrderSums, RiskSums, Shift, StockSums,
+    StreamSums,
+};
+pub use tokens::{Cohort, Flow, TokenView};
 
 use crate::event::system::PopupPolicy;
-use crate::money::Currency;
+use crate::money::{Currency, div_half_even};
+use crate::signal::{self, Signals};
 use crate::slo::SloView;
 use crate::time::Now;
 
@@ -77,8 +86,16 @@ pub struct PopupView {
     pub last5: Last5,
     /// Checkouts.
     pub checkout: CheckoutView,
+    /// Money that failed for a technical reason, by currency.
+    pub risk: Amounts<RiskSums>,
+    /// Money that goes back.
+    pub refunds: RefundView,
+    /// Orders on their way to buyers.
+    pub fulfilment: FulfilmentView,
     /// Tokens.
     pub tokens: TokenView,
+    /// Funnel, chat, flash drops.
+    pub signals: Signals,
     /// What did not fit or did not match.
     pub counts: CountSums,
     /// Minutes in which something happened, ascending.
@@ -111,14 +128,24 @@ pub fn read(
         money: live.money.iter().map(|(c, sums)| (*c, *sums)).collect(),
         last5: summary::last5(live, policy, watermark),
         checkout: checkout::view(live, rigs, watermark),
-        tokens: live.tokens.view(),
+        risk: live.risk.iter().map(|(c, sums)| (*c, *sums)).collect(),
+        refunds: orders::refunds(live, watermark),
+        fulfilment: orders::fulfilment(live, rigs, watermark),
+        tokens: tokens::view(live, watermark),
+        signals: signal::read(live, watermark),
         counts: live.counts,
         minutes: summary::minutes(live),
         rigs: rig_views,
-        stock: stock::rows(live),
+        stock: stock::rows(live, rigs),
         boards: boards::rows(live),
         slos: slos.to_vec(),
     }
+}
+
+/// A ratio in ten-thousandths, rounded half to even. `whole` must be positive.
+pub(crate) fn ten_thousandths(part: i128, whole: i128) -> i64 {
+    let ratio = div_half_even(part.saturating_mul(10_000), whole);
+    i64::try_from(ratio).unwrap_or(if ratio < 0 { i64::MIN } else { i64::MAX })
 }
 
 pub(crate) fn facts(id: &str, policy: Option<&PopupPolicy>, live: &Live) -> PopupFacts {

@@ -21,6 +21,9 @@ use crate::client::Client;
 use crate::config::{AlertKind, AlertTarget};
 use crate::live::Live;
 
+/// Between two looks at what is published, ms.
+const LOOK_MS: u64 = 500;
+
 /// One page and what its target knows of it.
 #[derive(Debug, Clone)]
 struct Held {
@@ -103,7 +106,7 @@ impl Outbox {
 pub(crate) async fn run(
     target: AlertTarget,
     here: String,
-    mut live: watch::Receiver<Arc<Live>>,
+    live: watch::Receiver<Arc<Live>>,
     ambient: Ambient,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -111,15 +114,15 @@ pub(crate) async fn run(
     let (mut outbox, mut wait_ms) = (Outbox::default(), 0);
     let mut overruns = BTreeMap::new();
     loop {
-        let shown = Arc::clone(&live.borrow_and_update());
-        for (popup, shown) in &shown.popups {
+        let all = Arc::clone(&live.borrow());
+        for (popup, newest) in &all.popups {
+            let shown = Arc::clone(&newest.borrow());
             for alert in alertmanager::alerts(&shown.view) {
                 outbox.take(alert);
             }
             let overrun = shown.view.slos.iter().map(|slo| slo.overrun).max();
             tell_overrun(&mut overruns, popup, overrun.unwrap_or_default());
         }
-        drop(shown);
         let now = ambient.now().mono;
         let due = outbox.due(target.kind == AlertKind::Alertmanager, now);
         if !due.is_empty() {
@@ -139,15 +142,10 @@ pub(crate) async fn run(
                 }
             }
         }
-        let sleep = if wait_ms > 0 {
-            wait_ms
-        } else {
-            ALERT_RETRY_MS_MIN
-        };
+        let sleep = wait_ms.max(LOOK_MS);
         tokio::select! {
             _ = shutdown.changed() => return,
             () = tokio::time::sleep(Duration::from_millis(sleep)) => {}
-            changed = live.changed(), if wait_ms == 0 => if changed.is_err() { return },
         }
     }
 }

@@ -83,6 +83,11 @@ pub struct RegionConfig {
     /// Default `127.0.0.1:8720`.
     #[serde(default = "default_region")]
     pub listen: SocketAddr,
+    /// Regions that are told all news of this one: a hub on site feeds those in the town.
+    #[serde(default)]
+    pub upstream: Vec<String>,
+    /// A Redis or Valkey that several regions share, as `redis://[:password@]host:port`.
+    pub mirror: Option<String>,
     /// Names, without port, under which browsers may call it beside its address and loopback.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -275,6 +280,8 @@ impl Config {
             }),
             region: Some(RegionConfig {
                 listen: default_region(),
+                upstream: Vec::new(),
+                mirror: None,
                 hosts: Vec::new(),
                 alerts: Vec::new(),
             }),
@@ -321,19 +328,6 @@ impl Config {
     }
 }
 
-impl RegionConfig {
-    /// Refuses more targets than pages are sent to.
-    pub fn check_alerts(&self) -> Result<(), ConfigFault> {
-        if self.alerts.len() <= ALERT_TARGETS_MAX {
-            return Ok(());
-        }
-        Err(ConfigFault::Value {
-            field: String::from("region.alerts"),
-            problem: format!("has more than {ALERT_TARGETS_MAX} entries"),
-        })
-    }
-}
-
 impl EdgeConfig {
     /// Refuses more regions than one rig feeds.
     pub fn check_regions(&self) -> Result<(), ConfigFault> {
@@ -363,6 +357,42 @@ impl EdgeConfig {
             })
         };
         self.popup.as_ref().map(check).transpose()
+    }
+}
+
+impl RegionConfig {
+    /// Refuses more targets than pages are sent to.
+    pub fn check_alerts(&self) -> Result<(), ConfigFault> {
+        if self.alerts.len() <= ALERT_TARGETS_MAX {
+            return Ok(());
+        }
+        Err(ConfigFault::Value {
+            field: String::from("region.alerts"),
+            problem: format!("has more than {ALERT_TARGETS_MAX} entries"),
+        })
+    }
+
+    /// Refuses more regions than one region feeds.
+    pub fn check_upstream(&self) -> Result<(), ConfigFault> {
+        if self.upstream.len() <= REGIONS_MAX {
+            return Ok(());
+        }
+        Err(ConfigFault::Value {
+            field: String::from("region.upstream"),
+            problem: format!("has more than {REGIONS_MAX} entries"),
+        })
+    }
+
+    /// Where the mirror is, if there is to be one.
+    pub(crate) fn mirror(&self) -> Result<Option<crate::mirror::Address>, ConfigFault> {
+        let Some(url) = &self.mirror else {
+            return Ok(None);
+        };
+        let address = crate::mirror::Address::read(url).ok_or_else(|| ConfigFault::Value {
+            field: String::from("region.mirror"),
+            problem: String::from("is not of the form redis://[:password@]host:port"),
+        })?;
+        Ok(Some(address))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The loops that run the machines: inputs in, outputs out, deadline kept.
 //!
-//! One task owns the edge's machine, one the region's; everybody else reads what they publish.
+//! One task owns the edge's machine, one the region's (see [`crate::region`]); everybody else reads
+//! what they publish.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,45 +14,40 @@ use popwatch_core::event::Event;
 use popwatch_core::event::system::{Acked, SystemEvent};
 use popwatch_core::id::{Epoch, PopupId};
 use popwatch_core::lane::records_up::Want;
-use popwatch_core::lane::{CellAck, CellBatch, PeerFault, RecordAck};
-use popwatch_core::limits::{CLOCK_PEER_U_MS, PAGE_DELAY_MS};
-use popwatch_core::region::Region;
+use popwatch_core::lane::{CellAck, PeerFault, RecordAck};
+use popwatch_core::limits::PAGE_DELAY_MS;
 use popwatch_core::role::edge::{Edge, Input, Output, Remains, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
 use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
 use crate::metrics::EdgeMetrics;
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{self, Look};
+use crate::region::{RegionOrder, RegionReport};
 use crate::store_thread::{JournalHandle, News, Parting};
 
 /// A change shows on the rig's own page this long after the page got it at the latest, ms: within
 /// 50 ms of its fold in all.
 const EDGE_PUBLISH_MS: u64 = 50 - PAGE_DELAY_MS;
-/// The same at a region, ms.
-const REGION_PUBLISH_MS: u64 = 100;
 /// Ages and silences are looked at this often while nothing changes, ms.
 const IDLE_PUBLISH_MS: u64 = 1_000;
-/// Batches waiting for the region's machine. Beyond: the handler waits, its rig with it.
-pub(crate) const REGION_QUEUE_MAX: usize = 64;
-/// What a region that does not keep up asks of those that send to it.
-const REGION_BUSY_BYTES: u32 = 128 << 10;
-const REGION_BUSY_DELAY_MS: u32 = 1_000;
 
 /// When the next publication is due.
 #[derive(Debug)]
-struct Pace {
+pub(crate) struct Pace {
     changed_ms: u64,
     last: MonoMs,
-    dirty: bool,
+    /// Something changed since.
+    pub(crate) dirty: bool,
 }
 
 impl Pace {
-    fn new(changed_ms: u64) -> Self {
+    /// Changes are shown this long after the first, ms.
+    pub(crate) fn new(changed_ms: u64) -> Self {
         Self {
             changed_ms,
             last: MonoMs(0),
@@ -59,7 +55,8 @@ impl Pace {
         }
     }
 
-    fn due_at(&self) -> MonoMs {
+    /// When to publish at the latest.
+    pub(crate) fn due_at(&self) -> MonoMs {
         self.last.after(if self.dirty {
             self.changed_ms
         } else {
@@ -67,7 +64,8 @@ impl Pace {
         })
     }
 
-    fn done(&mut self, now: MonoMs) {
+    /// It was published.
+    pub(crate) fn done(&mut self, now: MonoMs) {
         self.last = now;
         self.dirty = false;
     }
@@ -216,6 +214,14 @@ impl EdgeDriver {
             // A reader that hung up needs no answer.
             RegionOrder::Cells(popup, answer) => {
                 drop(answer.send(self.edge.page().cells(popup.as_str())));
+            }
+            RegionOrder::Above(popup, seen, answer) => {
+                let minutes = self.edge.page().minutes_above(popup.as_str(), &seen);
+                drop(answer.send(minutes));
+            }
+            RegionOrder::Report(answer) => {
+                let now = self.edge.true_now(self.ambient.now());
+                drop(answer.send(RegionReport::of(self.edge.page(), now)));
             }
         }
     }
@@ -381,7 +387,7 @@ fn tell_steps(events: &[(Option<PopupId>, Event)]) {
 }
 
 /// Encodes a batch and hands it to its link. The lanes bound a batch, so it always encodes.
-fn send<M: lanes::LaneBody>(peer: &PeerHandle, batch: &M) {
+pub(crate) fn send<M: lanes::LaneBody>(peer: &PeerHandle, batch: &M) {
     match lanes::encode(batch) {
         Ok(body) => peer.send(body),
         Err(fault) => tracing::error!(%fault, "a batch passes its own bounds"),
@@ -389,7 +395,7 @@ fn send<M: lanes::LaneBody>(peer: &PeerHandle, batch: &M) {
 }
 
 /// A lane's answer, or what stands for one that cannot be read.
-fn decoded<T>(
+pub(crate) fn decoded<T>(
     outcome: Result<Bytes, PeerFault>,
     decode: impl Fn(&[u8]) -> Option<T>,
 ) -> Result<T, PeerFault> {
@@ -400,75 +406,6 @@ fn decoded<T>(
             PeerFault::Nonsense
         })
     })
-}
-
-/// What handlers ask of a region's loop.
-#[derive(Debug)]
-pub(crate) enum RegionOrder {
-    /// Take a batch, answer it.
-    Accept(CellBatch, oneshot::Sender<CellAck>),
-    /// Answer with the canonical bytes of a popup's cells, for comparison.
-    Cells(PopupId, oneshot::Sender<Vec<Vec<u8>>>),
-}
-
-/// The region's loop.
-#[derive(Debug)]
-pub(crate) struct RegionDriver {
-    /// The machine.
-    pub(crate) region: Region,
-    /// What handlers ask.
-    pub(crate) orders: mpsc::Receiver<RegionOrder>,
-    /// Clocks.
-    pub(crate) ambient: Ambient,
-    /// Where views go.
-    pub(crate) publisher: Publisher,
-}
-
-impl RegionDriver {
-    /// Runs until `shutdown`.
-    pub(crate) async fn run(mut self, mut shutdown: watch::Receiver<bool>) {
-        let mut pace = Pace::new(REGION_PUBLISH_MS);
-        loop {
-            let now = self.ambient.now();
-            if now.mono >= pace.due_at() {
-                self.region.tick(now);
-                self.publisher.publish(&self.region, now, &BTreeMap::new());
-                pace.done(now.mono);
-            }
-            let wait = pace.due_at().since(now.mono).max(1);
-            tokio::select! {
-                _ = shutdown.changed() => break,
-                order = self.orders.recv() => match order {
-                    Some(order) => { self.obey(order); pace.dirty = true; }
-                    None => break,
-                },
-                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
-            }
-        }
-    }
-
-    fn obey(&mut self, order: RegionOrder) {
-        match order {
-            RegionOrder::Accept(batch, answer) => {
-                let arrived_us = self.ambient.wall_us();
-                let mut ack = self.region.accept(&batch, self.ambient.now());
-                ack.echo_mono_ns = batch.sent_mono_ns;
-                ack.recv_wall_us = arrived_us;
-                ack.wall_u_ms = CLOCK_PEER_U_MS;
-                ack.send_wall_us = self.ambient.wall_us();
-                // More wait than this loop keeps up with: each sends less, and less often.
-                if self.orders.len() > REGION_QUEUE_MAX / 2 {
-                    (ack.max_bytes, ack.delay_ms) = (REGION_BUSY_BYTES, REGION_BUSY_DELAY_MS);
-                }
-                // A sender that hung up sends again; merging twice changes nothing.
-                drop(answer.send(ack));
-            }
-            RegionOrder::Cells(popup, answer) => {
-                // A reader that hung up needs no answer.
-                drop(answer.send(self.region.cells(popup.as_str())));
-            }
-        }
-    }
 }
 
 /// The newest published views.

@@ -3,6 +3,8 @@
 //! [`serve`] runs one role's router until shutdown. Every answer carries the headers that keep a
 //! browser honest; errors are RFC 9457 problem documents.
 
+mod audit;
+mod feed;
 mod ingest;
 mod lanes;
 mod ledger;
@@ -11,6 +13,7 @@ mod otlp;
 mod shared;
 mod webhooks;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,17 +31,20 @@ use hyper_util::service::TowerToHyperService;
 use popwatch_core::code::Code;
 use popwatch_core::limits::REQUEST_HEAD_MS_MAX;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+pub(crate) use feed::Readers;
 pub(crate) use ingest::EdgeState;
 pub(crate) use lanes::RegionLane;
 pub(crate) use ledger::{LedgerState, ORG};
-pub(crate) use live::{LiveState, Readers};
+pub(crate) use live::LiveState;
 pub(crate) use otlp::SpanMetrics;
 pub(crate) use shared::Common;
 pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 
+use self::feed::Handover;
+use crate::audit::Trail;
 use crate::page;
 
 /// Where providers send their messages.
@@ -79,6 +85,7 @@ pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -
 
 /// The routes of a ledger.
 pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: WebhookState) -> Router {
+    let trail = ledger.trail.clone();
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -103,7 +110,17 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         )
         .with_state(ledger);
     own.merge(webhook_route(webhooks))
+        .merge(audit_routes(trail))
         .merge(common_routes(common))
+}
+
+fn audit_routes(trail: Trail) -> Router {
+    Router::new()
+        .route("/v1/audit", get(audit::entries))
+        .route("/v1/audit/{number}/proof", get(audit::proof))
+        .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/audit/tile/{*tile}", get(audit::tile))
+        .with_state(trail)
 }
 
 fn webhook_route(webhooks: WebhookState) -> Router {
@@ -130,6 +147,7 @@ fn live_routes(live: LiveState) -> Router {
         .route("/v1/popups/{popup}/inventory", get(live::inventory))
         .route("/v1/popups/{popup}/rigs", get(live::rigs))
         .route("/v1/popups/{popup}/slo", get(live::slo))
+        .route("/v1/popups/{popup}/signals", get(live::signals))
         .route("/v1/popups/{popup}/stream", get(live::stream))
         .with_state(live)
 }
@@ -210,7 +228,8 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-/// One connection until it ends, or until its last answer after `shutdown`.
+/// One connection until it ends, or until its last answer after `shutdown`. A live stream takes it
+/// out of HTTP's hands.
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -219,22 +238,45 @@ async fn connection(
 ) {
     // An answer is small and somebody waits for it; a socket that refuses is only slower.
     drop(stream.set_nodelay(true));
+    let (hand, mut handed) = mpsc::channel(1);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = routers.borrow().clone();
-        TowerToHyperService::new(router).call(request)
+        let hand = hand.clone();
+        async move {
+            let is_read = request.method() == hyper::Method::GET;
+            let response = TowerToHyperService::new(router).call(request).await?;
+            let feed = response.extensions().get::<Handover>();
+            if let Some(feed) = feed.filter(|_| is_read).and_then(Handover::take) {
+                let (head, _) = response.into_parts();
+                drop(hand.send((head, feed)).await);
+                // The connection is taken from under this answer.
+                return std::future::pending().await;
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
+    // On the heap, so that a stream does not carry what it no longer needs.
+    let mut connection = Box::new(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
+            .serve_connection(TokioIo::new(stream), service),
+    );
+    let (head, feed) = tokio::select! {
         // A connection that breaks is its client's to notice.
-        ended = connection.as_mut() => return drop(ended),
-        _ = shutdown.changed() => connection.as_mut().graceful_shutdown(),
-    }
-    drop(connection.await);
+        ended = &mut *connection => return drop(ended),
+        Some((head, feed)) = handed.recv() => (feed.head(&head), feed),
+        _ = shutdown.changed() => {
+            std::pin::Pin::new(&mut *connection).graceful_shutdown();
+            return tokio::select! {
+                ended = &mut *connection => drop(ended),
+                _ = handed.recv() => {}
+            };
+        }
+    };
+    let stream = connection.into_parts().io.into_inner();
+    feed.run(stream, head).await;
 }
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use popwatch_core::code::Code;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
-use popwatch_wire::close::CloseKey;
+use popwatch_wire::close;
+use popwatch_wire::note::NoteKey;
 
 use crate::ambient::Ambient;
 use crate::config::{Config, ConfigFault, EdgeConfig};
@@ -45,9 +46,17 @@ fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], 
 }
 
 /// The key that the ledger signs certificates with.
-pub(crate) fn close(data: &Path, org: &str, ambient: &Ambient) -> Result<CloseKey, ConfigFault> {
+pub(crate) fn close(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey, ConfigFault> {
     let lost = "certificates signed before and after will then need different public keys";
-    stored(data, "close", lost, ambient).map(|secret| CloseKey::new(org, &secret))
+    stored(data, "close", lost, ambient).map(|secret| NoteKey::new(&close::key_name(org), &secret))
+}
+
+/// The key that the audit trail's head is signed with.
+pub(crate) fn audit(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey, ConfigFault> {
+    let lost =
+        "heads of the audit trail signed before and after will then need different public keys";
+    let secret = stored(data, "audit", lost, ambient)?;
+    Ok(NoteKey::new(&format!("{org}.audit.popwatch"), &secret))
 }
 
 /// 32 secret bytes of the data directory, drawn at first and then stored with mode 0600.

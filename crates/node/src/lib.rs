@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 
 mod alerts;
+mod audit;
 mod books_thread;
 mod driver;
 mod gauges;
@@ -16,10 +17,12 @@ mod http;
 mod keys;
 mod live;
 mod metrics;
+mod mirror;
 mod page;
 mod peer;
 mod probes;
 mod refold;
+mod region;
 mod store_thread;
 mod syncs;
 
@@ -28,14 +31,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use futures_util::FutureExt;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RegionId, RigId};
+use popwatch_core::id::{JournalId, RigId};
 use popwatch_core::ledger::rules::Rules;
-use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX, REGION_READERS_MAX};
-use popwatch_core::region::Region;
+use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
+use popwatch_store::audit::AuditFault;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::fs::honest;
 use popwatch_store::fs::os::OsFs;
@@ -45,18 +49,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::ambient::Ambient;
+use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, spawn_books};
-use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RegionConfig, RoleName};
-use crate::driver::{EdgeDriver, LiveReader, REGION_QUEUE_MAX, RegionDriver};
+use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
+use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::live::Publisher;
-use crate::metrics::{EdgeMetrics, LedgerMetrics};
+use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
+use popwatch_wire::exposition::Exposition;
 
 /// Between two tries of a journal that cannot be opened.
 const REOPEN_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
@@ -116,6 +122,14 @@ pub enum StartFault {
         /// Why.
         source: OpenError,
     },
+    /// The audit trail.
+    #[error("{}: the audit trail in {} cannot be opened; check the folder's rights and its disk", .source.code(), .path.display())]
+    Audit {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: AuditFault,
+    },
     /// The books.
     #[error("the books in {} did not open", .path.display())]
     Books {
@@ -124,6 +138,16 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
+}
+
+/// The trail of what people do to the books. Opening reads a short file.
+fn trail(data: &Path, ambient: &Ambient) -> Result<Trail, StartFault> {
+    let key = keys::audit(data, http::ORG, ambient)?;
+    let origin = format!("{}/audit/ledger", http::ORG);
+    Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
+        path: data.join("audit"),
+        source,
+    })
 }
 
 /// What the books are evaluated by.
@@ -200,51 +224,6 @@ impl Node {
         while self.tasks.join_next().await.is_some() {}
     }
 
-    async fn start_region(
-        &mut self,
-        config: &RegionConfig,
-        ambient: &Ambient,
-    ) -> Result<(), StartFault> {
-        config.check_alerts()?;
-        let listener = listen("region", config.listen).await?;
-        let address = listener.local_addr().unwrap_or(config.listen);
-        let (publisher, live) = Publisher::new();
-        let (orders, queue) = mpsc::channel(REGION_QUEUE_MAX);
-        let driver = RegionDriver {
-            region: Region::new(RegionId(ambient.random())),
-            orders: queue,
-            ambient: ambient.clone(),
-            publisher,
-        };
-        self.tasks.spawn(driver.run(self.shutdown.subscribe()));
-        let readers = Arc::new(Readers::new(REGION_READERS_MAX));
-        let shown = live.clone();
-        let counted = Arc::clone(&readers);
-        let common = Common::new(
-            RoleName::Region,
-            "region",
-            move || metrics::render_region(&shown.borrow(), counted.open()),
-            Health::Answers,
-        );
-        for target in &config.alerts {
-            let task = alerts::run(
-                target.clone(),
-                format!("http://{address}/"),
-                live.clone(),
-                ambient.clone(),
-                self.shutdown.subscribe(),
-            );
-            self.tasks.spawn(task);
-        }
-        let state = self.live_state(live, readers, ambient);
-        let router = http::region_router(common, http::RegionLane::new(orders), state);
-        let room = REGION_READERS_MAX + CONNECTIONS_MAX;
-        let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), room);
-        self.region = Some(address);
-        Ok(())
-    }
-
     async fn start_ledger(
         &mut self,
         config: &LedgerConfig,
@@ -270,10 +249,16 @@ impl Node {
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
-            move || shown.render() + &told.render(),
+            move || {
+                let mut text = shown.render();
+                text.extend(told.render());
+                std::future::ready(text).boxed()
+            },
             Health::Answers,
         );
+        let trail = trail(data, ambient)?;
         let state = LedgerState {
+            trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
             closing: Arc::default(),
             references: keys::reference(whole, ambient)?,
@@ -392,22 +377,23 @@ impl Node {
         let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
         let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
-        let counted = Arc::clone(&readers);
-        let clock = ambient.clone();
-        let metrics = move || {
-            let host = (&looked.borrow().sample, clock.wall_ms());
-            counters.render(&shown.borrow(), &gauges, host, counted.open()) + &told.render()
-        };
+        let page = http::RegionLane::new(asks);
+        let sources = Arc::new(EdgeSources {
+            counters,
+            gauges,
+            status: shown.clone(),
+            host: looked,
+            page: page.clone(),
+            live: live.clone(),
+            readers: Arc::clone(&readers),
+            webhooks: told,
+            ambient: ambient.clone(),
+        });
+        let metrics = move || Arc::clone(&sources).tell().boxed();
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
-        let live = self.live_state(live, readers, ambient);
-        Ok(http::edge_router(
-            common,
-            state,
-            http::RegionLane::new(asks),
-            live,
-            webhooks,
-        ))
+        let live = self.live_state(live, page.clone(), readers, ambient);
+        Ok(http::edge_router(common, state, page, live, webhooks))
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -464,9 +450,16 @@ impl Node {
         host
     }
 
-    fn live_state(&self, live: LiveReader, readers: Arc<Readers>, ambient: &Ambient) -> LiveState {
+    fn live_state(
+        &self,
+        live: LiveReader,
+        lane: http::RegionLane,
+        readers: Arc<Readers>,
+        ambient: &Ambient,
+    ) -> LiveState {
         LiveState {
             live,
+            lane,
             readers,
             ambient: ambient.clone(),
             shutdown: self.shutdown.subscribe(),
@@ -496,7 +489,7 @@ fn unopened(rig: &RigId, fault: &str) -> axum::Router {
     http::unopened_router(Common::new(
         RoleName::Edge,
         rig.as_str(),
-        String::new,
+        || std::future::ready(Exposition::new()).boxed(),
         health,
     ))
 }
@@ -553,9 +546,11 @@ impl StartFault {
         match self {
             Self::Data { .. } | Self::Journal { .. } => true,
             Self::Config(ConfigFault::Unreadable { .. }) => true,
-            Self::Config(_) | Self::Listen { .. } | Self::Locked { .. } | Self::Books { .. } => {
-                false
-            }
+            Self::Config(_)
+            | Self::Listen { .. }
+            | Self::Locked { .. }
+            | Self::Audit { .. }
+            | Self::Books { .. } => false,
         }
     }
 }

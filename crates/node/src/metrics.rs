@@ -1,8 +1,10 @@
 //! Our own metrics: names in one place, labels from closed sets, never an event's text.
 
+mod popups;
+
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use popwatch_core::code::Code;
 use popwatch_core::event::Class;
@@ -10,10 +12,15 @@ use popwatch_core::host::HostSample;
 use popwatch_store::journal::Pressure;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::exposition::{Exposition, MetricKind};
+use tokio::sync::watch;
 
+use crate::ambient::Ambient;
+use crate::driver::LiveReader;
 use crate::gauges::{Gauges, SYNC_EDGES_US};
-use crate::http::SpanMetrics;
+use crate::http::{Readers, RegionLane, SpanMetrics, WebhookCounts};
 use crate::live::Live;
+use crate::probes::Look;
+use crate::region::RegionReport;
 use crate::store_thread::Fate;
 
 const VERDICTS: [&str; 6] = [
@@ -66,15 +73,14 @@ impl EdgeMetrics {
         self.times_replaced.swap(total, Ordering::Relaxed)
     }
 
-    /// The edge's exposition.
-    #[must_use]
-    pub(crate) fn render(
+    fn render(
         &self,
         status: &EdgeStatus,
         gauges: &Gauges,
         (host, wall_ms): (&HostSample, i64),
-        readers: usize,
-    ) -> String {
+        (report, live): (&RegionReport, &Live),
+        readers: &Readers,
+    ) -> Exposition {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
         self.spans.render(&mut text, &status.rig);
@@ -83,8 +89,9 @@ impl EdgeMetrics {
         render_lag_and_clock(&mut text, status, wall_ms);
         render_peers(&mut text, status);
         render_host(&mut text, &status.rig, host);
-        readers_gauge(&mut text, readers);
-        text.finish()
+        popups::render(&mut text, &report.exports, live);
+        render_readers(&mut text, readers);
+        text
     }
 
     fn render_admission(&self, text: &mut Exposition, rig: &str) {
@@ -378,59 +385,124 @@ fn render_host(text: &mut Exposition, rig: &str, host: &HostSample) {
     }
 }
 
-fn readers_gauge(text: &mut Exposition, readers: usize) {
+/// The live streams.
+fn render_readers(text: &mut Exposition, readers: &Readers) {
     text.family(
         "popwatch_live_readers",
         MetricKind::Gauge,
         "Open live streams.",
     )
-    .sample(&[], readers);
+    .sample(&[], readers.open());
+    text.family(
+        "popwatch_live_readers_stalled_total",
+        MetricKind::Counter,
+        "Live streams closed because their reader did not read.",
+    )
+    .sample(&[], readers.stalled());
 }
 
-/// A region's exposition.
-#[must_use]
-pub(crate) fn render_region(live: &Live, readers: usize) -> String {
+/// What an edge's exposition is made of.
+#[derive(Debug)]
+pub(crate) struct EdgeSources {
+    /// Admission.
+    pub(crate) counters: Arc<EdgeMetrics>,
+    /// The journal's thread.
+    pub(crate) gauges: Arc<Gauges>,
+    /// The status.
+    pub(crate) status: watch::Receiver<Arc<EdgeStatus>>,
+    /// What the probes found.
+    pub(crate) host: watch::Receiver<Look>,
+    /// The machine behind the page.
+    pub(crate) page: RegionLane,
+    /// What the page shows.
+    pub(crate) live: LiveReader,
+    /// Who reads it.
+    pub(crate) readers: Arc<Readers>,
+    /// Messages of providers.
+    pub(crate) webhooks: Arc<WebhookCounts>,
+    /// Clocks.
+    pub(crate) ambient: Ambient,
+}
+
+impl EdgeSources {
+    /// The edge's exposition.
+    pub(crate) async fn tell(self: Arc<Self>) -> Exposition {
+        let report = self.page.report().await;
+        let live = Arc::clone(&self.live.borrow());
+        let host = (&self.host.borrow().sample, self.ambient.wall_ms());
+        let status = Arc::clone(&self.status.borrow());
+        let page = (&report, &*live);
+        let mut text = self
+            .counters
+            .render(&status, &self.gauges, host, page, &self.readers);
+        text.extend(self.webhooks.render());
+        text
+    }
+}
+
+/// What a region's exposition is made of.
+#[derive(Debug)]
+pub(crate) struct RegionSources {
+    /// The machine.
+    pub(crate) lane: RegionLane,
+    /// What it shows.
+    pub(crate) live: LiveReader,
+    /// Who reads it.
+    pub(crate) readers: Arc<Readers>,
+}
+
+impl RegionSources {
+    /// The region's exposition.
+    pub(crate) async fn tell(self: Arc<Self>) -> Exposition {
+        let report = self.lane.report().await;
+        let live = Arc::clone(&self.live.borrow());
+        render_region(&report, &live, &self.readers)
+    }
+}
+
+/// What a region tells of itself and its popups.
+fn render_region(report: &RegionReport, live: &Live, readers: &Readers) -> Exposition {
     let mut text = Exposition::new();
+    popups::render(&mut text, &report.exports, live);
+    let counters = &report.counters;
     let mut family = text.family(
-        "popwatch_coverage_records",
-        MetricKind::Gauge,
-        "Records this region holds in cells (have) and knows of (known).",
+        "popwatch_region_cells_total",
+        MetricKind::Counter,
+        "Cells that came, by what became of them.",
     );
-    for (popup, shown) in &live.popups {
-        let asof = &shown.snapshot.asof;
-        family.sample(&[("popup", popup.as_str()), ("kind", "have")], asof.have);
-        family.sample(&[("popup", popup.as_str()), ("kind", "known")], asof.known);
+    for (outcome, count) in [
+        ("taken", counters.cells_taken),
+        ("stale", counters.cells_stale),
+        ("refused", counters.cells_refused),
+        ("forked", counters.cells_forked),
+        ("void", counters.cells_void),
+    ] {
+        family.sample(&[("outcome", outcome)], count);
     }
-    let mut family = text.family(
-        "popwatch_revenue_minor_units",
+    text.family(
+        "popwatch_views_repaired_total",
+        MetricKind::Counter,
+        "Views that differed from their recomputation and were replaced.",
+    )
+    .sample(&[], counters.views_repaired);
+    let mut held = text.family(
+        "popwatch_region_held",
         MetricKind::Gauge,
-        "Money in the cells held, by currency and kind.",
+        "What the region holds of what is bounded, the fullest popup speaking for all.",
     );
-    for (popup, shown) in &live.popups {
-        for (currency, sums) in &shown.view.money {
-            for (kind, minor) in [("gross", sums.gross), ("refund", sums.refund)] {
-                let labels = [
-                    ("popup", popup.as_str()),
-                    ("currency", currency.code()),
-                    ("kind", kind),
-                ];
-                family.sample(&labels, minor);
-            }
-        }
+    for (what, value, _) in &report.gauges {
+        held.sample(&[("what", what)], value);
     }
-    let mut family = text.family(
-        "popwatch_silent_rigs",
+    let mut bound = text.family(
+        "popwatch_region_bound",
         MetricKind::Gauge,
-        "Rigs unheard for 15 s.",
+        "The bounds of what the region holds.",
     );
-    for (popup, shown) in &live.popups {
-        family.sample(
-            &[("popup", popup.as_str())],
-            shown.snapshot.asof.silent.len(),
-        );
+    for (what, _, most) in &report.gauges {
+        bound.sample(&[("what", what)], most);
     }
-    readers_gauge(&mut text, readers);
-    text.finish()
+    render_readers(&mut text, readers);
+    text
 }
 
 /// Counters of one ledger.
@@ -455,7 +527,7 @@ impl LedgerMetrics {
 
     /// The ledger's exposition.
     #[must_use]
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> Exposition {
         let mut text = Exposition::new();
         for (name, help, count) in [
             (
@@ -477,7 +549,7 @@ impl LedgerMetrics {
             text.family(name, MetricKind::Counter, help)
                 .sample(&[], count.load(Ordering::Relaxed));
         }
-        text.finish()
+        text
     }
 }
 

@@ -41,6 +41,13 @@ pub(crate) struct PeerHandle {
 }
 
 impl PeerHandle {
+    /// A link whose exchanges somebody else makes: the handle, and where its bodies come out.
+    pub(crate) fn new(url: &str) -> (Self, mpsc::Receiver<Bytes>) {
+        let (bodies, queue) = mpsc::channel(1);
+        let url = url.to_owned();
+        (Self { bodies, url }, queue)
+    }
+
     /// Starts an exchange. The lanes keep one under way per link, so there is always room; a link
     /// that is gone answers nothing, for the process stops.
     pub(crate) fn send(&self, body: Vec<u8>) {
@@ -61,13 +68,9 @@ pub(crate) fn link(
     replies: mpsc::Sender<Reply>,
     ambient: Ambient,
 ) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
-    let (bodies, mut queue) = mpsc::channel::<Bytes>(1);
+    let (handle, mut queue) = PeerHandle::new(url);
     let target = format!("{}{path}", url.trim_end_matches('/'));
     let rig = rig.to_owned();
-    let handle = PeerHandle {
-        bodies,
-        url: url.to_owned(),
-    };
     let task = async move {
         let client = Client::new();
         let headers = [

@@ -39,6 +39,31 @@ pub(crate) enum Command {
     Close(CloseArgs),
     /// Print a popup's books as a journal for hledger or ledger, or as CSV.
     Export(ExportArgs),
+    /// Read and verify the trail of who did what to the books.
+    Audit(AuditArgs),
+    /// Show a popup live in the terminal, from an edge or a region.
+    Top(TopArgs),
+}
+
+/// `popwatch top`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch top
+         popwatch top --url http://192.168.1.5:8720 --popup night-market
+         popwatch top --once --format json
+
+Keys: q quit, Tab pane, s sort, c currency, p pause, ? help. Where the output is no terminal one
+picture is printed. With --format json each row is a line, again whenever it changes.")]
+pub(crate) struct TopArgs {
+    /// The edge or region.
+    #[arg(long, default_value = "http://127.0.0.1:8720")]
+    pub(crate) url: String,
+    /// Which popup; the one that began last if absent.
+    #[arg(long)]
+    pub(crate) popup: Option<String>,
+    /// Print what is shown now and leave.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 /// `popwatch demo`.
@@ -257,7 +282,8 @@ pub(crate) struct ReconcileArgs {
     /// Base URL of the ledger.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
     pub(crate) ledger: String,
-    /// A settlement file and whose it is: PROVIDER[:ACCOUNT]=FILE; the bank's is bank:ACCOUNT=FILE.
+    /// A settlement file and whose it is: PROVIDER=FILE, or PROVIDER:ACCOUNT=FILE where there are several;
+    /// a file of the bank is bank:ACCOUNT=FILE.
     #[arg(long = "settlement", value_name = "OF=FILE")]
     pub(crate) settlements: Vec<String>,
     /// A count sheet, CSV or JSON.
@@ -333,6 +359,72 @@ pub(crate) struct ExportArgs {
     /// In which form.
     #[arg(long, value_enum, default_value = "hledger")]
     pub(crate) journal: JournalFormat,
+}
+
+/// `popwatch audit`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch audit tail
+         popwatch audit prove 12 > close.tlog-proof
+         popwatch audit verify close.tlog-proof --key local.audit.popwatch+1f...+AU...
+         popwatch audit checkpoint > friday.checkpoint
+         popwatch audit verify --held friday.checkpoint --key local.audit.popwatch+1f...+AU...
+
+A proof needs the file and the public key alone. Without a file the whole trail is read from the ledger
+and compared with its signed head, and with an older one that was kept: a trail that shrank or was
+rewritten is named. Exit status 3 when something is not what was signed (PW0806).")]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+/// What to do with the trail.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Print the newest entries.
+    Tail {
+        /// Number of the first entry instead.
+        #[arg(long, value_name = "N")]
+        from: Option<u64>,
+        /// How many entries.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        limit: u64,
+        #[command(flatten)]
+        of: AuditOf,
+    },
+    /// Print the proof that an entry is in the trail.
+    Prove {
+        /// Its number.
+        number: u64,
+        #[command(flatten)]
+        of: AuditOf,
+    },
+    /// Print the signed head of the trail, to keep.
+    Checkpoint {
+        #[command(flatten)]
+        of: AuditOf,
+    },
+    /// Verify a proof, or the whole trail.
+    Verify {
+        /// A proof; the whole trail if absent.
+        file: Option<PathBuf>,
+        /// The public key, as audit tail prints it.
+        #[arg(long, value_name = "KEY")]
+        key: String,
+        /// A signed head that was kept: the trail must continue it.
+        #[arg(long, value_name = "FILE", conflicts_with = "file")]
+        held: Option<PathBuf>,
+        #[command(flatten)]
+        of: AuditOf,
+    },
+}
+
+/// Whose trail.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditOf {
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
 }
 
 /// What reads the export.

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+mod audit;
 mod close;
 mod demo;
 mod export;
@@ -8,6 +9,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod send;
+mod top;
 
 pub(crate) use demo::SPEED as DEMO_SPEED;
 
@@ -26,5 +28,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Reconcile(args) => reconcile::run(&args, format).await,
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
+        Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Top(args) => top::run(&args, format).await,
     }
 }

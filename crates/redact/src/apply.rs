@@ -2,7 +2,7 @@
 //!
 //! [`RedactingSource`] wraps the source that reads the outside form, so that a typed event that was
 //! not redacted never exists. Per field, in this order: detectors over every text, ids and labels
-//! too; the content hash; what the plan says. Where looking fails, texts become a fixed word;
+//! too; the content hash; what the plan says. A chat text ends here: its score takes its place. Where looking fails, texts become a fixed word;
 //! numbers and references stay (a reference that could not be looked at is mapped).
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use popwatch_core::event::{
-    EventType, Field, FieldFault, FieldSource, Kind, Line, Stage, Value, ValueFault,
+    ChatScore, EventType, Field, FieldFault, FieldSource, Kind, Line, Stage, Value, ValueFault,
 };
 use popwatch_core::id::{CheckoutStage, CreatorId, PopupId, Sku};
 use popwatch_core::limits;
@@ -18,6 +18,7 @@ use popwatch_core::record::{Content, ContentHasher};
 
 use crate::detect::{self, Budget, ERROR_WORD, Place, Rule};
 use crate::pseudonym::{Domain, Keys, ReferenceKey};
+use crate::sentiment;
 
 /// What stands for a required subject while its popup has no live key.
 pub const REMOVED_WORD: &str = "[removed]";
@@ -248,11 +249,7 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
                     Some(mapped) => Value::Text(mapped.into()),
                     None => Value::Text(text),
                 },
-                Kind::Text => {
-                    let cut = self.cut(&text);
-                    let clean = self.text(cut, Place::Text);
-                    Value::Text(clean.map_or_else(|| cut.into(), Into::into))
-                }
+                Kind::Text => self.chat(&text),
                 Kind::OpenChoice(choices) if !choices.contains(&&*text) => {
                     Value::Text((*choices.last().expect("a choice has members")).into())
                 }
@@ -276,6 +273,7 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
                     None => Value::Text(text),
                 },
             },
+            Value::Int(_) if field.kind == Kind::Text => return Err(ValueFault::Type("a string")),
             Value::Int(number) => {
                 no_card(number)?;
                 value
@@ -291,6 +289,18 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
                 Value::Stages(stages.into_iter().map(|stage| self.stage(stage)).collect())
             }
         })
+    }
+
+    /// What stands for a chat text: its score. What the detectors find in it is counted.
+    fn chat(&mut self, text: &str) -> Value {
+        let cut = self.cut(text);
+        self.text(cut, Place::Text);
+        let scored = catch_unwind(|| sentiment::score(text));
+        let score = scored.unwrap_or_else(|_| {
+            self.counts.errors += 1;
+            ChatScore::NOT_COVERED
+        });
+        Value::Int(score.code())
     }
 
     fn line(&mut self, line: Line) -> Result<Line, ValueFault> {
@@ -368,16 +378,13 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         Some(self.rules.keys.reference.map(text))
     }
 
-    /// A chat text within its bound. The end of the cut text goes too where it could be the front
-    /// half of an address or number.
+    /// A chat text within its bound: what the detectors look through.
     fn cut<'t>(&mut self, text: &'t str) -> &'t str {
         if text.len() <= limits::CHAT_BYTES_MAX {
             return text;
         }
         self.counts.cut += 1;
-        let text = &text[..text.floor_char_boundary(limits::CHAT_BYTES_MAX)];
-        text.trim_end_matches(|c: char| !c.is_whitespace())
-            .trim_end_matches(|c: char| !c.is_alphabetic())
+        &text[..text.floor_char_boundary(limits::CHAT_BYTES_MAX)]
     }
 
     /// What the plan leaves of a value.

@@ -16,4 +16,5 @@ pub mod base32;
 pub mod detect;
 pub mod proof;
 pub mod pseudonym;
+pub mod sentiment;
 mod text;

@@ -18,4 +18,6 @@ pub mod journal;
 
 pub mod savepoint;
 
+pub mod audit;
+
 pub mod books;

@@ -1,14 +1,12 @@
-//! Bodies of the read routes, as JSON: one shape for `/summary` and for the stream.
+//! Bodies of the read routes, as JSON.
 //!
 //! ```text
-//! snapshot  {"asof":{…},"rows":{key: value, …}}           GET …/summary, SSE event `snapshot`
-//! delta     {"asof":{…},"rows":{changed …},"gone":[key …]}                SSE event `delta`
-//! tick      {"server_ms","watermark_ms","silent":[…]}                      SSE event `tick`
+//! snapshot  {"asof":{…},"rows":{key: value, …}}           GET …/summary; the stream's: feed_v1
 //! ```
 //!
 //! What always holds: a row is a whole value, so skipping a delta is harmless; money and counts are
 //! integers beside their currency; what is unknown is `null` or absent from a list, never 0; every
-//! body but the tick stands under `asof`.
+//! body stands under `asof`.
 
 use std::collections::BTreeMap;
 
@@ -22,21 +20,30 @@ mod query;
 mod reads;
 mod ready;
 mod rows;
+mod signals;
 mod slo;
 mod status;
 #[cfg(test)]
 mod tests;
 mod vitals;
 
-pub use query::{BoardQuery, QueryFault, SeriesQuery, SloFormat, check_inventory};
+pub use query::{
+    BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, SloFormat, StreamQuery, check_inventory,
+};
 pub use reads::{
-    Inventory, Leaderboard, PopupEntry, Popups, Rigs, Series, SeriesStep, inventory, leaderboard,
-    popups, rigs, series,
+    ChatStep, Inventory, Leaderboard, OrderStep, PopupEntry, Popups, Rigs, Series, SeriesStep,
+    inventory, leaderboard, popups, rigs, series,
 };
 pub use ready::{Failing, Readiness};
 pub use rows::{
-    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, Confirmed, CountsRow, CurrencyRow,
-    LineMoney, Minor, MinuteRow, NetMoney, NowRow, PopupRow, RigRow, SkuRow, TokensRow, UnsentRow,
+    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, CohortRow, Confirmed, CountsRow,
+    CurrencyRow, FulfilmentRow, LineMoney, Minor, MinuteRow, MoneyRatio, NetMoney, NowRow,
+    OfflineMoney, PopupRow, QuantilesRow, Ratio, RefundsRow, RigRow, RiskRow, SkuRow, StepVelocity,
+    TokensRow, UnsentRow,
+};
+pub use signals::{
+    DropRow, FunnelMinuteRow, FunnelRow, LiftRow, SignalsBody, StepRow, StreamRow, drop_row,
+    funnel_row, signals, stream_row,
 };
 pub use slo::{BudgetRow, PageRow, RevisedRow, RigSloRow, SignalRow, SloRow, Slos, slo_row, slos};
 pub use status::{
@@ -131,28 +138,6 @@ pub struct Snapshot {
     pub rows: Rows,
 }
 
-/// What differs from an earlier snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Delta<'a> {
-    /// How complete the screen is after it.
-    pub asof: &'a Asof,
-    /// New and changed rows, whole.
-    pub rows: BTreeMap<&'a str, &'a Row>,
-    /// Keys that are no more.
-    pub gone: Vec<&'a str>,
-}
-
-/// A sign of life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tick {
-    /// Wall clock of the server, ms since 1970.
-    pub server_ms: i64,
-    /// See [`Asof`].
-    pub watermark_ms: Option<i64>,
-    /// Rigs out of touch.
-    pub silent: Vec<Silent>,
-}
-
 /// The first screen of one popup.
 #[must_use]
 pub fn snapshot(view: &PopupView) -> Snapshot {
@@ -193,32 +178,6 @@ fn summary_board(view: &PopupView, board: Board) -> BoardRows {
     });
     BoardRows {
         rows: lines.collect(),
-    }
-}
-
-/// What a reader of `old` needs to see `new`.
-#[must_use]
-pub fn delta<'a>(old: &'a Rows, new: &'a Snapshot) -> Delta<'a> {
-    let changed = new
-        .rows
-        .iter()
-        .filter(|(key, row)| old.get(*key) != Some(row));
-    let gone = old.keys().filter(|key| !new.rows.contains_key(*key));
-    Delta {
-        asof: &new.asof,
-        rows: changed.map(|(key, row)| (key.as_str(), row)).collect(),
-        gone: gone.map(String::as_str).collect(),
-    }
-}
-
-/// A sign of life under the same clock and silence as `view`.
-#[must_use]
-pub fn tick(view: &PopupView) -> Tick {
-    let asof = asof(view);
-    Tick {
-        server_ms: asof.server_ms,
-        watermark_ms: asof.watermark_ms,
-        silent: asof.silent,
     }
 }
 

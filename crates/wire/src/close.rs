@@ -10,30 +10,17 @@
 
 use std::collections::BTreeMap;
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use popwatch_core::code::Code;
-use popwatch_core::ledger::close::{self, BASE64, Certificate, Value, base64};
-use popwatch_core::ledger::hex;
+use popwatch_core::ledger::close::{self, Certificate, Value};
 use popwatch_core::limits::CERTIFICATE_BYTES_MAX;
 use serde_json::{Map, Value as Json, json};
-use sha2::{Digest as _, Sha256};
 
-/// What an Ed25519 key is marked with in a note.
-const ED25519: u8 = 1;
-/// Stands before a signature.
-const DASH: &str = "\u{2014} ";
+use crate::note::{self, NoteFault, NoteKey, PublicKey};
 
-/// Who signs.
-pub struct CloseKey {
-    name: String,
-    key: SigningKey,
-}
-
-/// Who signed, as everybody may know it: `name+key id+base64`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    name: String,
-    key: VerifyingKey,
+/// The name of the key that an org closes with.
+#[must_use]
+pub fn key_name(org: &str) -> String {
+    format!("{org}.close.popwatch")
 }
 
 /// A certificate that is what its signer signed.
@@ -70,76 +57,12 @@ impl CloseFault {
     }
 }
 
-impl std::fmt::Debug for CloseKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CloseKey({})", self.name)
-    }
-}
-
-impl CloseKey {
-    /// The key of `org` from 32 secret bytes.
-    #[must_use]
-    pub fn new(org: &str, secret: &[u8; 32]) -> Self {
-        Self {
-            name: format!("{org}.close.popwatch"),
-            key: SigningKey::from_bytes(secret),
-        }
-    }
-
-    /// What others verify with.
-    #[must_use]
-    pub fn public(&self) -> PublicKey {
-        PublicKey {
-            name: self.name.clone(),
-            key: self.key.verifying_key(),
-        }
-    }
-
-    /// The file of a certificate.
-    #[must_use]
-    pub fn sign(&self, certificate: &Certificate) -> Vec<u8> {
-        let text = certificate.note();
-        let mut stamp = self.public().id().to_vec();
-        stamp.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
-        let note = format!("{text}\n{DASH}{} {}\n", self.name, base64(&stamp));
-        let file = json!({"note": note, "close": to_json(&certificate.value())});
-        serde_json::to_vec(&file).expect("texts and numbers are JSON")
-    }
-}
-
-impl PublicKey {
-    fn id(&self) -> [u8; 4] {
-        let hash = Sha256::new()
-            .chain_update(&self.name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(self.key.as_bytes())
-            .finalize();
-        [hash[0], hash[1], hash[2], hash[3]]
-    }
-
-    /// Reads what Display wrote; `None` for anything else.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.trim().splitn(3, '+');
-        let (name, id, key) = (parts.next()?, parts.next()?, parts.next()?);
-        let bytes = from_base64(key)?;
-        let (mark, key) = bytes.split_first()?;
-        let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
-        let of = Self {
-            name: name.to_owned(),
-            key,
-        };
-        (*mark == ED25519 && hex(&of.id()) == id).then_some(of)
-    }
-}
-
-/// `name+key id+base64`.
-impl std::fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut bytes = vec![ED25519];
-        bytes.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{}+{}", self.name, hex(&self.id()), base64(&bytes))
-    }
+/// The file of a certificate.
+#[must_use]
+pub fn sign(key: &NoteKey, certificate: &Certificate) -> Vec<u8> {
+    let note = key.sign(&certificate.note());
+    let file = json!({"note": note, "close": to_json(&certificate.value())});
+    serde_json::to_vec(&file).expect("texts and numbers are JSON")
 }
 
 /// Verifies certificates, the oldest first, with the key alone. One file is verified by itself; of
@@ -161,32 +84,25 @@ pub fn verify(files: &[Vec<u8>], key: &PublicKey) -> Result<Vec<Verified>, Close
 
 fn verify_one(file: &[u8], key: &PublicKey) -> Result<Verified, CloseFault> {
     let (note, held) = read(file)?;
-    let (text, signatures) = note
-        .split_once("\n\n")
-        .ok_or_else(|| CloseFault::new("note", "is not a signed note"))?;
-    let text = format!("{text}\n");
-    let ours = signatures
-        .lines()
-        .filter_map(|line| line.strip_prefix(DASH)?.split_once(' '))
-        .filter(|(name, _)| *name == key.name)
-        .filter_map(|(_, stamp)| from_base64(stamp))
-        .find_map(|stamp| Some(stamp.strip_prefix(&key.id())?.to_vec()))
-        .ok_or_else(|| CloseFault::new("key", "no signature of this key is on the note"))?;
-    let signature = Signature::from_slice(&ours)
-        .map_err(|_| CloseFault::new("signature", "is not 64 bytes long"))?;
+    let (text, _) =
+        note::parts(&note).ok_or_else(|| CloseFault::new("note", "is not a signed note"))?;
     // The digest is compared first: of a field altered in the certificate and not in the note that
     // field can be named, and a note altered as well fails by its signature.
-    let altered = close::altered(&text, &held);
-    if key.key.verify_strict(text.as_bytes(), &signature).is_err() {
-        let field = altered.unwrap_or_else(|| "note".to_owned());
-        return Err(CloseFault::new(field, "is not what the key signed"));
-    }
-    match altered {
-        Some(field) => Err(CloseFault::new(field, "is not what was signed")),
-        None => Ok(Verified {
+    let altered = close::altered(text, &held);
+    match (key.open(&note), altered) {
+        (Ok(_), None) => Ok(Verified {
             hash: held.digest(),
             close: held,
         }),
+        (Ok(_), Some(field)) => Err(CloseFault::new(field, "is not what was signed")),
+        (Err(NoteFault::Wrong), altered) => {
+            let field = altered.unwrap_or_else(|| "note".to_owned());
+            Err(CloseFault::new(field, "is not what the key signed"))
+        }
+        (Err(NoteFault::Unknown | NoteFault::Form), _) => {
+            let problem = "no signature of this key is on the note";
+            Err(CloseFault::new("key", problem))
+        }
     }
 }
 
@@ -246,26 +162,6 @@ pub fn from_json(json: Json) -> Option<Value> {
     })
 }
 
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let body = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut number, mut bits) = (0u32, 0u32);
-    for byte in body.bytes() {
-        let six = BASE64.iter().position(|digit| *digit == byte)?;
-        number = (number << 6 | u32::try_from(six).ok()?) & 0xff_ffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from(number >> bits & 0xff).ok()?);
-        }
-    }
-    // One form only: the bits that no byte takes are zero.
-    (number & ((1 << bits) - 1) == 0).then_some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,9 +201,9 @@ mod tests {
 
     #[test]
     fn the_public_key_alone_tells_a_true_certificate_from_an_altered_one() {
-        let key = CloseKey::new("local", &[7; 32]);
+        let key = NoteKey::new(&key_name("local"), &[7; 32]);
         let public = PublicKey::parse(&key.public().to_string()).unwrap();
-        let file = key.sign(&certificate(1, None));
+        let file = sign(&key, &certificate(1, None));
         let verified = verify(std::slice::from_ref(&file), &public).unwrap();
         assert_eq!(verified[0].close, certificate(1, None).value());
         let field = |file: Vec<u8>, key: &PublicKey| verify(&[file], key).unwrap_err().field;
@@ -320,35 +216,25 @@ mod tests {
             field(altered(&file, "\"note\"", "\"noted\""), &public),
             "note"
         );
-        let other = CloseKey::new("local", &[8; 32]).public();
+        let other = NoteKey::new(&key_name("local"), &[8; 32]).public();
         assert_eq!(field(file, &other), "key");
     }
 
     #[test]
     fn a_chain_is_whole_or_its_field_is_named() {
-        let key = CloseKey::new("local", &[7; 32]);
-        let one = key.sign(&certificate(1, None));
+        let key = NoteKey::new(&key_name("local"), &[7; 32]);
+        let one = sign(&key, &certificate(1, None));
         let hash = certificate(1, None).value().digest();
-        let two = key.sign(&certificate(2, Some(hash)));
-        let three = key.sign(&certificate(
-            3,
-            Some(certificate(2, Some(hash)).value().digest()),
-        ));
+        let two = sign(&key, &certificate(2, Some(hash)));
+        let three = sign(
+            &key,
+            &certificate(3, Some(certificate(2, Some(hash)).value().digest())),
+        );
         let chain = [one.clone(), two.clone(), three.clone()];
         assert_eq!(verify(&chain, &key.public()).unwrap().len(), 3);
         let field = |files: &[Vec<u8>]| verify(files, &key.public()).unwrap_err().field;
         assert_eq!(field(&[one.clone(), three]), "n");
-        let forked = key.sign(&certificate(2, Some([1; 32])));
+        let forked = sign(&key, &certificate(2, Some([1; 32])));
         assert_eq!(field(&[one, forked]), "prev");
-    }
-
-    #[test]
-    fn base64_has_one_form() {
-        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
-            assert_eq!(base64(plain.as_bytes()), text);
-            assert_eq!(from_base64(text).as_deref(), Some(plain.as_bytes()));
-        }
-        assert_eq!(from_base64("Zh=="), None);
-        assert_eq!(from_base64("Zg="), None);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod answer_v1;
+pub mod audit;
 pub mod books_v1;
 pub mod client_loss;
 pub mod close;
@@ -14,9 +15,11 @@ pub mod count_sheet;
 pub mod door;
 pub mod event_v1;
 pub mod exposition;
+pub mod feed_v1;
 mod inflate;
 pub mod json;
 pub mod lanes;
+pub mod note;
 pub mod openslo;
 pub mod otlp;
 pub mod problem;

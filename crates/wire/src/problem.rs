@@ -114,7 +114,11 @@ pub const fn status(code: Code) -> u16 {
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
-        Code::PopupUnknown | Code::PathUnknown | Code::ProviderUnknown | Code::NeverClosed => 404,
+        Code::PopupUnknown
+        | Code::PathUnknown
+        | Code::ProviderUnknown
+        | Code::NeverClosed
+        | Code::AuditUnknown => 404,
         Code::EventConflict
         | Code::EpochForked
         | Code::PositionOtherBytes
@@ -139,6 +143,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SettlementRowRefused
         | Code::CountRowRefused
         | Code::CertificateWrong
+        | Code::AuditUnproved
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
         Code::ClassShed | Code::QueueFull => 429,
@@ -152,9 +157,13 @@ pub const fn status(code: Code) -> u16 {
         | Code::JournalForeign
         | Code::DiskDoubtful
         | Code::SchemaNewer
+        | Code::AuditDamaged
         | Code::ViewRepaired
         | Code::PopupOverrun
         | Code::AlertUndelivered
+        | Code::MirrorDown
+        | Code::FeedPlaceUnknown
+        | Code::FeedStalled
         | Code::ProbeFailed
         | Code::ClockSuspect
         | Code::TimeReplaced
@@ -168,6 +177,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::SyncFailed
         | Code::LedgerUnavailable
         | Code::WebhookNotDurable
+        | Code::AuditUnwritten
         | Code::FeedFull => 503,
         Code::BoundPassed | Code::RegionFull => 507,
     }

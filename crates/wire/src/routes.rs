@@ -1,10 +1,11 @@
 //! The HTTP routes as data: the node serves exactly these, and the `OpenAPI` document is made of
-//! them.
+//! them ([`openapi`]).
 
-use popwatch_core::event::EventType;
-use serde_json::{Map, Value as Json, json};
+use crate::problem;
 
-use crate::{problem, schema};
+mod document;
+
+pub use document::openapi;
 
 /// Which role serves a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,13 +156,18 @@ const fn refused(status: u16, doc: &'static str) -> Answer {
 
 const NO_POPUP: Answer = refused(404, "No such popup is known here.");
 const BAD_QUERY: Answer = refused(400, "A parameter is wrong.");
+const AUDIT_DAMAGED: Answer = refused(
+    500,
+    "The stored entries are not what was signed; nothing of them is shown.",
+);
 const NOT_MODIFIED: Answer = Answer {
     status: 304,
     doc: "Nothing changed since the ETag that was sent.",
     body: None,
 };
 const FEED: Answer = done(
-    "A feed: an event `snapshot`, then `delta`; the last state wins.",
+    "A feed: an event `snapshot`, then `delta`; a `tick` every 5 s; `behind` to one that has seen more \
+     elsewhere. Rows are whole, so any delta may be skipped.",
     "text/event-stream",
     None,
 );
@@ -427,9 +433,23 @@ pub const ROUTES: &[Route] = &[
     get(
         &[Role::Edge, Role::Region],
         "/v1/popups/{popup}/stream",
-        "The popup's view as a feed.",
-        &[POPUP],
-        &[FEED, NO_POPUP, FEED_FULL],
+        "The popup's view as a feed; `Last-Event-ID` goes on where a feed of any region ended.",
+        &[
+            POPUP,
+            Parameter {
+                name: "view",
+                in_path: false,
+                doc: "Who reads.",
+                values: &["operator", "rig", "creator", "coop", "board"],
+            },
+            Parameter {
+                name: "since",
+                in_path: false,
+                doc: "The id of the last event held, where `Last-Event-ID` cannot be sent.",
+                values: &[],
+            },
+        ],
+        &[FEED, BAD_QUERY, NO_POPUP, FEED_FULL],
     ),
     lane(&[Role::Region], "/v1/cells", "The cells lane."),
     get(
@@ -478,7 +498,70 @@ pub const ROUTES: &[Route] = &[
         ],
         &LIVE,
     ),
+    live(
+        "/v1/popups/{popup}/signals",
+        "Funnel, chat and flash drops.",
+    ),
     lane(&[Role::Ledger], "/v1/records", "The records lane."),
+    get(
+        &[Role::Ledger],
+        "/v1/audit",
+        "The audit trail: who did what, the newest entries last, with its signed head and its key.",
+        &[
+            asked(
+                "from",
+                "Number of the first entry; the last page if absent.",
+            ),
+            asked("limit", "How many entries at most."),
+        ],
+        &[
+            done("A page of it.", JSON, Some("Document")),
+            BAD_QUERY,
+            AUDIT_DAMAGED,
+        ],
+    ),
+    get(
+        &[Role::Ledger],
+        "/v1/audit/{number}/proof",
+        "That an entry is in the trail, as a file that needs only the key (c2sp.org/tlog-proof@v1).",
+        &[Parameter {
+            name: "number",
+            in_path: true,
+            doc: "Number of the entry, from 0.",
+            values: &[],
+        }],
+        &[
+            done("The proof.", "text/plain", None),
+            refused(404, "There is no entry of that number."),
+            AUDIT_DAMAGED,
+        ],
+    ),
+    get(
+        &[Role::Ledger],
+        "/audit/checkpoint",
+        "The trail's signed head (C2SP tlog-checkpoint).",
+        &[],
+        &[
+            done("A signed note.", "text/plain", None),
+            refused(404, "The trail has no entry yet."),
+        ],
+    ),
+    get(
+        &[Role::Ledger],
+        "/audit/tile/{tile}",
+        "A tile of hashes, or a bundle of entries (C2SP tlog-tiles); the path has slashes.",
+        &[Parameter {
+            name: "tile",
+            in_path: true,
+            doc: "Level and number, such as 0/000.p/7 or entries/000.p/7.",
+            values: &[],
+        }],
+        &[
+            done("Its bytes.", "application/octet-stream", None),
+            refused(404, "The trail has no such tile."),
+            AUDIT_DAMAGED,
+        ],
+    ),
     books(
         "/v1/popups/{popup}/books",
         "Balances of a popup, or with entries=1 the effective entries behind them; CSV by Accept.",
@@ -600,171 +683,6 @@ pub const ROUTES: &[Route] = &[
         &[done("The page.", "text/html", None)],
     ),
 ];
-
-/// The `OpenAPI` 3.1 document of a role.
-#[must_use]
-pub fn openapi(role: Role) -> Json {
-    let mut paths = Map::new();
-    for route in ROUTES.iter().filter(|route| route.roles.contains(&role)) {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.key()] = operation(route);
-    }
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": format!("popwatch {}", role.name()),
-            "version": "1",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": format!("http://127.0.0.1:{}", role.port())}],
-        "paths": paths,
-        "components": {"schemas": components(role)},
-    })
-}
-
-fn operation(route: &Route) -> Json {
-    let answers: Map<String, Json> = route
-        .answers
-        .iter()
-        .map(|answer| {
-            let mut out = json!({"description": answer.doc});
-            if let Some(body) = answer.body {
-                out["content"] = content(&[body]);
-            }
-            (answer.status.to_string(), out)
-        })
-        .collect();
-    let mut out = json!({
-        "operationId": operation_id(route),
-        "summary": route.summary,
-        "responses": answers,
-    });
-    if !route.parameters.is_empty() {
-        out["parameters"] = route.parameters.iter().map(parameter).collect();
-    }
-    if !route.takes.is_empty() {
-        out["requestBody"] = json!({"required": true, "content": content(route.takes)});
-    }
-    out
-}
-
-/// `get_popups_popup_summary`: method and path in one word.
-fn operation_id(route: &Route) -> String {
-    let mut id = route.method.key().to_owned();
-    let parts = route.path.split(|c: char| !c.is_ascii_alphanumeric());
-    for part in parts.filter(|part| !part.is_empty() && *part != "v1") {
-        id.push('_');
-        id.push_str(part);
-    }
-    id
-}
-
-fn parameter(parameter: &Parameter) -> Json {
-    let mut schema = json!({"type": "string"});
-    if !parameter.values.is_empty() {
-        schema["enum"] = json!(parameter.values);
-    }
-    json!({
-        "name": parameter.name,
-        "in": if parameter.in_path { "path" } else { "query" },
-        "required": parameter.in_path,
-        "description": parameter.doc,
-        "schema": schema,
-    })
-}
-
-fn content(bodies: &[Body]) -> Json {
-    let bodies = bodies.iter().map(|body| {
-        let media = match body.schema {
-            Some(name) => json!({"schema": {"$ref": format!("#/components/schemas/{name}")}}),
-            None => json!({}),
-        };
-        (body.media.to_owned(), media)
-    });
-    Json::Object(bodies.collect())
-}
-
-fn components(role: Role) -> Map<String, Json> {
-    let mut out = Map::new();
-    out.insert("Problem".to_owned(), problem_schema());
-    out.insert("Document".to_owned(), json!({"type": "object"}));
-    if role != Role::Edge {
-        return out;
-    }
-    let mut any = Vec::new();
-    for of in EventType::ALL {
-        let name = component_name(*of);
-        any.push(json!({"$ref": format!("#/components/schemas/{name}")}));
-        out.insert(name, schema::event(*of));
-    }
-    out.insert("Event".to_owned(), json!({"oneOf": any}));
-    out.insert(
-        "Events".to_owned(),
-        json!({"type": "array", "items": {"$ref": "#/components/schemas/Event"}}),
-    );
-    out.insert("Verdicts".to_owned(), verdicts_schema());
-    out
-}
-
-/// `payment.captured` as `PaymentCaptured`.
-fn component_name(of: EventType) -> String {
-    let words = of.name().split('.').map(|word| {
-        let (first, rest) = word.split_at(1);
-        format!("{}{rest}", first.to_ascii_uppercase())
-    });
-    words.collect()
-}
-
-fn problem_schema() -> Json {
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "code": code_schema(),
-            "offset": {"type": "integer", "minimum": 0},
-        },
-    })
-}
-
-fn code_schema() -> Json {
-    json!({"type": "string", "pattern": "^PW[0-9]{4}$"})
-}
-
-fn verdicts_schema() -> Json {
-    json!({
-        "type": "object",
-        "required": ["rig", "epoch", "durable_seq", "results"],
-        "properties": {
-            "rig": {"type": "string"},
-            "epoch": {"type": "integer"},
-            "durable_seq": {"type": "integer"},
-            "results": {"type": "array", "items": {
-                "type": "object",
-                "required": ["status"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "status": {"enum": ["accepted", "duplicate", "rejected"]},
-                    "epoch": {"type": "integer"},
-                    "seq": {"type": "integer"},
-                    "late": {"type": "boolean"},
-                    "error": {
-                        "type": "object",
-                        "required": ["code", "detail"],
-                        "properties": {
-                            "code": code_schema(),
-                            "field": {"type": "string"},
-                            "detail": {"type": "string"},
-                        },
-                    },
-                },
-            }},
-        },
-    })
-}
 
 #[cfg(test)]
 mod tests;

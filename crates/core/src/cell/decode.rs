@@ -5,6 +5,7 @@ use prost::Message;
 use super::StartRow;
 use super::{Cell, CellFault, CreatorRow, Edition, FulfilRow, HistKind, MoneyRow, SkuRow};
 use super::{FLAG_CLOCK_SUSPECT, FLAG_GAP, FLAG_OVERFLOW};
+use super::{OrderCounts, Subjects, TokenCounts, read_touch};
 use crate::event::FulfilmentStep;
 use crate::id::{
     ChatStream, CreatorId, EpochId, FlashDropId, IdFault, MemberId, PaymentMethod, PopupId, RigId,
@@ -55,6 +56,8 @@ impl Cell {
             || empty(self.tokens.as_ref())
             || empty(self.host.as_ref())
             || empty(self.counts.as_ref())
+            || empty(self.subjects.as_ref())
+            || empty(self.orders.as_ref())
             || empty(self.payments.as_ref())
             || self.skus.iter().any(|row| empty(row.count.as_ref()))
     }
@@ -73,6 +76,10 @@ impl Cell {
                 .skus
                 .iter()
                 .all(|row| ascending(&row.money, |sums| sums.currency.as_str()))
+            && self
+                .skus
+                .iter()
+                .all(|row| ascending(&row.rights, |right| right.rig.as_str()))
             && ascending(&self.creators, |row: &CreatorRow| {
                 (row.creator.as_str(), row.currency.as_str(), row.evidence)
             })
@@ -89,7 +96,15 @@ impl Cell {
             && self
                 .tokens
                 .iter()
-                .all(|part| ascending(&part.set, |row| (row.hash, row.kind)));
+                .all(|part| ascending(&part.set, |row| (row.hash, row.kind)))
+            && self.subjects.iter().all(|part| {
+                let touches = |row: &super::Subject| ascending(&row.touches, |touch| *touch);
+                ascending(&part.set, |row| row.hash) && part.set.iter().all(touches)
+            })
+            && self
+                .orders
+                .iter()
+                .all(|part| ascending(&part.by_paid, |row| row.minute));
         if sorted {
             Ok(())
         } else {
@@ -152,6 +167,10 @@ impl Cell {
                 hold(!row.sku.is_empty() && count.qty >= 0, "count")?;
                 hold((1..=self.version).contains(&count.seq), "count")?;
             }
+            hold(row.rights.len() <= limits::CELL_RIGHTS_MAX, "rights")?;
+            for right in &row.rights {
+                hold(RigId::new(&right.rig).is_ok(), "rights")?;
+            }
         }
         hold(self.drops.len() <= limits::CELL_DROPS_MAX, "drops")?;
         for row in &self.drops {
@@ -182,13 +201,9 @@ impl Cell {
             hold(HistKind::try_from(row.kind).is_ok(), "histogram")?;
             Histogram::from_row(row)?;
         }
-        if let Some(tokens) = &self.tokens {
-            hold(tokens.set.len() <= limits::CELL_TOKENS_MAX, "tokens")?;
-            hold(
-                tokens.set.iter().all(|touch| (1..=3).contains(&touch.kind)),
-                "tokens",
-            )?;
-        }
+        hold(self.tokens.as_ref().is_none_or(tokens_fit), "tokens")?;
+        hold(self.subjects.as_ref().is_none_or(subjects_fit), "viewers")?;
+        hold(self.orders.as_ref().is_none_or(orders_fit), "orders")?;
         let named = self
             .streams
             .iter()
@@ -198,7 +213,11 @@ impl Cell {
         for row in &self.streams {
             hold(name_or_other(&row.stream, ChatStream::new), "stream")?;
             hold(
-                row.negative <= row.messages && row.positive <= row.messages,
+                row.covered <= row.messages
+                    && row
+                        .negative
+                        .checked_add(row.positive)
+                        .is_some_and(|polar| polar <= row.covered),
                 "stream",
             )?;
             hold(row.viewers_last <= row.viewers_max, "stream")?;
@@ -215,6 +234,34 @@ impl Cell {
         }
         Ok(())
     }
+}
+
+fn tokens_fit(tokens: &TokenCounts) -> bool {
+    tokens.set.len() <= limits::CELL_TOKENS_MAX
+        && tokens.set.iter().all(|touch| {
+            (1..=3).contains(&touch.kind)
+                && touch.offset_ms < 60_000
+                && (touch.kind == 1 || touch.expires == 0)
+                && (tokens.cut == 0 || touch.hash < tokens.cut)
+        })
+}
+
+fn subjects_fit(subjects: &Subjects) -> bool {
+    let touches: usize = subjects.set.iter().map(|row| row.touches.len()).sum();
+    subjects.set.len() <= limits::CELL_SUBJECTS_MAX
+        && touches <= limits::CELL_TOUCHES_MAX
+        && subjects.set.iter().all(|row| {
+            (1..=limits::SUBJECT_TOUCHES_MAX).contains(&row.touches.len())
+                && row.touches.iter().all(|touch| read_touch(*touch).is_some())
+                && (subjects.cut == 0 || row.hash < subjects.cut)
+        })
+}
+
+fn orders_fit(orders: &OrderCounts) -> bool {
+    let closed = orders.by_paid.iter().map(|row| row.closed);
+    let closed = closed.fold(orders.older, u64::saturating_add);
+    orders.by_paid.len() <= limits::CELL_STARTS_MAX
+        && closed <= orders.out.saturating_add(orders.gone)
 }
 
 fn hold(holds: bool, what: &'static str) -> Checked {

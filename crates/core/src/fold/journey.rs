@@ -1,4 +1,4 @@
-//! Checkouts, tokens, orders on their way, streams, flash drops, the host.
+//! Checkouts, viewers, tokens, orders on their way, streams, flash drops, the host.
 //!
 //! A checkout has one outcome, its first closing. A closing without a known start, a redemption
 //! without a known issue and the like are folded as far as they go and counted `unmatched`.
@@ -7,14 +7,31 @@ use alloc::string::String;
 
 use super::At;
 use super::slot::Slot;
-use super::tables::{Started, Tables};
-use crate::cell::HistKind;
+use super::tables::{Order, Started, Tables};
+use crate::cell::{HistKind, TouchKind};
 use crate::event::{
     AudienceSampled, ChatMessage, CheckoutAbandoned, CheckoutCompleted, CheckoutStarted,
     DropClosed, DropOpened, FulfilmentStep, OrderFulfilled, Reason, RigSampled, TokenIssued,
     TokenRedeemed, TokenVoided,
 };
-use crate::id::{CheckoutId, CreatorId, MemberId, TokenId};
+use crate::id::{CheckoutId, CreatorId, MemberId, Subject};
+use crate::time::{Minute, WallMs};
+
+/// Scores from here down are negative, from its opposite up positive, ten-thousandths.
+const NEGATIVE: i16 = -500;
+
+/// A viewer looked at something or put it in the cart.
+pub(super) fn viewed(slot: &mut Slot, at: &At, viewer: &Subject, kind: TouchKind) {
+    if let Some(viewer) = viewer_hash(viewer) {
+        slot.viewer_touch(at, viewer, kind);
+    }
+}
+
+/// Names a viewer across cells; `None` for one whose pseudonym was removed.
+fn viewer_hash(viewer: &Subject) -> Option<u64> {
+    let named = !viewer.as_str().starts_with('[');
+    named.then(|| hash(viewer.as_str()))
+}
 
 pub(super) fn started(slot: &mut Slot, tables: &mut Tables, at: &At, data: &CheckoutStarted) {
     if tables.closed.get(&data.checkout).is_some() {
@@ -23,11 +40,15 @@ pub(super) fn started(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Chec
     let start = Started {
         minute: at.minute,
         mono_ns: at.mono_ns,
+        viewer: data.viewer.as_ref().and_then(viewer_hash),
     };
     match tables.open.insert(&data.checkout, start) {
         None => slot.duplicate(at),
         Some(forgotten) => {
             slot.checkout(at).started += 1;
+            if let Some(viewer) = start.viewer {
+                slot.viewer_touch(at, viewer, TouchKind::Started);
+            }
             if forgotten {
                 slot.unmatched(at);
             }
@@ -39,14 +60,18 @@ pub(super) fn completed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Ch
     let Some(start) = close(slot, tables, at, &data.checkout) else {
         return;
     };
-    let order = tables.orders.get(&data.order);
+    let order = tables.orders.entry(&data.order);
+    if let Some(viewer) = start.and_then(|start| start.viewer) {
+        order.viewer.get_or_insert(viewer);
+        paid_by_viewer(slot, at, order);
+    }
     let checkout = slot.checkout(at);
     checkout.ok += 1;
-    checkout.recovered += u64::from(order.is_some_and(|order| order.failed));
+    checkout.recovered += u64::from(order.failed);
     let told_us = data.duration_ms.map(|ms| u64::from(ms.0) * 1_000);
     let took_us = told_us.or(start.map(|start| took_us(at, start)));
     if let Some(us) = took_us {
-        let kind = match order.is_some_and(|order| order.offline) {
+        let kind = match order.offline {
             true => HistKind::CheckoutOffline,
             false => HistKind::CheckoutOnline,
         };
@@ -93,16 +118,25 @@ fn close(
     at: &At,
     checkout: &CheckoutId,
 ) -> Option<Option<Started>> {
-    if tables.closed.insert(checkout, ()).is_none() {
+    let start = tables.open.remove(checkout);
+    let viewer = start.and_then(|start| start.viewer);
+    if tables.closed.insert(checkout, viewer).is_none() {
         slot.unmatched(at);
         return None;
     }
-    let start = tables.open.remove(checkout);
     if start.is_none() {
         slot.checkout(at).unseen += 1;
         slot.unmatched(at);
     }
     Some(start)
+}
+
+/// The viewer who paid an order, once it is both paid and linked to one.
+pub(super) fn paid_by_viewer(slot: &mut Slot, at: &At, order: &mut Order) {
+    if let (Some(viewer), Some(_), false) = (order.viewer, order.paid, order.linked) {
+        order.linked = true;
+        slot.viewer_touch(at, viewer, TouchKind::Paid);
+    }
 }
 
 pub(super) fn fulfilled(slot: &mut Slot, tables: &mut Tables, at: &At, data: &OrderFulfilled) {
@@ -114,13 +148,21 @@ pub(super) fn fulfilled(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Or
     order.steps |= bit;
     let member = data.coop_member.as_ref().map_or("", MemberId::as_str);
     slot.fulfil(at, member, data.step.text()).orders += 1;
-    match order.paid_mono_ns {
-        None => slot.unmatched(at),
-        Some(paid_ns) if data.step == FulfilmentStep::HandedOver => {
-            let us = at.mono_ns.saturating_sub(paid_ns) / 1_000;
+    if order.paid.is_none() {
+        slot.unmatched(at);
+    }
+    let out = matches!(
+        data.step,
+        FulfilmentStep::HandedOver | FulfilmentStep::Shipped
+    );
+    if out && !order.left {
+        order.left = true;
+        slot.orders(at).out += 1;
+        if let Some(paid) = order.paid {
+            let us = at.mono_ns.saturating_sub(paid.mono_ns) / 1_000;
             slot.duration(at, HistKind::Fulfilment, us);
+            slot.paid_row(at, paid.minute);
         }
-        Some(_) => {}
     }
 }
 
@@ -137,7 +179,10 @@ pub(super) fn token_issued(slot: &mut Slot, tables: &mut Tables, at: &At, data: 
     token.creator.clone_from(&data.creator);
     token.expires_ms = data.expires.map(|moment| moment.0);
     slot.tokens(at).issued += 1;
-    slot.token_touch(at, hash(&data.token), ISSUED);
+    let expires = data
+        .expires
+        .map_or(0, |moment| Minute::of(WallMs(moment.0)).0);
+    slot.token_touch(at, hash(data.token.as_str()), ISSUED, expires);
 }
 
 pub(super) fn token_redeemed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &TokenRedeemed) {
@@ -159,7 +204,7 @@ pub(super) fn token_redeemed(slot: &mut Slot, tables: &mut Tables, at: &At, data
         tokens.provisional += 1;
         slot.unmatched(at);
     }
-    slot.token_touch(at, hash(&data.token), REDEEMED);
+    slot.token_touch(at, hash(data.token.as_str()), REDEEMED, 0);
 }
 
 pub(super) fn token_voided(slot: &mut Slot, tables: &mut Tables, at: &At, data: &TokenVoided) {
@@ -168,21 +213,30 @@ pub(super) fn token_voided(slot: &mut Slot, tables: &mut Tables, at: &At, data: 
         return slot.duplicate(at);
     }
     slot.tokens(at).voided += 1;
-    slot.token_touch(at, hash(&data.token), VOIDED);
+    slot.token_touch(at, hash(data.token.as_str()), VOIDED, 0);
 }
 
-/// First 8 bytes of the BLAKE3 of a token's id, big-endian.
-fn hash(token: &TokenId) -> u64 {
+/// First 8 bytes of the BLAKE3 of an id, big-endian.
+fn hash(id: &str) -> u64 {
     let mut first = [0; 8];
     blake3::Hasher::new()
-        .update(token.as_str().as_bytes())
+        .update(id.as_bytes())
         .finalize_xof()
         .fill(&mut first);
     u64::from_be_bytes(first)
 }
 
 pub(super) fn chat(slot: &mut Slot, at: &At, data: &ChatMessage) {
-    slot.stream(at, data.stream.as_str()).messages += 1;
+    let row = slot.stream(at, data.stream.as_str());
+    row.messages += 1;
+    if let Some(score) = data.text.score().filter(|score| score.is_covered()) {
+        let score = score.ten_thousandths();
+        row.covered += 1;
+        row.score = row.score.saturating_add(score.into());
+        row.negative += u64::from(score <= NEGATIVE);
+        row.positive += u64::from(score >= -NEGATIVE);
+    }
+    viewed(slot, at, &data.viewer, TouchKind::Chat);
 }
 
 pub(super) fn audience(slot: &mut Slot, at: &At, data: &AudienceSampled) {
@@ -195,7 +249,8 @@ pub(super) fn audience(slot: &mut Slot, at: &At, data: &AudienceSampled) {
 }
 
 /// The first opening in a cell stands.
-pub(super) fn drop_opened(slot: &mut Slot, at: &At, data: &DropOpened) {
+pub(super) fn drop_opened(slot: &mut Slot, tables: &mut Tables, at: &At, data: &DropOpened) {
+    tables.drop_opened(at, data);
     let Some(row) = slot.drop_row(at, data.drop.as_str()) else {
         return;
     };
@@ -210,7 +265,8 @@ pub(super) fn drop_opened(slot: &mut Slot, at: &At, data: &DropOpened) {
 }
 
 /// The first closing in a cell stands. Its `qty` says how many were left, which has no row.
-pub(super) fn drop_closed(slot: &mut Slot, at: &At, data: &DropClosed) {
+pub(super) fn drop_closed(slot: &mut Slot, tables: &mut Tables, at: &At, data: &DropClosed) {
+    tables.drop_closed(at, data);
     let Some(row) = slot.drop_row(at, data.drop.as_str()) else {
         return;
     };

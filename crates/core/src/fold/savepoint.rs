@@ -21,7 +21,7 @@ use crate::money::Currency;
 use crate::time::Minute;
 
 /// Raised whenever the same records give other cells than before: older savepoints are then void.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// The fold of a closed epoch, as bytes.
 #[derive(Clone, PartialEq, Message)]

@@ -1,8 +1,7 @@
 //! Whose sale it was, as far as the rig knows: one amount split into creators' shares that sum to
 //! it exactly.
 //!
-//! A line's creator is, by strength: the line's own, the token's, the payment's; with none of them
-//! `house`. Each creator has the amounts of its lines. What the payment says beyond its lines (tip,
+//! Whose a line is, [`crate::ledger::attribution::attribute`] tells. Each creator has the amounts of its lines. What the payment says beyond its lines (tip,
 //! tax, postage) is the house's; where lines claim more than was paid, what was paid is dealt out
 //! by their proportion, the last minor units by largest remainder.
 
@@ -11,18 +10,21 @@ use core::cmp::Reverse;
 
 use crate::event::Line;
 use crate::id::CreatorId;
+use crate::ledger::attribution::Evidence;
 use crate::limits;
 
 /// Who sold what nobody else did.
 pub(super) const HOUSE: &str = "house";
 
-/// How a creator is known; the numbers are the cell's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Evidence {
-    Line = 1,
-    Token = 2,
-    Payment = 3,
-    None = 5,
+/// The number of an evidence in cells.
+pub(super) const fn number(evidence: Evidence) -> u32 {
+    match evidence {
+        Evidence::Line => 1,
+        Evidence::Token => 2,
+        Evidence::Payment => 3,
+        Evidence::Drop => 4,
+        Evidence::House => 5,
+    }
 }
 
 /// One creator's part of a sale or refund.
@@ -41,28 +43,27 @@ impl Share {
     }
 }
 
-/// The shares of `amount`, of which `base` is for goods (no tip, no tax). `fallback` is whose the
-/// lines without a creator are. Sums of lines saturate; the shares sum to `amount` in any case.
+/// The shares of `amount`, of which `base` is for goods (no tip, no tax). `whose` tells whose a line
+/// is; without a line, the sale. Sums of lines saturate; the shares sum to `amount` in any case.
 pub(super) fn of_sale(
     amount: i64,
     base: i64,
     lines: &[Line],
-    fallback: Option<(&CreatorId, Evidence)>,
+    whose: impl Fn(Option<&Line>) -> (Option<CreatorId>, Evidence),
 ) -> Vec<Share> {
     let mut shares = Vec::with_capacity(1);
-    let fallback = match fallback {
-        Some((creator, evidence)) => (Some(creator), evidence),
-        None => (None, Evidence::None),
-    };
     if lines.is_empty() {
-        give(&mut shares, fallback, base, 0);
+        let (creator, evidence) = whose(None);
+        give(&mut shares, (creator.as_ref(), evidence), base, 0);
     }
     for line in lines {
-        let whose = match &line.creator {
-            Some(creator) => (Some(creator), Evidence::Line),
-            None => fallback,
-        };
-        give(&mut shares, whose, line.amount, line.qty);
+        let (creator, evidence) = whose(Some(line));
+        give(
+            &mut shares,
+            (creator.as_ref(), evidence),
+            line.amount,
+            line.qty,
+        );
     }
     let claimed = sum(&shares);
     if claimed > i128::from(amount) {
@@ -99,7 +100,7 @@ pub(super) fn of_refund(amount: i64, lines: &[Line], sale: &[Share]) -> Vec<Shar
                     share.amount = share.amount.saturating_add(line.amount);
                 }
             }
-            None => give(&mut shares, (None, Evidence::None), 0, line.qty),
+            None => give(&mut shares, (None, Evidence::House), 0, line.qty),
         }
     }
     let mut rest = i128::from(amount) - sum(&shares);
@@ -133,7 +134,7 @@ pub(super) fn to_remember(mut shares: Vec<Share>) -> Vec<Share> {
         for share in rest {
             give(
                 &mut shares,
-                (None, Evidence::None),
+                (None, Evidence::House),
                 share.amount,
                 share.units,
             );
@@ -174,7 +175,7 @@ fn rest_to_house(shares: &mut Vec<Share>, amount: i64) {
     let rest = i128::from(amount) - sum(shares);
     if rest != 0 {
         let rest = i64::try_from(rest).expect("shares are at most what was paid");
-        give(shares, (None, Evidence::None), rest, 0);
+        give(shares, (None, Evidence::House), rest, 0);
     }
 }
 
@@ -219,6 +220,18 @@ mod tests {
         }
     }
 
+    /// The line's own creator, else this one.
+    fn or(
+        fallback: Option<(&CreatorId, Evidence)>,
+    ) -> impl Fn(Option<&Line>) -> (Option<CreatorId>, Evidence) {
+        let fallback = fallback.map(|(creator, evidence)| (Some(creator.clone()), evidence));
+        let fallback = fallback.unwrap_or((None, Evidence::House));
+        move |line| match line.and_then(|line| line.creator.clone()) {
+            Some(creator) => (Some(creator), Evidence::Line),
+            None => fallback.clone(),
+        }
+    }
+
     fn show(shares: &[Share]) -> String {
         let row = |share: &Share| {
             format!(
@@ -236,39 +249,39 @@ mod tests {
     fn lines_keep_their_amounts_and_the_house_what_is_beyond() {
         let ann = creator("ann");
         let lines = [line(100, "bo"), line(50, ""), line(7, "bo")];
-        let shares = of_sale(160, 160, &lines, Some((&ann, Evidence::Token)));
+        let shares = of_sale(160, 160, &lines, or(Some((&ann, Evidence::Token))));
         assert_eq!(
             show(&shares),
-            "house None 3 0, ann Token 50 1, bo Line 107 2"
+            "house House 3 0, ann Token 50 1, bo Line 107 2"
         );
     }
 
     #[test]
     fn without_lines_the_tip_is_not_the_creators() {
         let ann = creator("ann");
-        let shares = of_sale(120, 100, &[], Some((&ann, Evidence::Payment)));
-        assert_eq!(show(&shares), "house None 20 0, ann Payment 100 0");
-        assert_eq!(show(&of_sale(120, 100, &[], None)), "house None 120 0");
+        let shares = of_sale(120, 100, &[], or(Some((&ann, Evidence::Payment))));
+        assert_eq!(show(&shares), "house House 20 0, ann Payment 100 0");
+        assert_eq!(show(&of_sale(120, 100, &[], or(None))), "house House 120 0");
     }
 
     #[test]
     fn lines_that_claim_more_than_was_paid_share_what_was() {
         let lines = [line(100, "a"), line(100, "b"), line(100, "c")];
         assert_eq!(
-            show(&of_sale(100, 100, &lines, None)),
+            show(&of_sale(100, 100, &lines, or(None))),
             "a Line 34 1, b Line 33 1, c Line 33 1"
         );
     }
 
     #[test]
     fn a_refund_takes_from_its_lines_creators_then_by_proportion() {
-        let sale = of_sale(300, 300, &[line(200, "a"), line(100, "b")], None);
+        let sale = of_sale(300, 300, &[line(200, "a"), line(100, "b")], or(None));
         let back = of_refund(100, &[line(100, "b")], &sale);
         assert_eq!(show(&back), "a Line 0 0, b Line 100 1");
         let back = of_refund(101, &[], &sale);
         assert_eq!(show(&back), "a Line 67 0, b Line 34 0");
         let back = of_refund(30, &[line(30, "stranger")], &sale);
-        assert_eq!(show(&back), "house None 0 1, a Line 20 0, b Line 10 0");
+        assert_eq!(show(&back), "house House 0 1, a Line 20 0, b Line 10 0");
     }
 
     proptest! {
@@ -283,7 +296,7 @@ mod tests {
                 lines.into_iter().map(|(amount, n)| line(amount, &name(n))).collect()
             };
             let ann = creator("ann");
-            let whose = Some((&ann, Evidence::Payment));
+            let whose = or(Some((&ann, Evidence::Payment)));
             let shares = of_sale(amount, goods.min(amount), &make(lines), whose);
             prop_assert_eq!(sum(&shares), i128::from(amount));
             let kept = to_remember(shares);

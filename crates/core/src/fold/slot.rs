@@ -2,7 +2,7 @@
 //!
 //! Rows are kept sorted as they are made, so the cell can be encoded at any moment. Each accessor
 //! finds or makes one row, keeps to the bounds and stamps the version. Beyond a bound comes the row
-//! with the empty key, and `counts.other` goes up.
+//! with the empty key, and the dimension's count of others goes up.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use super::At;
 use crate::cell::{
     Cell, CheckoutCounts, Counts, CreatorRow, CurrencySums, DropRow, FLAG_OVERFLOW, FulfilRow,
-    HistKind, HistRow, HostRow, MoneyRow, PaymentCounts, RiskRow, SkuRow, StartRow, StreamRow,
-    TokenCounts, TokenTouch,
+    HistKind, HistRow, HostRow, MoneyRow, OrderCounts, PaidRow, PaymentCounts, RightRow, RiskRow,
+    SkuRow, StartRow, StreamRow, TokenCounts, TokenTouch, TouchKind,
 };
 use crate::id::{Epoch, EpochId, PopupId, RigId, Seq};
 use crate::limits;
@@ -34,8 +34,8 @@ pub(super) struct Slot {
     pub(super) changed: bool,
     /// What its named rows take, about, in bytes.
     names_bytes: usize,
-    /// Token hashes from here on are not kept.
-    token_cut: Option<u64>,
+    /// Touches of all its viewers.
+    touches: usize,
 }
 
 /// Adds to a sum; one that would leave 64 bits keeps its value and is flagged.
@@ -51,6 +51,23 @@ pub(super) fn take(flags: &mut u32, sum: &mut i64, amount: i64) {
     match sum.checked_sub(amount) {
         Some(total) => *sum = total,
         None => *flags |= FLAG_OVERFLOW,
+    }
+}
+
+/// Puts a touch in its place. Too many of them keep the first and last of each run of one kind, and
+/// of those the first ones.
+fn keep_touch(touches: &mut Vec<u32>, touch: u32) {
+    if let Err(place) = touches.binary_search(&touch) {
+        touches.insert(place, touch);
+    }
+    if touches.len() > limits::SUBJECT_TOUCHES_MAX {
+        let all = core::mem::take(touches);
+        let runs = all.chunk_by(|a, b| a & 7 == b & 7);
+        for run in runs {
+            touches.extend(run.first());
+            touches.extend(run.last().filter(|_| run.len() > 1));
+        }
+        touches.truncate(limits::SUBJECT_TOUCHES_MAX);
     }
 }
 
@@ -73,7 +90,7 @@ impl Slot {
             },
             changed: false,
             names_bytes: 0,
-            token_cut: None,
+            touches: 0,
         }
     }
 
@@ -83,7 +100,7 @@ impl Slot {
             cell,
             changed: false,
             names_bytes: 0,
-            token_cut: None,
+            touches: 0,
         }
     }
 
@@ -105,7 +122,7 @@ impl Slot {
             },
             changed: true,
             names_bytes: 0,
-            token_cut: None,
+            touches: 0,
         }
     }
 
@@ -149,10 +166,6 @@ impl Slot {
         self.counts(at).duplicates += 1;
     }
 
-    fn other(&mut self, at: &At) {
-        self.counts(at).other += 1;
-    }
-
     /// Whether a new row with keys of `bytes` may have its name; if so they are counted.
     fn named(&mut self, room: bool, bytes: usize) -> bool {
         let bytes = self.names_bytes + bytes + ROW_NUMBERS_BYTES;
@@ -180,7 +193,7 @@ impl Slot {
         let known = rows.iter().any(|row| row.currency == currency.code());
         let currencies = rows.chunk_by(|a, b| a.currency == b.currency).count();
         if !known && currencies >= limits::CELL_CURRENCIES_MAX {
-            self.other(at);
+            self.counts(at).other_currencies += 1;
             return None;
         }
         let mut methods: Vec<&str> = rows
@@ -203,7 +216,7 @@ impl Slot {
             self.cell.money.insert(place, row);
             return Some(place);
         }
-        self.other(at);
+        self.counts(at).other_methods += 1;
         self.money_at(at, currency, "", offline)
     }
 
@@ -220,7 +233,7 @@ impl Slot {
         match rows.binary_search_by(|row| (*row.currency).cmp(currency.code())) {
             Ok(place) => Some(place),
             Err(_) if rows.len() >= limits::CELL_CURRENCIES_MAX => {
-                self.other(at);
+                self.counts(at).other_currencies += 1;
                 None
             }
             Err(place) => {
@@ -247,7 +260,7 @@ impl Slot {
         let sku = if self.named(room, sku.len()) {
             sku
         } else {
-            self.other(at);
+            self.counts(at).other_skus += 1;
             ""
         };
         let place = if sku.is_empty() { 0 } else { place };
@@ -318,7 +331,7 @@ impl Slot {
         });
         let room = known || named < limits::CELL_CREATORS_MAX;
         if !creator.is_empty() && !self.named(room, creator.len() + 3) {
-            self.other(at);
+            self.counts(at).other_creators += 1;
             return self.creator_at(at, "", currency, evidence);
         }
         let row = CreatorRow {
@@ -384,22 +397,106 @@ impl Slot {
         self.cell.tokens.get_or_insert_default()
     }
 
-    /// Keeps what happened to a token, if its hash is among the smallest.
-    pub(super) fn token_touch(&mut self, at: &At, hash: u64, kind: u32) {
-        if self.token_cut.is_some_and(|cut| hash >= cut) {
+    /// Keeps what happened to a token, if its hash is among the smallest. A hash that is cut goes with
+    /// all its touches.
+    pub(super) fn token_touch(&mut self, at: &At, hash: u64, kind: u32, expires: u32) {
+        let offset_ms = at.offset_ms();
+        let tokens = self.tokens(at);
+        if tokens.cut != 0 && hash >= tokens.cut {
             return;
         }
-        let set = &mut self.tokens(at).set;
+        let set = &mut tokens.set;
         let Err(place) = set.binary_search_by_key(&(hash, kind), |row| (row.hash, row.kind)) else {
             return;
         };
-        let ms = at.time.0;
-        set.insert(place, TokenTouch { hash, kind, ms });
+        let touch = TokenTouch {
+            hash,
+            kind,
+            offset_ms,
+            expires,
+        };
+        set.insert(place, touch);
         if set.len() > limits::CELL_TOKENS_MAX {
             let cut = set.last().map_or(0, |row| row.hash);
             set.retain(|row| row.hash < cut);
-            self.token_cut = Some(cut);
+            tokens.cut = cut;
         }
+    }
+
+    /// Keeps what a viewer did, if its hash is among the smallest.
+    pub(super) fn viewer_touch(&mut self, at: &At, hash: u64, kind: TouchKind) {
+        self.touch(at);
+        let subjects = self.cell.subjects.get_or_insert_default();
+        match kind {
+            TouchKind::Started => subjects.linked_started += 1,
+            TouchKind::Paid => subjects.linked_paid += 1,
+            TouchKind::Chat | TouchKind::Viewed | TouchKind::Cart => {}
+        }
+        if subjects.cut != 0 && hash >= subjects.cut {
+            return;
+        }
+        let set = &mut subjects.set;
+        let place = set
+            .binary_search_by_key(&hash, |row| row.hash)
+            .unwrap_or_else(|place| {
+                let touches = Vec::new();
+                set.insert(place, crate::cell::Subject { hash, touches });
+                place
+            });
+        let before = set[place].touches.len();
+        keep_touch(
+            &mut set[place].touches,
+            crate::cell::touch(at.offset_ms(), kind),
+        );
+        self.touches = self.touches + set[place].touches.len() - before;
+        while set.len() > limits::CELL_SUBJECTS_MAX || self.touches > limits::CELL_TOUCHES_MAX {
+            let Some(gone) = set.pop() else { return };
+            self.touches -= gone.touches.len();
+            subjects.cut = gone.hash;
+        }
+    }
+
+    pub(super) fn orders(&mut self, at: &At) -> &mut OrderCounts {
+        self.touch(at);
+        self.cell.orders.get_or_insert_default()
+    }
+
+    /// Counts an order as out or gone by the minute in which it was paid.
+    pub(super) fn paid_row(&mut self, at: &At, paid: Minute) {
+        let orders = self.orders(at);
+        let rows = &mut orders.by_paid;
+        match rows.binary_search_by_key(&paid.0, |row| row.minute) {
+            Ok(place) => rows[place].closed += 1,
+            Err(_) if rows.len() >= limits::CELL_STARTS_MAX => orders.older += 1,
+            Err(place) => {
+                let (minute, closed) = (paid.0, 1);
+                rows.insert(place, PaidRow { minute, closed });
+            }
+        }
+    }
+
+    /// Changes the units that `rig` may sell of the SKU at `place`, by itself.
+    pub(super) fn right(&mut self, at: &At, place: usize, rig: &str, qty: i64) {
+        let found = |row: &SkuRow| row.rights.binary_search_by(|right| (*right.rig).cmp(rig));
+        let row = match found(&self.cell.skus[place]) {
+            Ok(row) => row,
+            Err(row) => {
+                let room = self.cell.skus[place].rights.len() < limits::CELL_RIGHTS_MAX
+                    && !self.cell.skus[place].sku.is_empty();
+                if !self.named(room, rig.len()) {
+                    self.counts(at).other_skus += 1;
+                    return;
+                }
+                let right = RightRow {
+                    rig: String::from(rig),
+                    qty: 0,
+                };
+                self.cell.skus[place].rights.insert(row, right);
+                row
+            }
+        };
+        let cell = &mut self.cell;
+        add(&mut cell.flags, &mut cell.skus[place].rights[row].qty, qty);
     }
 
     pub(super) fn stream(&mut self, at: &At, stream: &str) -> &mut StreamRow {
@@ -420,7 +517,7 @@ impl Slot {
         let room = self.cell.streams.len() - usize::from(other) < limits::CELL_STREAMS_MAX;
         let fits = self.named(room, stream.len());
         if !fits {
-            self.other(at);
+            self.counts(at).other_streams += 1;
         }
         let (place, name) = if fits { (place, stream) } else { (0, "") };
         if fits || !other {
@@ -446,7 +543,7 @@ impl Slot {
                 // Its creator and SKU are names too: 64 bytes each at most.
                 let room = self.cell.drops.len() < limits::CELL_DROPS_MAX;
                 if !self.named(room, drop.len() + 128) {
-                    self.other(at);
+                    self.counts(at).other_drops += 1;
                     return None;
                 }
                 let row = DropRow {
@@ -474,7 +571,7 @@ impl Slot {
             });
             let room = known || named < limits::CELL_MEMBERS_MAX;
             if !self.named(room, member.len() + step.len()) {
-                self.other(at);
+                self.counts(at).other_members += 1;
                 member = "";
             }
         }

@@ -11,8 +11,8 @@
 //! | inside to inside, outside to outside | nothing |
 //!
 //! Inside are: no place named, `pool`, this rig, and each place that an `inventory.allocated` of
-//! this epoch named as a rig. `received` always arrives inside; `allocated` sets aside rights and
-//! moves nothing.
+//! this epoch named as a rig. `received` always arrives inside; `allocated` moves nothing: it
+//! gives a rig the right to sell so many by itself. A move from or to a rig moves that right too.
 
 use super::At;
 use super::slot::{Slot, add};
@@ -39,6 +39,25 @@ pub(super) fn allocated(slot: &mut Slot, tables: &mut Tables, at: &At, data: &In
     let place = slot.sku_at(at, data.sku.as_str());
     let cell = &mut slot.cell;
     add(&mut cell.flags, &mut cell.skus[place].allocated, data.qty.0);
+    let own = slot.cell.rig.clone();
+    let to = data.to.as_ref().map_or(own.as_str(), StockPlace::as_str);
+    shift_right(slot, tables, at, place, Some(to), data.qty.0);
+    let from = data.from.as_ref().map(StockPlace::as_str);
+    shift_right(slot, tables, at, place, from, data.qty.0.saturating_neg());
+}
+
+/// Rights of a place that is a rig change by `qty`; any other place has none.
+fn shift_right(
+    slot: &mut Slot,
+    tables: &Tables,
+    at: &At,
+    sku: usize,
+    place: Option<&str>,
+    qty: i64,
+) {
+    if let Some(rig) = place.filter(|place| tables.is_rig(place)) {
+        slot.right(at, sku, rig, qty);
+    }
 }
 
 pub(super) fn moved(slot: &mut Slot, tables: &mut Tables, at: &At, data: &InventoryMoved) {
@@ -46,10 +65,28 @@ pub(super) fn moved(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Invent
         inside(tables, data.from.as_ref()),
         inside(tables, data.to.as_ref()),
     );
-    if from == to {
+    let place_is_rig = |place: &Option<StockPlace>| {
+        let place = place.as_ref().map(StockPlace::as_str);
+        place.is_some_and(|place| tables.is_rig(place))
+    };
+    let between_rigs = place_is_rig(&data.from) || place_is_rig(&data.to);
+    if from == to && !between_rigs {
         return;
     }
     let place = slot.sku_at(at, data.sku.as_str());
+    let names = [&data.from, &data.to].map(|place| place.as_ref().map(StockPlace::as_str));
+    shift_right(
+        slot,
+        tables,
+        at,
+        place,
+        names[0],
+        data.qty.0.saturating_neg(),
+    );
+    shift_right(slot, tables, at, place, names[1], data.qty.0);
+    if from == to {
+        return;
+    }
     let (flags, row) = (&mut slot.cell.flags, &mut slot.cell.skus[place]);
     let sum = if from {
         &mut row.moved_out
@@ -60,7 +97,7 @@ pub(super) fn moved(slot: &mut Slot, tables: &mut Tables, at: &At, data: &Invent
 }
 
 fn inside(tables: &Tables, place: Option<&StockPlace>) -> bool {
-    place.is_none_or(|place| place.as_str() == POOL || tables.is_rig(place))
+    place.is_none_or(|place| place.as_str() == POOL || tables.is_rig(place.as_str()))
 }
 
 pub(super) fn adjusted(slot: &mut Slot, at: &At, data: &InventoryAdjusted) {

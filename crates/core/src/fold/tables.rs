@@ -9,8 +9,10 @@ use hashbrown::HashTable;
 
 use super::At;
 use super::shares::Share;
+use crate::event::{DropClosed, DropOpened};
 use crate::id::{CheckoutId, OrderId, PaymentId, PaymentMethod, ProviderName, RefundId, Sku};
-use crate::id::{CreatorId, StockPlace, TokenId};
+use crate::id::{CreatorId, FlashDropId, StockPlace, TokenId};
+use crate::ledger::attribution::sole_creator;
 use crate::limits;
 use crate::money::Currency;
 use crate::time::Minute;
@@ -20,8 +22,8 @@ use crate::time::Minute;
 pub(super) struct Tables {
     /// Checkouts that started and have not ended.
     pub(super) open: Fifo<CheckoutId, Started>,
-    /// Checkouts that ended.
-    pub(super) closed: Fifo<CheckoutId, ()>,
+    /// Checkouts that ended, with the hash of who began them.
+    pub(super) closed: Fifo<CheckoutId, Option<u64>>,
     pub(super) orders: Fifo<OrderId, Order>,
     pub(super) payments: Fifo<PaymentId, Payment>,
     pub(super) refunds: Fifo<RefundId, ()>,
@@ -29,6 +31,19 @@ pub(super) struct Tables {
     /// Places that are rigs of the popup: this one and those that stock was allocated to.
     rigs: BTreeSet<String>,
     recent: VecDeque<RecentLine>,
+    /// Flash drops in the order in which they opened, at most [`limits::FOLD_DROPS_MAX`].
+    drops: VecDeque<Offer>,
+}
+
+/// A flash drop.
+#[derive(Debug, Clone)]
+struct Offer {
+    popup_no: usize,
+    drop: FlashDropId,
+    sku: Sku,
+    creator: Option<CreatorId>,
+    opened_ms: i64,
+    closed_ms: Option<i64>,
 }
 
 /// A checkout that started.
@@ -36,13 +51,34 @@ pub(super) struct Tables {
 pub(super) struct Started {
     pub(super) minute: Minute,
     pub(super) mono_ns: u64,
+    /// Hash of who began it.
+    pub(super) viewer: Option<u64>,
+}
+
+/// When an order was first paid.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paid {
+    pub(super) minute: Minute,
+    /// Steady clock, ns.
+    pub(super) mono_ns: u64,
+    pub(super) currency: Currency,
 }
 
 /// What is known of an order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Order {
-    /// Steady clock at its first capture, ns.
-    pub(super) paid_mono_ns: Option<u64>,
+    /// Its first capture.
+    pub(super) paid: Option<Paid>,
+    /// Captured and refunded in the currency of its first capture, minor units.
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    /// Something of it was refunded.
+    pub(super) any_refund: bool,
+    /// It was handed over or shipped, or wholly refunded before that.
+    pub(super) left: bool,
+    /// Hash of who began its checkout, and whether that is known to have paid.
+    pub(super) viewer: Option<u64>,
+    pub(super) linked: bool,
     /// A payment of it was taken offline.
     pub(super) offline: bool,
     /// A payment of it failed.
@@ -77,6 +113,7 @@ pub(super) enum PaymentState {
 #[derive(Debug, Clone)]
 pub(super) struct Sale {
     pub(super) currency: Currency,
+    pub(super) order: OrderId,
     pub(super) method: PaymentMethod,
     pub(super) offline: bool,
     pub(super) shares: Vec<Share>,
@@ -114,7 +151,51 @@ impl Tables {
             tokens: Fifo::new(limits::FOLD_TABLE_MAX),
             rigs: BTreeSet::from([String::from(rig)]),
             recent: VecDeque::new(),
+            drops: VecDeque::new(),
         }
+    }
+
+    /// Learns that a flash drop opened; its first opening stands.
+    pub(super) fn drop_opened(&mut self, at: &At, data: &DropOpened) {
+        if self.offer(at, &data.drop).is_some() {
+            return;
+        }
+        if self.drops.len() >= limits::FOLD_DROPS_MAX {
+            self.drops.pop_front();
+        }
+        self.drops.push_back(Offer {
+            popup_no: at.popup_no,
+            drop: data.drop.clone(),
+            sku: data.sku.clone(),
+            creator: data.creator.clone(),
+            opened_ms: at.time.0,
+            closed_ms: None,
+        });
+    }
+
+    /// Learns that a flash drop closed; its first closing stands.
+    pub(super) fn drop_closed(&mut self, at: &At, data: &DropClosed) {
+        if let Some(offer) = self.offer(at, &data.drop) {
+            offer.closed_ms.get_or_insert(at.time.0);
+        }
+    }
+
+    fn offer(&mut self, at: &At, drop: &FlashDropId) -> Option<&mut Offer> {
+        let mut drops = self.drops.iter_mut();
+        drops.find(|offer| offer.popup_no == at.popup_no && offer.drop == *drop)
+    }
+
+    /// The one creator in whose flash drops a SKU is on offer.
+    pub(super) fn drop_creator(&self, at: &At, sku: &Sku) -> Option<CreatorId> {
+        let open = self.drops.iter().filter(|offer| {
+            offer.popup_no == at.popup_no
+                && offer.sku == *sku
+                && offer.opened_ms <= at.time.0
+                && offer
+                    .closed_ms
+                    .is_none_or(|closed_ms| at.time.0 < closed_ms)
+        });
+        sole_creator(open.map(|offer| offer.creator.as_ref()))
     }
 
     /// Learns that a place is a rig.
@@ -125,8 +206,8 @@ impl Tables {
     }
 
     /// Whether a place is a rig as far as this epoch tells.
-    pub(super) fn is_rig(&self, place: &StockPlace) -> bool {
-        self.rigs.contains(place.as_str())
+    pub(super) fn is_rig(&self, place: &str) -> bool {
+        self.rigs.contains(place)
     }
 
     /// Remembers that `net` units of a SKU left (or, negative, came back).
@@ -258,6 +339,14 @@ impl<K: Id, V> Fifo<K, V> {
     pub(super) fn get(&self, id: &K) -> Option<&V> {
         let number = self.find(spread(id.text().as_bytes()), id)?;
         kept(&self.entries, self.first, number).map(|kept| &kept.value)
+    }
+
+    /// The entry as it stands, to change it.
+    pub(super) fn get_mut(&mut self, id: &K) -> Option<&mut V> {
+        let number = self.find(spread(id.text().as_bytes()), id)?;
+        let place = place(self.first, number);
+        let kept = self.entries.get_mut(place).and_then(Option::as_mut);
+        kept.map(|kept| &mut kept.value)
     }
 
     /// Puts in a new entry. Answers whether an older one was forgotten for it, `None` when the

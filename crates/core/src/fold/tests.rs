@@ -3,6 +3,7 @@
 mod bounds;
 mod examples;
 mod laws;
+mod signals;
 
 use super::*;
 use crate::event::*;
@@ -253,7 +254,7 @@ fn show(fold: &EpochFold) -> String {
                     ("losses", c.losses.into()),
                     ("unmatched", c.unmatched.into()),
                     ("duplicates", c.duplicates.into()),
-                    ("other", c.other.into()),
+                    ("other", c.other().into()),
                     ("refunds_unknown", c.refunds_unknown.into()),
                 ],
             );

@@ -2,7 +2,8 @@
 //!
 //! The strongest evidence decides: the line's own creator, then the token's, then the payment's, then
 //! the one flash drop of the SKU that was open. Where two open drops name different creators, or
-//! nothing speaks, it is the house; never a guess. Pure, so that late and re-run answers agree.
+//! nothing speaks, it is the house; never a guess. Pure, so that late and re-run answers agree; a
+//! rig's fold asks the same function what the books ask.
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -45,14 +46,15 @@ impl Evidence {
 pub trait Witness {
     /// Whose token was used.
     fn token_creator(&self) -> Option<&CreatorId>;
-    /// Flash drops of a SKU, opened and closed, in canonical order.
-    fn drops(&self, sku: &Sku) -> Vec<Rc<Fact>>;
+    /// Who alone had a SKU on offer in flash drops at a moment, ms since 1970.
+    fn drop_creator(&self, sku: &Sku, at_ms: i64) -> Option<CreatorId>;
 }
 
-/// The creator of a line of this sale, and what speaks for them; without a line, of the sale.
+/// The creator of a line of the sale that happened at `at_ms`, and what speaks for them; without a
+/// line, of the sale.
 #[must_use]
 pub fn attribute(
-    sale: &Fact,
+    at_ms: i64,
     of: &PaymentCaptured,
     line: Option<&Line>,
     witness: &dyn Witness,
@@ -66,15 +68,17 @@ pub fn attribute(
     if let Some(creator) = &of.creator {
         return (Some(creator.clone()), Evidence::Payment);
     }
-    let drop = line.and_then(|line| open_drop(&witness.drops(&line.sku), sale.occurred_ms));
+    let drop = line.and_then(|line| witness.drop_creator(&line.sku, at_ms));
     match drop {
         Some(creator) => (Some(creator), Evidence::Drop),
         None => (None, Evidence::House),
     }
 }
 
-/// The creator of the drops that are open at a moment, when all of them name the same one.
-fn open_drop(drops: &[Rc<Fact>], at_ms: i64) -> Option<CreatorId> {
+/// The creator of the drops that are open at a moment, when all of them name the same one. `drops`
+/// are the words about the drops of one SKU, in canonical order.
+#[must_use]
+pub fn open_drop(drops: &[Rc<Fact>], at_ms: i64) -> Option<CreatorId> {
     let mut open: BTreeMap<&str, Option<&CreatorId>> = BTreeMap::new();
     for fact in drops.iter().filter(|fact| fact.occurred_ms <= at_ms) {
         if let Event::DropOpened(of) = &fact.event {
@@ -83,7 +87,13 @@ fn open_drop(drops: &[Rc<Fact>], at_ms: i64) -> Option<CreatorId> {
             open.remove(of.drop.as_str());
         }
     }
-    let mut creators = open.into_values();
+    sole_creator(open.into_values())
+}
+
+/// The one creator whom all open drops name.
+pub(crate) fn sole_creator<'a>(
+    mut creators: impl Iterator<Item = Option<&'a CreatorId>>,
+) -> Option<CreatorId> {
     let first = creators.next()??;
     creators
         .all(|other| other == Some(first))
@@ -107,7 +117,7 @@ pub struct Part {
 pub fn divide(sale: &Fact, of: &PaymentCaptured, goods: i128, witness: &dyn Witness) -> Vec<Part> {
     let mut sums: BTreeMap<Option<CreatorId>, (Evidence, i128)> = BTreeMap::new();
     for line in of.lines.as_deref().unwrap_or_default() {
-        let (creator, evidence) = attribute(sale, of, Some(line), witness);
+        let (creator, evidence) = attribute(sale.occurred_ms, of, Some(line), witness);
         let sum = sums.entry(creator).or_insert((evidence, 0));
         sum.0 = sum.0.min(evidence);
         sum.1 += i128::from(line.amount);
@@ -119,7 +129,7 @@ pub fn divide(sale: &Fact, of: &PaymentCaptured, goods: i128, witness: &dyn Witn
         false => split::by_largest_remainder(sale.id, goods, &weights),
     };
     let Some(shares) = shares else {
-        let (creator, evidence) = attribute(sale, of, None, witness);
+        let (creator, evidence) = attribute(sale.occurred_ms, of, None, witness);
         return [Part {
             creator,
             evidence,

@@ -22,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::breaks::{Break, BreakState};
 use super::{Ranges, hex};
+use crate::base64::base64;
 use crate::id::{PopupId, RigId};
 
 /// First line of every note about a close.
@@ -473,27 +474,6 @@ pub fn breaks_chain(before: Option<&Value>, close: &Value) -> Option<&'static st
             (close.field("prev") != Some(&hash)).then_some("prev")
         }
     }
-}
-
-/// The 64 digits of RFC 4648.
-pub const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Bytes as base64 (RFC 4648) with padding.
-#[must_use]
-pub fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for part in bytes.chunks(3) {
-        let at = |index: usize| u32::from(part.get(index).copied().unwrap_or(0));
-        let number = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let six = usize::try_from(number >> (18 - 6 * digit) & 63).expect("six bits fit");
-            out.push(match digit <= part.len() {
-                true => char::from(BASE64[six]),
-                false => '=',
-            });
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -50,11 +50,14 @@ pub enum GroupKind {
     Coop,
     /// Held and available shares of one creator in one currency of one popup.
     Share,
+    /// The lost ranges of one epoch of a rig. It has no facts as members: the store keeps what rigs
+    /// state of lost ranges, and posts them ([`super::gap`]) when the words to this group change.
+    Gap,
 }
 
 impl GroupKind {
     /// All kinds, in the order of evaluation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pairing,
         Self::Token,
         Self::Rights,
@@ -64,6 +67,7 @@ impl GroupKind {
         Self::Sale,
         Self::Coop,
         Self::Share,
+        Self::Gap,
     ];
 
     /// Its number in the store.
@@ -79,6 +83,7 @@ impl GroupKind {
             Self::Cash => 7,
             Self::Order => 8,
             Self::Sale => 9,
+            Self::Gap => 10,
         }
     }
 
@@ -268,7 +273,8 @@ pub fn reads(kind: GroupKind, fact: &Fact) -> bool {
         | GroupKind::Order
         | GroupKind::Sale
         | GroupKind::Share
-        | GroupKind::Coop => true,
+        | GroupKind::Coop
+        | GroupKind::Gap => true,
     }
 }
 
@@ -347,6 +353,7 @@ pub fn evaluate(group: &Group<'_>) -> Outcome {
         GroupKind::Sale => sale::evaluate(group),
         GroupKind::Share => shares::evaluate(group),
         GroupKind::Coop => coop::evaluate(group),
+        GroupKind::Gap => Ok(Outcome::default()),
     };
     outcome.unwrap_or_else(|_| beyond_bounds(group))
 }

@@ -16,7 +16,7 @@ use crate::event::commerce::{Commerce, WHOLE_PPM};
 use crate::event::system::SystemEvent;
 use crate::event::{self, Event, Line};
 use crate::id::{PopupId, RigId, Sku, StockPlace};
-use crate::money::{Currency, Money, div_half_even};
+use crate::money::{Money, div_half_even};
 
 mod refund;
 
@@ -424,56 +424,6 @@ pub fn count(
             .evident([position_text(fact)].into()),
     );
     Ok(posted)
-}
-
-/// The lost value of one currency on one rig: money that was taken, though nobody can say for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostValue {
-    /// Captured minus refunded that no held record explains, minor units.
-    pub amount: i64,
-    /// Of what.
-    pub currency: Currency,
-}
-
-/// Posts the value of a lost range (R50) and names it.
-pub fn gap_value(
-    fact: super::FactId,
-    popup: &PopupId,
-    rig: &RigId,
-    epoch: u32,
-    (first, last): (u64, u64),
-    lost: &LostValue,
-    occurred_ms: i64,
-) -> Result<Posted, EntryFault> {
-    let money = Commodity::Money(lost.currency);
-    let keys = [
-        popup.to_string(),
-        rig.to_string(),
-        epoch.to_string(),
-        first.to_string(),
-        last.to_string(),
-        lost.currency.to_string(),
-    ];
-    let records = last - first + 1;
-    let sentence = format!(
-        "{rig} lost {records} {} ({first} to {last} of its run {epoch}); they were worth {}.",
-        if records == 1 { "record" } else { "records" },
-        Money::new(lost.amount, lost.currency)
-    );
-    let named = Break::new(BreakClass::GapValue, keys.into(), sentence)
-        .suspended(money.clone(), lost.amount)
-        .evident([format!("{rig}/{epoch}/{first}-{last}")].into());
-    let suspense = named.held_in.clone().expect("a suspended break has one");
-    let claim = Account::at_provider(Chart::EdgeCaptured, rig, Some("gap"));
-    let legs = [
-        (claim, money.clone(), i128::from(lost.amount)),
-        (suspense, money, -i128::from(lost.amount)),
-    ];
-    let entry = Balanced::new(fact, Rule::GapValue, occurred_ms, legs)?;
-    Ok(Posted {
-        entries: entry.into_iter().collect(),
-        breaks: [named].into(),
-    })
 }
 
 /// What a fact is worth to whoever compares two of them: captured or refunded money, `None` for

@@ -12,7 +12,6 @@
 //! ```
 
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -201,8 +200,9 @@ impl Witness for Heard<'_> {
         self.token_creator.as_ref()
     }
 
-    fn drops(&self, sku: &Sku) -> Vec<Rc<Fact>> {
-        self.group.around.drops(&self.sale.popup, sku)
+    fn drop_creator(&self, sku: &Sku, at_ms: i64) -> Option<CreatorId> {
+        let drops = self.group.around.drops(&self.sale.popup, sku);
+        attribution::open_drop(&drops, at_ms)
     }
 }
 
@@ -261,7 +261,11 @@ pub(super) fn evaluate(group: &Group<'_>) -> Result<Outcome, EntryFault> {
     came_back(&heard, &mut making)?;
     let card = group.around.stock().card(sale);
     let Some(commerce) = card.commerce() else {
-        if card == Card::Lost && attribution::attribute(sale, data, None, &heard).0.is_some() {
+        if card == Card::Lost
+            && attribution::attribute(sale.occurred_ms, data, None, &heard)
+                .0
+                .is_some()
+        {
             making.name(cause_of(sale), &sale.popup, card_lost(sale, data));
         }
         return Ok(making.0);

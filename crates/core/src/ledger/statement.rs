@@ -332,7 +332,12 @@ fn of_creator(
     let lines = data.lines.as_deref().unwrap_or_default();
     let theirs: Vec<_> = lines
         .iter()
-        .filter(|line| attribute(sale, data, Some(line), witness).0.as_ref() == Some(creator))
+        .filter(|line| {
+            attribute(sale.occurred_ms, data, Some(line), witness)
+                .0
+                .as_ref()
+                == Some(creator)
+        })
         .map(|line| (line.sku.to_string(), line.qty, i128::from(line.amount)))
         .collect();
     match theirs.is_empty() {

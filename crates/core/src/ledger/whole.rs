@@ -8,7 +8,6 @@
 
 mod examples;
 mod oracle;
-mod providers;
 
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;

@@ -1,8 +1,8 @@
 //! An event's data as protobuf fields, walked through the catalogue.
 //!
 //! Texts are strings; numbers and flags are zigzag varints; lines and stages are repeated messages
-//! (line: 1 sku, 2 qty, 3 amount, 4 creator; stage: 1 name, 2 ms). Chat text is never written; it
-//! reads back as empty.
+//! (line: 1 sku, 2 qty, 3 amount, 4 creator; stage: 1 name, 2 ms). Chat text is never written: its
+//! score stands in its place, and a text that was not scored reads back as empty.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -42,7 +42,7 @@ struct BodySink(Vec<u8>);
 
 impl FieldSink for BodySink {
     fn put(&mut self, field: &'static Field, value: Value) {
-        if !matches!(field.kind, Kind::Text) {
+        if !matches!((field.kind, &value), (Kind::Text, Value::Text(_))) {
             encode_value(field, &value, &mut self.0);
         }
     }
@@ -138,6 +138,7 @@ fn decode_value(
         | Kind::Millis
         | Kind::Moment
         | Kind::Thousandths
+        | Kind::Text
         | Kind::Flag => {
             let mut number = 0;
             sint64::merge(wire, &mut number, rest, context).map_err(fault)?;
@@ -166,7 +167,6 @@ fn decode_value(
         | Kind::Name
         | Kind::Subject
         | Kind::Remark
-        | Kind::Text
         | Kind::Currency
         | Kind::Choice(_)
         | Kind::OpenChoice(_) => {

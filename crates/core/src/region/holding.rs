@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 
 use prost::Message;
 
+use super::outward::Stand;
 use super::replace_older;
+use super::vector::Reach;
 use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
 use crate::code::Code;
 use crate::event::system::PopupPolicy;
@@ -31,6 +33,8 @@ struct Held {
 struct Life {
     cells: BTreeMap<u32, Held>,
     to_seq: u64,
+    /// The highest version among the cells ever held.
+    top: u64,
     clear_ms: Option<i64>,
     /// A cell was refused since the cut last stood still: it must stand still once more.
     tainted: bool,
@@ -299,6 +303,7 @@ impl Holding {
             self.watch.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
+        life.top = life.top.max(cell.version);
         if life.cells.insert(cell.minute, fresh).is_none() {
             *self.minutes.entry(cell.minute).or_default() += 1;
         }
@@ -462,6 +467,87 @@ impl Holding {
             self.changed();
         }
         differs
+    }
+
+    /// The minute that follows `after` and has cells; from the first again after the last.
+    pub(super) fn minute_after(&self, after: u32) -> Option<u32> {
+        let next = self.minutes.range(after.saturating_add(1)..).next();
+        let next = next.or_else(|| self.minutes.first_key_value());
+        next.map(|(minute, _)| *minute)
+    }
+
+    /// Whether one minute of the running state is what its cells say; the whole state is replaced
+    /// when it is not, and the answer is true.
+    pub(super) fn repair_minute(&mut self, minute: u32) -> bool {
+        let mut live = Live::with_names(self.live.names().clone());
+        for rig in self.rigs.values() {
+            let lives = rig.epochs.values().filter_map(BTreeMap::first_key_value);
+            let held = lives.filter_map(|(_, life)| life.cells.get(&minute));
+            held.for_each(|held| shift(&mut live, &mut 0, None, Shift::Add, held));
+        }
+        !live.same_minute(&self.live, minute) && self.repair()
+    }
+
+    /// How far the counting life of each epoch of each rig is held.
+    pub(super) fn reaches(&self) -> impl Iterator<Item = (&str, u32, Reach)> {
+        self.rigs.iter().flat_map(|(name, rig)| {
+            let lives = rig.epochs.iter();
+            lives.filter_map(move |(epoch, lives)| {
+                let (_, life) = lives.first_key_value()?;
+                let (cut, top) = (life.to_seq, life.top.max(life.to_seq));
+                Some((name.as_str(), *epoch, Reach { cut, top }))
+            })
+        })
+    }
+
+    /// All lives, those that do not count too.
+    pub(super) fn stands(&self, popup: &str) -> Vec<Stand> {
+        let mut stands = Vec::new();
+        for (name, rig) in &self.rigs {
+            for (epoch, lives) in &rig.epochs {
+                stands.extend(lives.iter().map(|(id, life)| Stand {
+                    life: super::Life {
+                        popup: String::from(popup),
+                        rig: name.clone(),
+                        epoch: *epoch,
+                        epoch_id: *id,
+                    },
+                    to_seq: life.to_seq,
+                    clear_ms: life.clear_ms.unwrap_or(0),
+                }));
+            }
+        }
+        stands
+    }
+
+    pub(super) fn cells_above(&self, of: &super::Life, seq: u64) -> Vec<(u32, u64, Digest)> {
+        let cells = self.life(of).into_iter().flat_map(|life| &life.cells);
+        let above = cells.filter(|(_, held)| held.edition.0 > seq);
+        above
+            .map(|(minute, held)| (*minute, held.edition.0, held.edition.1))
+            .collect()
+    }
+
+    pub(super) fn cell(&self, of: &super::Life, minute: u32) -> Option<&[u8]> {
+        Some(&self.life(of)?.cells.get(&minute)?.bytes)
+    }
+
+    pub(super) fn beacons(&self) -> impl Iterator<Item = &Beacon> {
+        self.rigs.values().filter_map(|rig| rig.beacon.as_ref())
+    }
+
+    fn life(&self, of: &super::Life) -> Option<&Life> {
+        self.rigs
+            .get(&of.rig)?
+            .epochs
+            .get(&of.epoch)?
+            .get(&of.epoch_id)
+    }
+
+    /// Rig, epoch, minute and version of each counting cell.
+    pub(super) fn editions(&self) -> impl Iterator<Item = (&str, u32, u32, u64)> {
+        let counting = self.counting();
+        counting.map(|(rig, epoch, minute, held)| (rig, epoch, minute, held.edition.0))
     }
 
     pub(super) fn gauges(&self) -> Vec<(&'static str, usize, usize)> {

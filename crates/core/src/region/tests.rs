@@ -9,7 +9,8 @@ use proptest::prelude::*;
 
 use super::Region;
 use crate::cell::{
-    Cell, CheckoutCounts, CountRow, Counts, HistKind, StartRow, TokenCounts, TokenTouch,
+    Cell, CheckoutCounts, CountRow, Counts, DropRow, FulfilRow, HistKind, OrderCounts, PaidRow,
+    RiskRow, StartRow, StreamRow, Subject, Subjects, TokenCounts, TokenTouch, TouchKind, touch,
 };
 use crate::code::Code;
 use crate::event::system::PopupPolicy;
@@ -90,7 +91,8 @@ fn folded(which: Which) -> Cell {
         let set = (1..4).map(|hash| TokenTouch {
             hash,
             kind: 1 + u32::try_from(draw(3)).unwrap(),
-            ms: 1,
+            offset_ms: 1,
+            expires: 0,
         });
         held.tokens = Some(TokenCounts {
             issued: 1,
@@ -102,7 +104,64 @@ fn folded(which: Which) -> Cell {
             ..Counts::default()
         });
     }
+    viewed(&mut held, &mut draw);
     held
+}
+
+/// What viewers, chats, drops and orders add to a cell.
+fn viewed(held: &mut Cell, draw: &mut impl FnMut(u64) -> u64) {
+    if draw(2) == 0 {
+        let touched = |hash| Subject {
+            hash,
+            touches: vec![touch(500, TouchKind::Chat), touch(900, TouchKind::Paid)],
+        };
+        held.subjects = Some(Subjects {
+            set: (1..=1 + draw(3)).map(touched).collect(),
+            cut: draw(2) * 3_000,
+            linked_started: draw(3),
+            linked_paid: 1,
+        });
+        held.streams = vec![StreamRow {
+            stream: "live".into(),
+            messages: 3,
+            covered: 2,
+            negative: draw(2),
+            samples: 1 + draw(2),
+            viewers_sum: 20,
+            viewers_max: 20,
+            viewers_last: draw(20),
+            ..StreamRow::default()
+        }];
+    }
+    if draw(2) == 0 {
+        let opened = crate::time::Minute(held.minute).start().0 + 1;
+        held.drops = vec![DropRow {
+            drop: "d".into(),
+            opened_ms: opened,
+            sku: "mug".into(),
+            ..DropRow::default()
+        }];
+        held.orders = Some(OrderCounts {
+            out: 2,
+            gone: draw(2),
+            refunded: draw(3),
+            by_paid: vec![PaidRow {
+                minute: held.minute,
+                closed: 1 + draw(2),
+            }],
+            older: 0,
+        });
+        held.fulfil = vec![FulfilRow {
+            member: "coop".into(),
+            step: "packed".into(),
+            orders: 1 + draw(3),
+        }];
+        held.risk = vec![RiskRow {
+            currency: "EUR".into(),
+            failed: 500,
+            recovered: 0,
+        }];
+    }
 }
 
 fn whiches() -> impl Strategy<Value = Vec<Which>> {
@@ -181,7 +240,9 @@ fn a_damaged_view_is_replaced() {
     let revision = held.revision(POPUP);
     held.popups.get_mut(POPUP).unwrap().damage();
     assert_ne!(held.view(POPUP, now(20)), sound);
-    assert!(held.repair(POPUP));
+    assert!(held.clone().repair(POPUP));
+    let minutes_repaired = (0..4).filter(|_| held.repair_next()).count();
+    assert_eq!(minutes_repaired, 1, "a minute a call, over and over");
     assert_eq!(held.view(POPUP, now(20)), sound);
     assert!(held.revision(POPUP) > revision);
     assert_eq!(held.counters().faults()[1], (Code::ViewRepaired, 1));

@@ -2,13 +2,16 @@
 //! hangs right now.
 #![deny(clippy::float_arithmetic)]
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::completeness::Standing;
 use super::durations::{Durations, Ladder, at_rank, band_ranks, nearest_rank};
-use super::live::Live;
+use super::live::{Live, place_of};
 use super::summary::full_minutes;
-use super::sums::CheckoutSums;
+use super::sums::{CheckoutSums, OpenSums};
+use crate::cell::HistKind;
 use crate::money::div_half_even;
 use crate::time::{Minute, WallMs};
 
@@ -17,9 +20,9 @@ const VALUES_MIN: u64 = 59;
 /// A start older than this is no longer counted as open, minutes.
 const OPEN_MINUTES_MAX: u32 = 30;
 
-/// Checkouts with the provider reachable; those paid offline are apart.
+/// What people are told of durations of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CheckoutView {
+pub struct Quantiles {
     /// Durations in the window.
     pub n: u64,
     /// Median, ms; `None` under 59 values.
@@ -32,6 +35,17 @@ pub struct CheckoutView {
     pub max_ms: Option<u64>,
     /// The window: the last 5 or 15 full minutes; `None` is the whole popup.
     pub window_min: Option<u32>,
+}
+
+/// Checkouts; those paid offline are apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CheckoutView {
+    /// Checkouts with the provider reachable.
+    pub online: Quantiles,
+    /// Checkouts paid offline.
+    pub offline: Quantiles,
+    /// How long the provider took.
+    pub payment: Quantiles,
     /// Started in the last 30 minutes and not closed.
     pub open: u64,
     /// "At least this": P95 of durations and ages of open checkouts together, ms, where that is
@@ -42,7 +56,28 @@ pub struct CheckoutView {
 }
 
 pub(crate) fn view(live: &Live, rigs: &[Standing<'_>], watermark: Option<WallMs>) -> CheckoutView {
-    let (window_min, durations) = window(live, watermark);
+    let (online, ladder) = quantiles(live, watermark, HistKind::CheckoutOnline);
+    let ages = watermark.map_or_else(Vec::new, |as_of| open_ages(&live.open, rigs, as_of));
+    let open = ages.iter().map(|(_, count)| *count).sum::<u128>();
+    let p95_ms = online.p95_ms;
+    CheckoutView {
+        online,
+        offline: quantiles(live, watermark, HistKind::CheckoutOffline).0,
+        payment: quantiles(live, watermark, HistKind::Payment).0,
+        open: u64::try_from(open).unwrap_or(u64::MAX),
+        in_flight_bound_ms: in_flight_bound(ladder, ages)
+            .filter(|bound| p95_ms.is_none_or(|p95| *bound > p95)),
+        totals: live.checkout,
+    }
+}
+
+/// Quantiles of the shortest window that holds enough values, and the values.
+pub(crate) fn quantiles(
+    live: &Live,
+    watermark: Option<WallMs>,
+    kind: HistKind,
+) -> (Quantiles, Ladder) {
+    let (window_min, durations) = window(live, watermark, kind);
     let (n, ladder) = (durations.count(), durations.ladder());
     let enough = n >= VALUES_MIN;
     let quantile = |percent| {
@@ -53,46 +88,49 @@ pub(crate) fn view(live: &Live, rigs: &[Standing<'_>], watermark: Option<WallMs>
         let low = at_rank(&ladder, low.into()).map(rounded_ms)?;
         Some((low, at_rank(&ladder, high.into()).map(rounded_ms)?))
     });
-    let ages = watermark.map_or_else(Vec::new, |as_of| open_ages(live, rigs, as_of));
-    let open = ages.iter().map(|(_, count)| *count).sum::<u128>();
-    let p95_ms = quantile(95);
-    CheckoutView {
+    let quantiles = Quantiles {
         n,
         p50_ms: quantile(50),
-        p95_ms,
+        p95_ms: quantile(95),
         band_ms,
         max_ms: durations.max_us().map(rounded_ms),
         window_min,
-        open: u64::try_from(open).unwrap_or(u64::MAX),
-        in_flight_bound_ms: in_flight_bound(ladder, ages)
-            .filter(|bound| p95_ms.is_none_or(|p95| *bound > p95)),
-        totals: live.checkout,
-    }
+    };
+    (quantiles, ladder)
 }
 
 /// The shortest window that holds enough durations.
-fn window(live: &Live, watermark: Option<WallMs>) -> (Option<u32>, Durations) {
-    for most in [5, 15] {
-        let span = full_minutes(live, None, watermark, most);
-        let mut durations = Durations::default();
-        for (_, minute) in live.minutes.range(span) {
-            durations.merge(&minute.online);
-        }
-        if durations.count() >= VALUES_MIN {
-            return (Some(most), durations);
+fn window(live: &Live, watermark: Option<WallMs>, kind: HistKind) -> (Option<u32>, Durations) {
+    let place = place_of(kind);
+    let whole = &live.durations[place];
+    if whole.count() >= VALUES_MIN {
+        for most in [5, 15] {
+            let span = full_minutes(live, None, watermark, most);
+            let mut durations = Durations::default();
+            for (_, minute) in live.minutes.range(span) {
+                durations.merge(&minute.durations[place]);
+            }
+            if durations.count() >= VALUES_MIN {
+                return (Some(most), durations);
+            }
         }
     }
-    (None, live.online.clone())
+    (None, whole.clone())
 }
 
-/// Open checkouts by their least age, µs: those of the newest epoch of each rig.
-fn open_ages(live: &Live, rigs: &[Standing<'_>], as_of: WallMs) -> Ladder {
+/// What is started and not closed in the last 30 minutes, by its least age, µs: in the newest epoch
+/// of each rig.
+pub(crate) fn open_ages(
+    open: &BTreeMap<(String, u32), BTreeMap<u32, OpenSums>>,
+    rigs: &[Standing<'_>],
+    as_of: WallMs,
+) -> Ladder {
     let minute_now = Minute::of(as_of).0;
     let recent = minute_now.saturating_sub(OPEN_MINUTES_MAX)..=minute_now;
     let mut ages = Vec::new();
     for rig in rigs {
         let key = (rig.rig.into(), rig.epoch);
-        let Some(starts) = live.open.get(&key) else {
+        let Some(starts) = open.get(&key) else {
             continue;
         };
         for (minute, sums) in starts.range(recent.clone()) {
@@ -112,7 +150,7 @@ fn open_ages(live: &Live, rigs: &[Standing<'_>], as_of: WallMs) -> Ladder {
 }
 
 /// P95 of the closed and the open together, ms; `None` when nothing is open.
-fn in_flight_bound(mut ladder: Ladder, ages: Ladder) -> Option<u64> {
+pub(crate) fn in_flight_bound(mut ladder: Ladder, ages: Ladder) -> Option<u64> {
     if ages.is_empty() {
         return None;
     }

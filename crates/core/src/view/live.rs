@@ -10,13 +10,17 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
 use super::durations::Durations;
+use super::exports::{Labels, RigTotals};
 use super::sums::{
-    BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, Shift, StockSums, touch, touch_named,
+    BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, OrderSums, RiskSums, Shift, StockSums,
+    StreamSums, touch, touch_named,
 };
 use super::tokens::Tokens;
-use crate::cell::{Cell, HistKind, MoneyRow, SkuRow};
+use super::viewers::Viewers;
+use crate::cell::{Cell, DropRow, HistKind, MoneyRow, OrderCounts, SkuRow};
 use crate::limits;
 use crate::money::Currency;
+use crate::time::Minute;
 
 /// Which names have a row of their own; the others share the row `other`, whose name is empty.
 /// A name once taken stays, so a row that was named stays named.
@@ -25,6 +29,14 @@ pub struct Names {
     skus: BTreeSet<String>,
     creators: BTreeSet<String>,
     currencies: BTreeSet<Currency>,
+    members: BTreeSet<String>,
+    streams: BTreeSet<String>,
+    drops: BTreeSet<String>,
+    /// Token hashes from here on have no place; never rises.
+    pub(super) token_cut: Option<u64>,
+    /// The same of viewers' hashes.
+    pub(super) viewer_cut: Option<u64>,
+    labels: Labels,
 }
 
 impl Names {
@@ -48,8 +60,45 @@ impl Names {
         Some(currency)
     }
 
-    pub(crate) fn gauges(&self) -> [(&'static str, usize, usize); 3] {
+    /// Where this memory of viewers stops.
+    pub(crate) fn viewer_cut(&self) -> Option<u64> {
+        self.viewer_cut
+    }
+
+    fn member<'a>(&mut self, name: &'a str) -> &'a str {
+        admitted(&mut self.members, name, limits::REGION_MEMBERS_MAX)
+    }
+
+    fn stream<'a>(&mut self, name: &'a str) -> &'a str {
+        admitted(&mut self.streams, name, limits::REGION_STREAMS_MAX)
+    }
+
+    fn drop<'a>(&mut self, name: &'a str) -> &'a str {
+        admitted(&mut self.drops, name, limits::REGION_DROPS_MAX)
+    }
+
+    /// Names that are exported as labels.
+    pub(crate) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub(crate) fn gauges(&self) -> [(&'static str, usize, usize); 6] {
         [
+            (
+                "members of a popup",
+                self.members.len(),
+                limits::REGION_MEMBERS_MAX,
+            ),
+            (
+                "streams of a popup",
+                self.streams.len(),
+                limits::REGION_STREAMS_MAX,
+            ),
+            (
+                "drops of a popup",
+                self.drops.len(),
+                limits::REGION_DROPS_MAX,
+            ),
             ("skus of a popup", self.skus.len(), limits::REGION_SKUS_MAX),
             (
                 "creators of a popup",
@@ -66,7 +115,7 @@ impl Names {
 }
 
 /// The name, or that of the row `other`.
-fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
+pub(super) fn admitted<'a>(names: &mut BTreeSet<String>, name: &'a str, max: usize) -> &'a str {
     if name.is_empty() || names.contains(name) {
         return name;
     }
@@ -84,9 +133,40 @@ pub(crate) struct MinuteSums {
     pub(crate) money: BTreeMap<Currency, MoneySums>,
     /// Checkouts.
     pub(crate) checkout: CheckoutSums,
-    /// Durations of checkouts with the provider reachable.
-    pub(crate) online: Durations,
+    /// Durations by kind, in the order of [`KINDS`].
+    pub(crate) durations: [Durations; KINDS.len()],
+    /// Units sold minus returned, all SKUs.
+    pub(crate) units: i128,
+    /// Tokens redeemed.
+    pub(crate) redeemed: i128,
+    /// Orders.
+    pub(crate) orders: OrderSums,
+    /// Orders that reached a step, by (member, step).
+    pub(crate) fulfil: BTreeMap<(String, String), i128>,
+    /// Chat and audience by stream.
+    pub(crate) streams: BTreeMap<String, StreamSums>,
 }
+
+/// Durations that views keep apart.
+pub(crate) const KINDS: [HistKind; 4] = [
+    HistKind::CheckoutOnline,
+    HistKind::CheckoutOffline,
+    HistKind::Payment,
+    HistKind::Fulfilment,
+];
+
+/// The place of a kind in [`KINDS`].
+pub(crate) const fn place_of(kind: HistKind) -> usize {
+    match kind {
+        HistKind::CheckoutOnline => 0,
+        HistKind::CheckoutOffline => 1,
+        HistKind::Payment => 2,
+        HistKind::Fulfilment => 3,
+    }
+}
+
+/// One cell of a popup: rig, epoch, minute.
+pub(crate) type Place = (String, u32, u32);
 
 /// A row of a leaderboard with the minutes that made it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -116,6 +196,19 @@ pub(crate) struct Shelf {
     pub(crate) minutes: BTreeMap<u32, i128>,
     /// Counts by (ms, rig, epoch, seq): the last one is in force.
     pub(crate) counts: BTreeMap<(i64, String, u32, u64), Counted>,
+    /// What each rig sold, by minute.
+    pub(crate) sold: BTreeMap<String, RigSales>,
+    /// What each rig may sell by itself, given and taken.
+    pub(crate) rights: BTreeMap<String, i128>,
+}
+
+/// Units of one SKU that one rig sold minus took back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RigSales {
+    /// All of them.
+    pub(crate) total: i128,
+    /// By minute.
+    pub(crate) minutes: BTreeMap<u32, i128>,
 }
 
 /// One shelf count.
@@ -136,7 +229,15 @@ pub struct Live {
     pub(crate) money: BTreeMap<Currency, MoneySums>,
     pub(crate) minutes: BTreeMap<u32, MinuteSums>,
     pub(crate) checkout: CheckoutSums,
-    pub(crate) online: Durations,
+    pub(crate) durations: [Durations; KINDS.len()],
+    pub(crate) risk: BTreeMap<Currency, RiskSums>,
+    pub(crate) orders: OrderSums,
+    pub(crate) waiting: BTreeMap<(String, u32), BTreeMap<u32, OpenSums>>,
+    pub(crate) streams: BTreeMap<String, StreamSums>,
+    /// Viewers at the end of each cell's minute, by stream.
+    pub(crate) watching: BTreeMap<String, BTreeMap<(u32, String, u32), u64>>,
+    pub(crate) drops: BTreeMap<String, BTreeMap<Place, DropRow>>,
+    pub(crate) viewers: Viewers,
     pub(crate) open: BTreeMap<(String, u32), BTreeMap<u32, OpenSums>>,
     pub(crate) shelves: BTreeMap<String, Shelf>,
     pub(crate) creators: Board,
@@ -144,6 +245,7 @@ pub struct Live {
     pub(crate) rigs: Board,
     pub(crate) tokens: Tokens,
     pub(crate) counts: CountSums,
+    pub(crate) exports: BTreeMap<String, RigTotals>,
 }
 
 impl Live {
@@ -162,8 +264,18 @@ impl Live {
         &self.names
     }
 
+    /// Whether two states say the same of one minute's sums.
+    #[must_use]
+    pub fn same_minute(&self, other: &Self, minute: u32) -> bool {
+        self.minutes.get(&minute) == other.minutes.get(&minute)
+    }
+
     /// Adds a cell, or takes away one that was added.
     pub fn shift(&mut self, by: Shift, cell: &Cell) {
+        let labels = &mut self.names.labels;
+        touch_named(&mut self.exports, &cell.rig, |totals| {
+            totals.shift(by, cell, labels);
+        });
         for row in &cell.money {
             self.shift_money(by, cell, row);
         }
@@ -177,24 +289,132 @@ impl Live {
             ..BoardSums::default()
         };
         shift_board(&mut self.rigs, &cell.rig, None, by, cell.minute, &sold);
+        if units != 0 {
+            touch(&mut self.minutes, cell.minute, |minute| {
+                minute.units += by.of(units);
+            });
+        }
         self.shift_creators(by, cell);
         self.shift_checkouts(by, cell);
-        self.tokens.shift(by, cell.tokens.as_ref());
+        self.shift_orders(by, cell);
+        self.shift_streams(by, cell);
+        self.shift_drops(by, cell);
+        let starts_ms = Minute(cell.minute).start().0;
+        if let Some(tokens) = &cell.tokens {
+            let cut = &mut self.names.token_cut;
+            self.tokens.shift(by, cut, starts_ms, tokens);
+            let redeemed = by.of(tokens.redeemed);
+            touch(&mut self.minutes, cell.minute, |minute| {
+                minute.redeemed += redeemed
+            });
+        }
+        if let Some(subjects) = &cell.subjects {
+            let cut = &mut self.names.viewer_cut;
+            self.viewers.shift(by, cut, starts_ms, subjects);
+        }
         if let Some(counts) = &cell.counts {
             let sums = CountSums {
                 losses: counts.losses.into(),
                 unmatched: counts.unmatched.into(),
                 duplicates: counts.duplicates.into(),
-                other: counts.other.into(),
+                other: counts.other().into(),
+                other_currencies: counts.other_currencies.into(),
                 refunds_unknown: counts.refunds_unknown.into(),
             };
             self.counts.shift(by, &sums);
         }
     }
 
+    fn shift_orders(&mut self, by: Shift, cell: &Cell) {
+        let till = cell.money.iter().filter(|row| row.origin == 0);
+        let paid: i128 = till.map(|row| i128::from(row.conversions)).sum();
+        let nothing = OrderCounts::default();
+        let orders = cell.orders.as_ref().unwrap_or(&nothing);
+        let sums = OrderSums {
+            paid,
+            out: orders.out.into(),
+            gone: orders.gone.into(),
+            refunded: orders.refunded.into(),
+        };
+        if sums != OrderSums::default() {
+            self.orders.shift(by, &sums);
+            touch(&mut self.minutes, cell.minute, |minute| {
+                minute.orders.shift(by, &sums);
+            });
+            touch(
+                &mut self.waiting,
+                (cell.rig.clone(), cell.epoch),
+                |paid_in| {
+                    touch(paid_in, cell.minute, |held| held.started += by.of(paid));
+                    for row in &orders.by_paid {
+                        touch(paid_in, row.minute, |held| held.closed += by.of(row.closed));
+                    }
+                },
+            );
+        }
+        for row in &cell.fulfil {
+            let member = self.names.member(&row.member);
+            let key = (String::from(member), row.step.clone());
+            touch(&mut self.minutes, cell.minute, |minute| {
+                touch(&mut minute.fulfil, key, |held| *held += by.of(row.orders));
+            });
+        }
+        for row in &cell.risk {
+            if let Some(currency) = self.names.currency(&row.currency) {
+                let sums = RiskSums {
+                    failed: row.failed.into(),
+                    recovered: row.recovered.into(),
+                };
+                touch(&mut self.risk, currency, |held| held.shift(by, &sums));
+            }
+        }
+    }
+
+    fn shift_streams(&mut self, by: Shift, cell: &Cell) {
+        for row in &cell.streams {
+            let name = self.names.stream(&row.stream);
+            let sums = StreamSums {
+                messages: row.messages.into(),
+                covered: row.covered.into(),
+                negative: row.negative.into(),
+                positive: row.positive.into(),
+                score: row.score.into(),
+                samples: row.samples.into(),
+                viewers: row.viewers_sum.into(),
+            };
+            touch_named(&mut self.streams, name, |held| held.shift(by, &sums));
+            touch(&mut self.minutes, cell.minute, |minute| {
+                touch_named(&mut minute.streams, name, |held| held.shift(by, &sums));
+            });
+            if row.samples > 0 && !name.is_empty() {
+                let key = (cell.minute, cell.rig.clone(), cell.epoch);
+                touch_named(&mut self.watching, name, |held| match by {
+                    Shift::Add => drop(held.insert(key, row.viewers_last)),
+                    Shift::Take => drop(held.remove(&key)),
+                });
+            }
+        }
+    }
+
+    fn shift_drops(&mut self, by: Shift, cell: &Cell) {
+        for row in &cell.drops {
+            let name = self.names.drop(&row.drop);
+            if name.is_empty() {
+                self.counts.other += by.of(1);
+                continue;
+            }
+            let key = (cell.rig.clone(), cell.epoch, cell.minute);
+            touch_named(&mut self.drops, name, |held| match by {
+                Shift::Add => drop(held.insert(key, row.clone())),
+                Shift::Take => drop(held.remove(&key)),
+            });
+        }
+    }
+
     fn shift_money(&mut self, by: Shift, cell: &Cell, row: &MoneyRow) {
         let Some(currency) = self.names.currency(&row.currency) else {
             self.counts.other += by.of(1);
+            self.counts.other_currencies += by.of(1);
             return;
         };
         let till = row.origin == 0;
@@ -208,6 +428,8 @@ impl Live {
                 captures: row.captures.into(),
                 refunds: row.refunds.into(),
                 conversions: row.conversions.into(),
+                offline_gross: if row.offline { row.gross.into() } else { 0 },
+                offline_captures: if row.offline { row.captures.into() } else { 0 },
                 ..MoneySums::default()
             }
         } else {
@@ -242,6 +464,7 @@ impl Live {
             adjusted: row.adjusted.into(),
             moved_in: row.moved_in.into(),
             moved_out: row.moved_out.into(),
+            allocated: row.allocated.into(),
             evidence: i128::from(stocked),
         };
         touch_named(&mut self.shelves, name, |shelf| {
@@ -249,6 +472,18 @@ impl Live {
             touch(&mut shelf.minutes, cell.minute, |held| {
                 *held += by.of(sums.expected());
             });
+            let sold = sums.sold - sums.returned;
+            if sold != 0 {
+                touch_named(&mut shelf.sold, &cell.rig, |held| {
+                    held.total += by.of(sold);
+                    touch(&mut held.minutes, cell.minute, |held| *held += by.of(sold));
+                });
+            }
+            for right in &row.rights {
+                touch_named(&mut shelf.rights, &right.rig, |held| {
+                    *held += by.of(right.qty)
+                });
+            }
             if let Some(count) = &row.count {
                 let key = (count.ms, cell.rig.clone(), cell.epoch, count.seq);
                 match by {
@@ -308,6 +543,9 @@ impl Live {
                 started: checkout.started.into(),
                 completed: checkout.ok.into(),
                 abandoned: i128::from(checkout.fault) + i128::from(checkout.left),
+                fault: checkout.fault.into(),
+                recovered: checkout.recovered.into(),
+                unseen: checkout.unseen.into(),
             };
             self.checkout.shift(by, &sums);
             touch(&mut self.minutes, cell.minute, |minute| {
@@ -323,12 +561,13 @@ impl Live {
             });
         }
         for row in &cell.hists {
-            if row.kind != HistKind::CheckoutOnline as i32 {
+            let Ok(kind) = HistKind::try_from(row.kind) else {
                 continue;
-            }
-            self.online.shift(by, row);
+            };
+            let place = place_of(kind);
+            self.durations[place].shift(by, row);
             touch(&mut self.minutes, cell.minute, |minute| {
-                minute.online.shift(by, row);
+                minute.durations[place].shift(by, row);
             });
         }
     }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::live::Live;
-use super::sums::{CheckoutSums, MoneySums};
+use super::sums::{CheckoutSums, MoneySums, OrderSums, StreamSums};
 use super::{Amounts, PopupView};
 use crate::event::system::PopupPolicy;
 use crate::money::{Currency, div_half_even};
@@ -23,6 +23,10 @@ pub struct MinutePoint {
     pub money: Amounts<MoneySums>,
     /// Checkouts.
     pub checkout: CheckoutSums,
+    /// Orders.
+    pub orders: OrderSums,
+    /// Chat and audience, all streams.
+    pub streams: StreamSums,
 }
 
 impl MinutePoint {
@@ -109,9 +113,21 @@ pub(crate) fn minutes(live: &Live) -> Vec<MinutePoint> {
         minute: *minute,
         money: sums.money.iter().map(|(c, money)| (*c, *money)).collect(),
         checkout: sums.checkout,
+        orders: sums.orders,
+        streams: sums
+            .streams
+            .values()
+            .fold(StreamSums::default(), |mut all, stream| {
+                all.shift(super::Shift::Add, stream);
+                all
+            }),
     };
-    let shown =
-        |point: &MinutePoint| !point.money.is_empty() || point.checkout != CheckoutSums::default();
+    let shown = |point: &MinutePoint| {
+        !point.money.is_empty()
+            || point.checkout != CheckoutSums::default()
+            || point.orders != OrderSums::default()
+            || point.streams != StreamSums::default()
+    };
     live.minutes.iter().map(point).filter(shown).collect()
 }
 
@@ -124,6 +140,10 @@ pub struct SeriesPoint {
     pub money: Amounts<MoneySums>,
     /// Checkouts.
     pub checkout: CheckoutSums,
+    /// Orders.
+    pub orders: OrderSums,
+    /// Chat and audience, all streams.
+    pub streams: StreamSums,
     /// Whether all its minutes lie before the watermark.
     pub complete: bool,
 }
@@ -133,22 +153,35 @@ pub struct SeriesPoint {
 #[must_use]
 pub fn series(view: &PopupView, from: u32, to: u32, step: u32) -> Vec<SeriesPoint> {
     let step = step.max(1);
-    let mut steps: BTreeMap<u32, (BTreeMap<Currency, MoneySums>, CheckoutSums)> = BTreeMap::new();
+    let clear = view.asof.watermark.map_or(0, |moment| Minute::of(moment).0);
+    let mut steps: BTreeMap<u32, Step> = BTreeMap::new();
     let within = |point: &&MinutePoint| (from..to).contains(&point.minute);
     for point in view.minutes.iter().filter(within) {
-        let (money, checkout) = steps.entry(point.minute - point.minute % step).or_default();
-        for (currency, sums) in &point.money {
-            let held = money.entry(*currency).or_default();
-            held.shift(super::Shift::Add, sums);
+        let sums = steps.entry(point.minute - point.minute % step).or_default();
+        for (currency, money) in &point.money {
+            let held = sums.money.entry(*currency).or_default();
+            held.shift(super::Shift::Add, money);
         }
-        checkout.shift(super::Shift::Add, &point.checkout);
+        sums.checkout.shift(super::Shift::Add, &point.checkout);
+        sums.orders.shift(super::Shift::Add, &point.orders);
+        sums.streams.shift(super::Shift::Add, &point.streams);
     }
-    let clear = view.asof.watermark.map_or(0, |moment| Minute::of(moment).0);
-    let point = |(minute, (money, checkout)): (u32, (BTreeMap<_, _>, _))| SeriesPoint {
+    let point = |(minute, sums): (u32, Step)| SeriesPoint {
         minute,
-        money: money.into_iter().collect(),
-        checkout,
+        money: sums.money.into_iter().collect(),
+        checkout: sums.checkout,
+        orders: sums.orders,
+        streams: sums.streams,
         complete: minute.saturating_add(step) <= clear,
     };
     steps.into_iter().map(point).collect()
+}
+
+/// The sums of one step.
+#[derive(Default)]
+struct Step {
+    money: BTreeMap<Currency, MoneySums>,
+    checkout: CheckoutSums,
+    orders: OrderSums,
+    streams: StreamSums,
 }

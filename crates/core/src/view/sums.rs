@@ -63,6 +63,10 @@ sums! {
         refunds,
         /// Orders first paid.
         conversions,
+        /// Of what was captured: taken while the provider could not be asked.
+        offline_gross,
+        /// Captures of that kind.
+        offline_captures,
         /// Captured, as the provider confirms it.
         confirmed_gross,
         /// Refunded, as the provider confirms it.
@@ -95,6 +99,8 @@ sums! {
         moved_in,
         /// Moved out.
         moved_out,
+        /// Set aside for rigs.
+        allocated,
         /// Rows that show that stock of this SKU is kept at all.
         evidence,
     }
@@ -107,6 +113,50 @@ sums! {
         completed,
         /// Abandoned, for whatever reason.
         abandoned,
+        /// Of them abandoned for a technical reason.
+        fault,
+        /// Completed after a failed payment.
+        recovered,
+        /// Closed without a known start.
+        unseen,
+    }
+
+    /// Money of one currency that failed for a technical reason, minor units.
+    RiskSums {
+        /// Amounts of orders at their first technical failure.
+        failed,
+        /// The same amounts when they were captured later on the same rig.
+        recovered,
+    }
+
+    /// Orders after they were paid.
+    OrderSums {
+        /// First paid.
+        paid,
+        /// Handed over or shipped for the first time.
+        out,
+        /// Wholly refunded before that.
+        gone,
+        /// Refunded for the first time, in part or wholly.
+        refunded,
+    }
+
+    /// Chat and audience of one stream.
+    StreamSums {
+        /// Chat messages.
+        messages,
+        /// Of them with a word of the lexicon.
+        covered,
+        /// Of those negative.
+        negative,
+        /// Of those positive.
+        positive,
+        /// Sum of the scores, ten-thousandths.
+        score,
+        /// Audience samples.
+        samples,
+        /// Sum of viewers over the samples.
+        viewers,
     }
 
     /// What did not fit or did not match.
@@ -117,8 +167,10 @@ sums! {
         unmatched,
         /// Repeats under another id.
         duplicates,
-        /// Rows that went to `other`.
+        /// Facts in a row `other` or in no row, all dimensions.
         other,
+        /// Of them amounts in currencies beyond the bound: only in the books.
+        other_currencies,
         /// Refunds of payments not seen.
         refunds_unknown,
     }
@@ -131,6 +183,23 @@ pub(crate) struct OpenSums {
     pub(crate) started: i128,
     /// Of them closed since.
     pub(crate) closed: i128,
+}
+
+impl RiskSums {
+    /// What is at risk still.
+    #[must_use]
+    pub fn at_risk(&self) -> i128 {
+        self.failed - self.recovered
+    }
+}
+
+impl OrderSums {
+    /// Paid and neither out nor gone; never negative, for one may go out on a rig that did not
+    /// see it paid.
+    #[must_use]
+    pub fn backlog(&self) -> i128 {
+        (self.paid - self.out - self.gone).max(0)
+    }
 }
 
 impl MoneySums {

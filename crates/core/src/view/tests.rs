@@ -1,5 +1,7 @@
 //! Views through a region, as readers get them; and the parts that can be told apart from it.
 
+mod metrics;
+
 use alloc::vec::Vec;
 use std::string::String;
 use std::vec;
@@ -305,7 +307,7 @@ fn a_quantile_needs_fifty_nine_values_and_widens_its_window() {
         took(&mut held, (0..n).map(|i| 10 + i % 40));
         held
     };
-    let few = read(&[minute(0, 58)], 5).checkout;
+    let few = read(&[minute(0, 58)], 5).checkout.online;
     assert_eq!(
         (few.n, few.p50_ms, few.p95_ms, few.band_ms),
         (58, None, None, None)
@@ -318,7 +320,7 @@ fn a_quantile_needs_fifty_nine_values_and_widens_its_window() {
         (&all[..], 70, Some(15)),
         (&[minute(0, 59), minute(29, 40)][..], 99, None),
     ] {
-        let seen = read(cells, 30).checkout;
+        let seen = read(cells, 30).checkout.online;
         assert_eq!((seen.n, seen.window_min), (n, window));
         let (low, high) = seen.band_ms.unwrap();
         let p95 = seen.p95_ms.unwrap();
@@ -363,7 +365,7 @@ fn a_hang_shows_although_the_completed_look_well() {
     assert_eq!((calm.open, calm.in_flight_bound_ms), (6, None));
     let hung = read(&[held.clone()], 12).checkout;
     assert_eq!((hung.open, hung.in_flight_bound_ms), (6, Some(120_000)));
-    assert_eq!(hung.p95_ms, Some(20_000));
+    assert_eq!(hung.online.p95_ms, Some(20_000));
     assert_eq!(read(&[held.clone()], 41).checkout.open, 0);
 
     let mut next_life = cell("till-1", 11, 1);
@@ -409,7 +411,12 @@ fn stock_is_expected_against_counted_at_the_count() {
 
 #[test]
 fn tokens_are_told_apart_and_estimates_say_so() {
-    let touch = |hash, kind| TokenTouch { hash, kind, ms: 1 };
+    let touch = |hash, kind| TokenTouch {
+        hash,
+        kind,
+        offset_ms: 1,
+        expires: 0,
+    };
     let with = |rig: &str, set: Vec<TokenTouch>| Cell {
         tokens: Some(TokenCounts {
             issued: 1,
@@ -433,7 +440,8 @@ fn tokens_are_told_apart_and_estimates_say_so() {
     assert_eq!((seen.issued, seen.redeemed, seen.estimated), (2, 2, false));
 
     let step = u64::MAX / 4_096;
-    let cut = with("till-1", (1..=1_024).map(|i| touch(i * step, 1)).collect());
+    let mut cut = with("till-1", (1..=1_024).map(|i| touch(i * step, 1)).collect());
+    cut.tokens.as_mut().unwrap().cut = 1_024 * step + 1;
     let seen = read(&[cut], 1).tokens;
     assert!(
         seen.estimated && (4_090..=4_100).contains(&seen.issued),

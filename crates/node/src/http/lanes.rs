@@ -5,15 +5,17 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
+use popwatch_core::id::PopupId;
 use popwatch_core::lane::{CellBatch, PROTOCOL};
 use popwatch_core::limits::BATCH_WIRE_BYTES_MAX;
+use popwatch_core::region::vector::Vector;
 use popwatch_wire::lanes as bodies;
 use popwatch_wire::problem::Problem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
-use crate::driver::RegionOrder;
+use crate::region::{RegionOrder, RegionReport};
 
 /// How handlers reach the region's loop.
 #[derive(Debug, Clone)]
@@ -24,6 +26,27 @@ impl RegionLane {
     #[must_use]
     pub(crate) fn new(orders: mpsc::Sender<RegionOrder>) -> Self {
         Self(orders)
+    }
+
+    /// Minutes of a popup with a cell that a reader of `seen` may not have been shown.
+    pub(super) async fn minutes_above(
+        &self,
+        popup: PopupId,
+        seen: Vector,
+    ) -> Result<Vec<u32>, ProblemAnswer> {
+        self.ask(|answer| RegionOrder::Above(popup, seen, answer))
+            .await
+    }
+
+    /// What monitoring systems are told; nothing while the loop stops.
+    pub(crate) async fn report(&self) -> RegionReport {
+        self.ask(RegionOrder::Report).await.unwrap_or_default()
+    }
+
+    /// Merges a batch that did not come by HTTP; one that meets a stopping region goes with it.
+    pub(crate) async fn merge(&self, batch: CellBatch) {
+        let asked = self.ask(|answer| RegionOrder::Accept(batch, answer));
+        drop(asked.await.ok());
     }
 
     async fn ask<T>(

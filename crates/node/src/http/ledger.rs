@@ -25,8 +25,8 @@ use popwatch_core::time::WallMs;
 use popwatch_redact::pseudonym::ReferenceKey;
 use popwatch_store::books::{BooksFault, EntryQuestion};
 use popwatch_wire::books_v1::csv;
-use popwatch_wire::close::CloseKey;
 use popwatch_wire::lanes;
+use popwatch_wire::note::NoteKey;
 use serde::Deserialize;
 
 pub(crate) use closing::ORG;
@@ -35,6 +35,7 @@ use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
 use super::shared::{ProblemAnswer, problem};
 use crate::ambient::Ambient;
+use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
 use crate::config::provider::FileTerms;
@@ -57,7 +58,9 @@ pub(crate) struct LedgerState {
     /// Counters.
     pub(crate) metrics: Arc<LedgerMetrics>,
     /// What certificates are signed with.
-    pub(crate) close_key: Arc<CloseKey>,
+    pub(crate) close_key: Arc<NoteKey>,
+    /// Where it is written down who did what.
+    pub(crate) trail: Trail,
     /// Held while a close runs.
     pub(crate) closing: Arc<tokio::sync::Mutex<()>>,
     /// Under which card-like references are mapped.

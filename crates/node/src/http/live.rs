@@ -1,31 +1,26 @@
 //! Live reads of an edge and a region, from published views: one read is one consistent cut.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
+use axum::{Extension, Json};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::view::Board;
-use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, SloFormat, Tick};
-use serde::Serialize;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Interval, MissedTickBehavior};
+use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, SloFormat, StreamQuery};
+use popwatch_wire::feed_v1::{Audience, Place};
+use tokio::sync::watch;
 
+use super::feed::{Feed, Handover, Readers, Stand};
+use super::lanes::RegionLane;
 use super::shared::{ProblemAnswer, problem};
 use crate::driver::LiveReader;
 use crate::live::PopupLive;
 
-/// Between two ticks of a stream, ms: two missed ones mean the line is dead.
-const TICK: Duration = Duration::from_secs(5);
+/// What bodies are.
+const JSON: &str = "application/json";
 
 /// What the live handlers share.
 #[derive(Debug, Clone)]
@@ -34,83 +29,12 @@ pub(crate) struct LiveState {
     pub(crate) live: LiveReader,
     /// How many streams are open, and how many may be.
     pub(crate) readers: Arc<Readers>,
+    /// The machine behind the views.
+    pub(crate) lane: RegionLane,
     /// Clocks.
     pub(crate) ambient: crate::ambient::Ambient,
     /// Ends the streams.
     pub(crate) shutdown: watch::Receiver<bool>,
-}
-
-/// Bounds open streams.
-#[derive(Debug)]
-pub(crate) struct Readers {
-    open: Mutex<BTreeMap<u64, oneshot::Sender<()>>>,
-    next: AtomicU64,
-    max: usize,
-    /// The oldest makes room for one more; else one more is refused.
-    oldest_goes: bool,
-}
-
-impl Readers {
-    /// None open; beyond `max` one more is refused.
-    #[must_use]
-    pub(crate) fn new(max: usize) -> Self {
-        Self {
-            open: Mutex::default(),
-            next: AtomicU64::new(0),
-            max,
-            oldest_goes: false,
-        }
-    }
-
-    /// None open; beyond `max` the oldest is closed.
-    #[must_use]
-    pub(crate) fn newest(max: usize) -> Self {
-        Self {
-            oldest_goes: true,
-            ..Self::new(max)
-        }
-    }
-
-    /// Streams open now.
-    #[must_use]
-    pub(crate) fn open(&self) -> usize {
-        self.open.lock().expect("no holder panics").len()
-    }
-
-    fn enter(self: &Arc<Self>) -> Option<Reader> {
-        let mut open = self.open.lock().expect("no holder panics");
-        if open.len() >= self.max {
-            if !self.oldest_goes {
-                return None;
-            }
-            // Its stream ends when the sender is gone.
-            drop(open.pop_first());
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (close, closed) = oneshot::channel();
-        open.insert(number, close);
-        Some(Reader {
-            readers: Arc::clone(self),
-            number,
-            closed,
-        })
-    }
-}
-
-/// One open stream; gives its place back when it ends.
-#[derive(Debug)]
-struct Reader {
-    readers: Arc<Readers>,
-    number: u64,
-    /// Ends when another reader takes the place.
-    closed: oneshot::Receiver<()>,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        let mut open = self.readers.open.lock().expect("no holder panics");
-        open.remove(&self.number);
-    }
 }
 
 /// A checked popup id from a path.
@@ -126,7 +50,7 @@ impl LiveState {
             .borrow()
             .popups
             .get(popup.as_str())
-            .cloned()
+            .map(|newest| Arc::clone(&newest.borrow()))
             .ok_or_else(|| {
                 problem(
                     Code::PopupUnknown,
@@ -151,7 +75,8 @@ pub(super) async fn summary(
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
-    Ok(tagged(&popup, "summary", &headers, |popup| &popup.snapshot))
+    let body = |popup: &PopupLive| ([(header::CONTENT_TYPE, JSON)], popup.summary());
+    Ok(tagged(&popup, "summary", &headers, body))
 }
 
 /// Minutes as a series.
@@ -165,7 +90,7 @@ pub(super) async fn series(
     let query_read = SeriesQuery::parse(pairs(&query))?;
     let route = format!("series{query:?}");
     Ok(tagged(&popup, &route, &headers, |popup| {
-        answer_v1::series(&popup.view, query_read)
+        Json(answer_v1::series(&popup.view, query_read))
     }))
 }
 
@@ -189,7 +114,7 @@ pub(super) async fn leaderboard(
     let query_read = BoardQuery::parse(board, pairs(&query))?;
     let route = format!("leaderboards/{kind}{query:?}");
     Ok(tagged(&popup, &route, &headers, |popup| {
-        answer_v1::leaderboard(&popup.view, board, query_read)
+        Json(answer_v1::leaderboard(&popup.view, board, query_read))
     }))
 }
 
@@ -203,7 +128,7 @@ pub(super) async fn inventory(
     let popup = state.popup(&popup)?;
     answer_v1::check_inventory(pairs(&query))?;
     Ok(tagged(&popup, "inventory", &headers, |popup| {
-        answer_v1::inventory(&popup.view)
+        Json(answer_v1::inventory(&popup.view))
     }))
 }
 
@@ -215,7 +140,19 @@ pub(super) async fn rigs(
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
     Ok(tagged(&popup, "rigs", &headers, |popup| {
-        answer_v1::rigs(&popup.view)
+        Json(answer_v1::rigs(&popup.view))
+    }))
+}
+
+/// Funnel, chat and flash drops.
+pub(super) async fn signals(
+    State(state): State<LiveState>,
+    Path(popup): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemAnswer> {
+    let popup = state.popup(&popup)?;
+    Ok(tagged(&popup, "signals", &headers, |popup| {
+        Json(answer_v1::signals(&popup.view))
     }))
 }
 
@@ -229,10 +166,10 @@ pub(super) async fn slo(
     let popup = state.popup(&popup)?;
     match SloFormat::parse(pairs(&query))? {
         SloFormat::Rows => Ok(tagged(&popup, "slo", &headers, |popup| {
-            answer_v1::slos(&popup.view)
+            Json(answer_v1::slos(&popup.view))
         })),
         SloFormat::OpenSlo => Ok(tagged(&popup, "slo/openslo", &headers, |popup| {
-            popwatch_wire::openslo::export(&popup.view)
+            Json(popwatch_wire::openslo::export(&popup.view))
         })),
     }
 }
@@ -244,7 +181,7 @@ fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// The body under its entity tag, or 304 without making it when the reader has it.
-fn tagged<'a, T: Serialize>(
+fn tagged<'a, T: IntoResponse>(
     popup: &'a PopupLive,
     route: &str,
     headers: &HeaderMap,
@@ -257,7 +194,7 @@ fn tagged<'a, T: Serialize>(
     if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
-    ([(header::ETAG, etag)], Json(body(popup))).into_response()
+    ([(header::ETAG, etag)], body(popup)).into_response()
 }
 
 impl From<QueryFault> for ProblemAnswer {
@@ -266,13 +203,35 @@ impl From<QueryFault> for ProblemAnswer {
     }
 }
 
-/// The live stream: a snapshot, then whole rows that changed. No queue: a slow reader gets the
-/// newest rows when its socket drains.
+/// The live stream: a snapshot, then whole rows that changed. It leaves HTTP's machinery here and
+/// goes on in [`super::feed`].
 pub(super) async fn stream(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
+    let StreamQuery { view, since } = StreamQuery::parse(pairs(&query))?;
+    let audience = Audience::named(view).ok_or_else(|| {
+        let detail = "the views are operator, rig, creator, coop and board".to_owned();
+        problem(Code::PopupUnknown, detail)
+    })?;
+    let last = headers.get("last-event-id");
+    let last = last.map(|value| value.to_str().unwrap_or("?")).or(since);
+    let place = last.filter(|id| !id.is_empty()).map(Place::read);
+    if place == Some(None) {
+        let code = Code::FeedPlaceUnknown;
+        tracing::debug!(%code, "a live reader came back from a place nobody knows");
+    }
+    let stand = match place.flatten() {
+        Some(place) => Stand::Back(Box::new(place)),
+        None => Stand::New,
+    };
+    // Who was shown this popup before may come back while it is still on its way here.
+    if matches!(stand, Stand::New) {
+        state.popup(popup.as_str())?;
+    }
     let reader = state.readers.enter().ok_or_else(|| {
         problem(
             Code::FeedFull,
@@ -281,94 +240,17 @@ pub(super) async fn stream(
     })?;
     let feed = Feed {
         popup,
-        live: state.live.clone(),
-        shutdown: state.shutdown.clone(),
-        ambient: state.ambient.clone(),
-        shown: None,
-        ticks: ticks(),
+        audience,
+        stand,
+        live: state.live,
+        lane: state.lane,
+        ambient: state.ambient,
+        shutdown: state.shutdown,
         reader,
     };
-    Ok(Sse::new(events(feed)).into_response())
-}
-
-/// One reader's place in the stream: what it was shown last.
-struct Feed {
-    popup: PopupId,
-    live: LiveReader,
-    shutdown: watch::Receiver<bool>,
-    ambient: crate::ambient::Ambient,
-    shown: Option<Arc<PopupLive>>,
-    ticks: Interval,
-    reader: Reader,
-}
-
-/// A tick every [`TICK`], the first one period from now.
-fn ticks() -> Interval {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.reset();
-    ticks
-}
-
-fn events(feed: Feed) -> impl Stream<Item = Result<Event, Infallible>> {
-    stream::unfold(feed, |mut feed| async move {
-        feed.next().await.map(|event| (Ok(event), feed))
-    })
-}
-
-impl Feed {
-    /// The next event; `None` ends the stream.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            let newest = self
-                .live
-                .borrow_and_update()
-                .popups
-                .get(self.popup.as_str())
-                .cloned();
-            if let Some(newest) = newest
-                && let Some(event) = self.show(newest)
-            {
-                return Some(event);
-            }
-            tokio::select! {
-                _ = self.shutdown.changed() => return None,
-                _ = &mut self.reader.closed => return None,
-                changed = self.live.changed() => if changed.is_err() { return None },
-                _ = self.ticks.tick() => return self.tick(),
-            }
-        }
-    }
-
-    fn show(&mut self, newest: Arc<PopupLive>) -> Option<Event> {
-        let event = match &self.shown {
-            Some(shown) if Arc::ptr_eq(shown, &newest) => return None,
-            Some(shown) => {
-                let delta = answer_v1::delta(&shown.snapshot.rows, &newest.snapshot);
-                Event::default().event("delta").json_data(&delta)
-            }
-            None => Event::default()
-                .event("snapshot")
-                .json_data(&newest.snapshot),
-        };
-        let id = answer_v1::etag(newest.state, "stream");
-        self.shown = Some(newest);
-        Some(event.ok()?.id(id))
-    }
-
-    fn tick(&self) -> Option<Event> {
-        let server_ms = self.ambient.wall_ms();
-        let tick = match &self.shown {
-            Some(shown) => Tick {
-                server_ms,
-                ..answer_v1::tick(&shown.view)
-            },
-            None => Tick {
-                server_ms,
-                watermark_ms: None,
-                silent: Vec::new(),
-            },
-        };
-        Event::default().event("tick").json_data(&tick).ok()
-    }
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Extension(Handover::new(feed))).into_response())
 }

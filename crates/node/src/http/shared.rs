@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use popwatch_core::code::Code;
 use popwatch_core::limits::REQUEST_BODY_MS_MAX;
 use popwatch_wire::answer_v1::{EdgeStatus, Readiness};
+use popwatch_wire::exposition::{Exposition, Form};
 use popwatch_wire::problem::Problem;
 
 use crate::config::RoleName;
@@ -26,7 +28,7 @@ pub(crate) struct Common(Arc<Inner>);
 struct Inner {
     role: RoleName,
     name: String,
-    metrics: Box<dyn Fn() -> String + Send + Sync>,
+    metrics: Box<dyn Fn() -> BoxFuture<'static, Exposition> + Send + Sync>,
     health: Health,
     openapi: serde_json::Value,
 }
@@ -43,7 +45,7 @@ impl Common {
     pub(crate) fn new(
         role: RoleName,
         name: &str,
-        metrics: impl Fn() -> String + Send + Sync + 'static,
+        metrics: impl Fn() -> BoxFuture<'static, Exposition> + Send + Sync + 'static,
         health: Health,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -162,17 +164,12 @@ pub(super) async fn unopened_status(State(common): State<Common>) -> Json<EdgeSt
     })
 }
 
-/// The Prometheus text exposition.
-pub(super) async fn metrics(State(common): State<Common>) -> Response {
-    let text = (common.0.metrics)();
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+/// The exposition, in the form that is asked for.
+pub(super) async fn metrics(State(common): State<Common>, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT);
+    let form = Form::of(accept.and_then(|text| text.to_str().ok()).unwrap_or(""));
+    let body = (common.0.metrics)().await.write(form);
+    ([(header::CONTENT_TYPE, form.content_type())], body).into_response()
 }
 
 /// This role's API.

@@ -362,11 +362,11 @@ impl WebhookCounts {
     }
 
     /// The exposition; empty where no account takes messages.
-    pub(crate) fn render(&self) -> String {
-        if self.accounts.is_empty() {
-            return String::new();
-        }
+    pub(crate) fn render(&self) -> Exposition {
         let mut text = Exposition::new();
+        if self.accounts.is_empty() {
+            return text;
+        }
         let mut family = text.family(
             "popwatch_webhooks_total",
             MetricKind::Counter,
@@ -390,7 +390,7 @@ impl WebhookCounts {
         for ((kind, name), count) in self.ignored.lock().expect("no holder panics").iter() {
             family.sample(&[("provider", kind.text()), ("type", name)], count);
         }
-        text.finish()
+        text
     }
 }
 
@@ -406,7 +406,7 @@ mod tests {
         }
         counts.add(0, Outcome::Taken, 2);
         counts.add(7, Outcome::Taken, 2);
-        let text = counts.render();
+        let text = counts.render().finish();
         let named = text
             .lines()
             .filter(|line| line.starts_with("popwatch_webhooks_ignored_total{"));
@@ -414,6 +414,6 @@ mod tests {
         assert!(text.contains(
             "popwatch_webhooks_total{provider=\"stripe\",account=\"main\",outcome=\"taken\"} 2"
         ));
-        assert!(WebhookCounts::default().render().is_empty());
+        assert!(WebhookCounts::default().render().finish().is_empty());
     }
 }

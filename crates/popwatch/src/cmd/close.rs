@@ -5,7 +5,8 @@ use popwatch_core::id::PopupId;
 use popwatch_core::ledger::close::Value as Close;
 use popwatch_core::ledger::hex;
 use popwatch_node::client::Client;
-use popwatch_wire::close::{self, PublicKey};
+use popwatch_wire::close;
+use popwatch_wire::note::PublicKey;
 use serde_json::{Value, json};
 
 use crate::args::CloseArgs;

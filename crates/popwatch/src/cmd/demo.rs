@@ -166,6 +166,8 @@ impl Stage {
         let mut nodes = Vec::new();
         let region = RegionConfig {
             listen: port(8720),
+            upstream: Vec::new(),
+            mirror: None,
             hosts: Vec::new(),
             alerts: Vec::new(),
         };
@@ -457,7 +459,6 @@ fn popup_config(plan: &Plan) -> PopupConfig {
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
         commerce: None,
-        promises: None,
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod audit;
 mod browser;
 mod cli;
 mod closing;
@@ -16,17 +17,23 @@ mod damage;
 mod demo;
 mod door;
 mod host;
+mod hub;
 mod kills;
+mod metrics;
 mod needs_chromium;
 mod needs_curl;
 mod needs_hledger;
 mod needs_node;
+mod needs_prometheus;
 mod needs_promtool;
 mod needs_python3;
+mod needs_redis;
 mod needs_strace;
 mod needs_unshare;
 mod needs_upsd;
 mod otlp;
 mod outage;
+mod stream;
 mod support;
+mod top;
 mod webhooks;

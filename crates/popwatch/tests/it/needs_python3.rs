@@ -1,13 +1,14 @@
 //! The official SDKs for Python. That of CloudEvents at both ends: what it sends is taken, what we
 //! print it reads; that of OpenTelemetry times checkouts. `cargo xtask check` makes the virtual
-//! environment that holds them.
+//! environment that holds them. And a Merkle tree and an Ed25519 of others, to read the audit trail with.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Site, outcome, spans_are_timed};
+use crate::audit::closed_books;
+use crate::support::{Site, get, outcome, spans_are_timed};
 
 #[track_caller]
 fn sdk(script: &str, args: &[&str]) -> Value {
@@ -78,4 +79,24 @@ fn the_official_opentelemetry_sdk_times_checkouts() {
     let url = format!("http://{}", site.edge);
     let sent = sdk("otlp_sdk.py", &[&url, "stall", "60"]);
     spans_are_timed(&site, "stall", &sent, 1);
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn others_verify_the_audit_trail() {
+    let (site, _ledger, _region) = closed_books("audit-python", 3);
+    let url = format!("http://{}", site.ledger);
+    let older = outcome(&["audit", "checkpoint", "--ledger", &url]).1;
+    let older = site.folder.write("older", &older);
+    outcome(&["close", "stall", "--ledger", &url]);
+    let key = get(&site.ledger, "/v1/audit")["key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let seen = sdk("trail.py", &[&url, &key, older.to_str().unwrap()]);
+    assert_eq!(
+        (&seen["origin"], &seen["size"]),
+        (&"local/audit/ledger".into(), &5.into()),
+        "{seen}"
+    );
 }

@@ -143,24 +143,51 @@ fn an_integer_that_is_a_card_number_is_refused_without_naming_it() {
 }
 
 #[test]
-fn a_long_chat_is_cut_before_what_the_cut_could_hide() {
-    let chat = |tail: &str| {
-        let long = format!("{} {tail}", "so nice ".repeat(511));
+fn of_a_chat_only_its_score_is_kept() {
+    let chat = |tail: &str, repeated: usize| {
+        let long = format!("{}{tail}", "so nice ".repeat(repeated));
         Fields(vec![
             ("stream", text("s")),
             ("viewer", text("v")),
             ("text", text(&long)),
         ])
     };
-    for tail in ["4111 1111 1111 1111 and more", "ada@shop.example.and.more"] {
-        let (event, _, counts) = read(EventType::ChatMessage, chat(tail), &Plan::default());
+    for (tail, cut) in [("not good", 0), ("ada@shop.example.and.more", 1)] {
+        let repeated = if cut == 1 { 511 } else { 0 };
+        let (event, _, counts) = read(
+            EventType::ChatMessage,
+            chat(tail, repeated),
+            &Plan::default(),
+        );
         let Ok(Event::ChatMessage(chat)) = event else {
             panic!("a chat message");
         };
-        let kept = chat.text.as_str();
-        assert!(kept.len() <= 4_096 && !kept.contains("4111") && !kept.contains("ada"));
-        assert_eq!(counts.cut, 1);
+        let score = chat.text.score().unwrap();
+        assert_eq!(
+            (score.is_covered(), score.ten_thousandths() > 0),
+            (true, cut == 1)
+        );
+        assert_eq!(counts.cut, cut);
+        let bytes = popwatch_core::record::encode(&record(Event::ChatMessage(chat)));
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            ["good", "nice", "ada"]
+                .iter()
+                .all(|word| !text.contains(word))
+        );
+        let back = popwatch_core::record::decode(&bytes).unwrap();
+        let Event::ChatMessage(back) = back.event else {
+            panic!("a chat message");
+        };
+        assert_eq!(back.text.score(), Some(score));
     }
+    let number = Fields(vec![
+        ("stream", text("s")),
+        ("viewer", text("v")),
+        ("text", Value::Int(1)),
+    ]);
+    let (event, ..) = read(EventType::ChatMessage, number, &Plan::default());
+    assert_eq!(event.unwrap_err().to_string(), "text must be a string");
 }
 
 fn record(event: Event) -> Record {

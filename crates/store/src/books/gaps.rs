@@ -3,18 +3,20 @@
 //! A `rig.gap` record is the authority. A skip on the lane counts only where no such record speaks
 //! of its range. Of a stated value, what held records of the range explain is taken off: the ledger
 //! may have got them before the rig lost them. So does a record that was sent to the rig again and
-//! names the lost place as its origin. All statements of one epoch are evaluated together
-//! whenever one of them or a record of a stated range comes.
+//! names the lost place as its origin, and so does what a provider tells of a payment whose reference
+//! is anchored there. All statements of one epoch are evaluated together whenever one of them, a
+//! record of a stated range or a provider's word on it comes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use popwatch_core::event::Event;
 use popwatch_core::event::system::TotalsRow;
 use popwatch_core::id::{PopupId, Position, RigId};
 use popwatch_core::lane::Skip;
 use popwatch_core::ledger::count::Band;
-use popwatch_core::ledger::post::{LostValue, Posted, gap_value, worth};
+use popwatch_core::ledger::gap::{self, Explained, LostRange, gap_value};
+use popwatch_core::ledger::post::{Posted, worth};
 use popwatch_core::ledger::{FactId, Ranges};
 use popwatch_core::money::Currency;
 use popwatch_core::provider::reference::RigTag;
@@ -124,18 +126,43 @@ pub(super) fn touch(
     Ok(())
 }
 
-/// Posts the value of the lost ranges of every epoch touched.
-pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
-    for (rig, epoch) in std::mem::take(&mut poster.gaps) {
+/// Before groups are evaluated: whoever asked about a touched epoch is evaluated again, and whoever
+/// counted goods that its lost records may have moved.
+pub(super) fn announce(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
+    for (rig, epoch) in poster.gaps.clone() {
         let tag = RigTag::of_rig(&rig);
         groups::answer(poster, &format!("gap:{}", tag.as_str()))?;
+        for popup in popups_of(&read(poster.db, &rig, epoch)?) {
+            poster.took_part(&popup, &rig, epoch)?;
+            poster.recount(&popup)?;
+        }
+    }
+    Ok(())
+}
+
+/// What providers tell of the lost ranges under these keys has changed: they are looked at again.
+pub(super) fn told(poster: &mut Poster<'_>, hashes: &BTreeSet<[u8; 16]>) -> Result<(), BooksFault> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let stated = every(poster.db)?.into_iter();
+    let told = stated.filter(|(rig, epoch)| hashes.contains(&gap::key(rig, *epoch).hash));
+    poster.gaps.extend(told);
+    Ok(())
+}
+
+/// After groups were evaluated: posts the value of the lost ranges of every epoch touched.
+pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
+    for (rig, epoch) in std::mem::take(&mut poster.gaps) {
         let stated = read(poster.db, &rig, epoch)?;
-        let popups: BTreeSet<PopupId> = stated
-            .iter()
-            .flat_map(|gap| &gap.rows)
-            .filter_map(|row| PopupId::new(&row.popup).ok())
-            .collect();
+        let popups = popups_of(&stated);
         let chosen = choose(stated);
+        let words = groups::words_to(poster, gap::key(&rig, epoch))?;
+        let told: Option<Vec<Explained>> = words
+            .iter()
+            .map(|word| Explained::decode(&word.bytes))
+            .collect();
+        let told = told.ok_or(BooksFault::Damaged("words between groups"))?;
         for popup in popups {
             let epoch_key = epoch.to_le_bytes();
             let key = [
@@ -145,56 +172,91 @@ pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
             ];
             let fact = FactId::of("rig.gap", &key);
             let mut posted = Posted::default();
-            for gap in &chosen {
-                for lost in lost_values(poster.db, &rig, epoch, gap, &popup)? {
-                    let range = (gap.first, gap.last);
-                    let one = gap_value(fact, &popup, &rig, epoch, range, &lost, gap.at_ms)
+            for (currency, mut ranges) in lost_ranges(poster.db, &rig, epoch, &chosen, &popup)? {
+                let of = |one: &&Explained| one.book == popup.as_str() && one.currency == currency;
+                gap::explain(&mut ranges, told.iter().filter(of).cloned().collect());
+                for lost in &ranges {
+                    let at_ms = chosen
+                        .iter()
+                        .find(|one| one.first == lost.first)
+                        .map_or(0, |one| one.at_ms);
+                    let one = gap_value(fact, &popup, &rig, epoch, currency, lost, at_ms)
                         .map_err(BooksFault::Entry)?;
                     posted.entries.extend(one.entries);
                     posted.breaks.extend(one.breaks);
                 }
             }
-            poster.took_part(&popup, &rig, epoch)?;
             poster.settle(fact, popup.as_str(), &posted, false)?;
-            poster.recount(&popup)?;
         }
     }
     Ok(())
 }
 
-/// Captured minus refunded per currency that nothing held of the range explains; no zeros.
-fn lost_values(
+/// Every epoch of which something lost was stated.
+pub(super) fn every(db: &Db) -> Result<Vec<(RigId, u32)>, BooksFault> {
+    let stated: Vec<(String, u32)> = db
+        .rows("SELECT DISTINCT rig, epoch FROM gaps", values![], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(BooksFault::sql("list gaps"))?;
+    let rig = |rig: &str| RigId::new(rig).map_err(|_| BooksFault::Damaged("rig name"));
+    stated
+        .into_iter()
+        .map(|(name, epoch)| Ok((rig(&name)?, epoch)))
+        .collect()
+}
+
+/// The popups that statements tell of.
+fn popups_of(stated: &[Stated]) -> BTreeSet<PopupId> {
+    stated
+        .iter()
+        .flat_map(|gap| &gap.rows)
+        .filter_map(|row| PopupId::new(&row.popup).ok())
+        .collect()
+}
+
+/// What the statements say was captured and refunded per currency, less what held records of each
+/// range tell.
+fn lost_ranges(
     db: &Db,
     rig: &RigId,
     epoch: u32,
-    gap: &Stated,
+    chosen: &[Stated],
     popup: &PopupId,
-) -> Result<Vec<LostValue>, BooksFault> {
-    let held = held_worth(db, rig, epoch, gap, popup)?;
-    let currencies: BTreeSet<Currency> = gap
-        .rows
-        .iter()
-        .filter(|row| row.popup == popup.as_str())
-        .filter_map(|row| Currency::new(&row.currency))
-        .collect();
-    let mut out = Vec::new();
-    for currency in currencies {
-        let stated: i128 = gap
-            .rows
-            .iter()
-            .filter(|row| row.popup == popup.as_str() && row.currency == currency.code())
-            .map(|row| i128::from(row.captured) - i128::from(row.refunded))
-            .sum();
-        let explained: i128 = held
-            .iter()
-            .filter(|(of, _)| *of == currency)
-            .map(|(_, minor)| minor)
-            .sum();
-        let amount =
-            i64::try_from(stated - explained).map_err(|_| BooksFault::Bound("units in one gap"))?;
-        if amount != 0 {
-            out.push(LostValue { amount, currency });
+) -> Result<BTreeMap<Currency, Vec<LostRange>>, BooksFault> {
+    let mut out: BTreeMap<Currency, Vec<LostRange>> = BTreeMap::new();
+    for gap in chosen {
+        let held = held_worth(db, rig, epoch, gap, popup)?;
+        let mut of_gap: BTreeMap<Currency, LostRange> = BTreeMap::new();
+        for row in gap.rows.iter().filter(|row| row.popup == popup.as_str()) {
+            let Some(currency) = Currency::new(&row.currency) else {
+                continue;
+            };
+            let lost = of_gap.entry(currency).or_insert_with(|| LostRange {
+                first: gap.first,
+                last: gap.last,
+                captured: 0,
+                refunded: 0,
+                explained: 0,
+                by: Vec::new(),
+            });
+            lost.captured += i128::from(row.captured);
+            lost.refunded += i128::from(row.refunded);
         }
+        for (currency, minor) in held {
+            if let Some(lost) = of_gap.get_mut(&currency) {
+                match minor < 0 {
+                    true => lost.refunded += minor,
+                    false => lost.captured -= minor,
+                }
+            }
+        }
+        for (currency, lost) in of_gap {
+            out.entry(currency).or_default().push(lost);
+        }
+    }
+    for ranges in out.values_mut() {
+        ranges.sort_by_key(|lost| lost.first);
     }
     Ok(out)
 }

@@ -21,16 +21,16 @@ use std::rc::Rc;
 use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::group::{
-    self, Group, GroupKey, GroupKind, Made, Outcome, keys_of, reads, wakes,
+    self, Group, GroupKey, GroupKind, Made, Outcome, Word, keys_of, reads, wakes,
 };
 use popwatch_core::ledger::post::Posted;
 use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
 use popwatch_core::limits::GROUP_FACTS_MAX;
 
-use super::BooksFault;
 use super::db::values;
 use super::posting::Poster;
 use super::rows::column;
+use super::{BooksFault, gaps};
 use around::Around;
 pub(super) use around::POPUPS;
 
@@ -180,7 +180,10 @@ pub(super) fn answer(poster: &mut Poster<'_>, topic: &str) -> Result<(), BooksFa
 pub(super) fn evaluate(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
     for (at, kind) in GroupKind::ALL.into_iter().enumerate() {
         let dirty = poster.marks.dirty.remove(&at).unwrap_or_default();
-        if !dirty.is_empty() {
+        if kind == GroupKind::Gap {
+            // They have no facts as members, but what rigs stated.
+            gaps::told(poster, &dirty)?;
+        } else if !dirty.is_empty() {
             evaluate_kind(poster, kind, dirty)?;
         }
     }
@@ -229,6 +232,11 @@ fn evaluate_kind(
         told::unsay(poster, *gone)?;
     }
     Ok(())
+}
+
+/// The words to a group that the store itself listens for.
+pub(super) fn words_to(poster: &mut Poster<'_>, to: GroupKey) -> Result<Vec<Word>, BooksFault> {
+    told::words(poster, to.kind, &BTreeSet::from([to.hash]))
 }
 
 /// Brings a group together; and whether nothing of it was ever stored.

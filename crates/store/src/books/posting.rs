@@ -140,11 +140,12 @@ impl<'a> Poster<'a> {
         for id in std::mem::take(&mut self.to_post) {
             self.post(id, &mut known)?;
         }
-        gaps::post(&mut self)?;
+        gaps::announce(&mut self)?;
         for (popup, sku) in std::mem::take(&mut self.skus) {
             self.counts(&popup, &sku, &mut known)?;
         }
         groups::evaluate(&mut self)?;
+        gaps::post(&mut self)?;
         decided::accept(&mut self)?;
         self.write_sums()?;
         self.write_drawers()?;

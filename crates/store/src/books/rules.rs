@@ -4,7 +4,7 @@
 //! steps of bounded size; each step leaves books that balance, and a start that was cut short begins
 //! again. Time moves only by [`Books::advance`], so what stands never depends on when a batch came.
 
-use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::id::PopupId;
 use popwatch_core::ledger::FactId;
 use popwatch_core::ledger::breaks::BreakClass;
 use popwatch_core::ledger::entry::Rule;
@@ -15,7 +15,7 @@ use popwatch_core::time::{Now, WallMs};
 use super::db::{Db, values};
 use super::posting::Poster;
 use super::rows::column;
-use super::{Books, BooksFault, groups};
+use super::{Books, BooksFault, gaps, groups};
 
 /// Facts or groups that are evaluated anew in one transaction.
 const STEP: usize = 2_048;
@@ -213,15 +213,7 @@ fn again(
         .map_err(BooksFault::sql("list facts"))?;
     let mut poster = Poster::new(db, terms, now.wall.0);
     if after.is_none() {
-        let gaps: Vec<(String, u32)> = db
-            .rows("SELECT DISTINCT rig, epoch FROM gaps", values![], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .map_err(BooksFault::sql("list gaps"))?;
-        for (rig, epoch) in gaps {
-            let rig = RigId::new(&rig).map_err(|_| BooksFault::Damaged("rig name"))?;
-            poster.gaps.insert((rig, epoch));
-        }
+        poster.gaps.extend(gaps::every(db)?);
     }
     for fact in &facts {
         poster.again(*fact);

@@ -19,7 +19,7 @@ use super::format::{
     chain_start, read_frame,
 };
 use super::recovery::{ranges, subtract, value};
-use super::scan::{FrameAt, scan};
+use super::scan::{FrameAt, scan_closed};
 use super::segment::{KeysAt, Sealed, read_all, read_range};
 use super::totals::seal_of;
 use super::{EpochInfo, Journal};
@@ -252,7 +252,7 @@ impl Walk {
         let Some(extent) = self.extents.get(self.index) else {
             return;
         };
-        let (first, end) = (extent.first, extent.end);
+        let (first, last, end) = (Seq(extent.first), Seq(extent.last), extent.end);
         self.buf = match read_all(fs, &extent.name) {
             Ok(bytes) => bytes,
             Err(error) => self.refuse(error),
@@ -261,28 +261,10 @@ impl Walk {
         self.buf
             .truncate(usize::try_from(end).unwrap_or(usize::MAX));
         let epoch = self.epoch;
-        let found = scan(&self.buf, epoch.epoch, &epoch.epoch_id, Seq(first));
+        let found = scan_closed(&self.buf, epoch.epoch, &epoch.epoch_id, first, last);
         let mut frames = found.frames;
-        // What follows the last good commit was acknowledged all the same: the segment's end is known.
-        if let Some(torn) = found.torn {
-            let mut at = torn.at;
-            while at < end {
-                let rest = usize::try_from(at).ok().and_then(|at| self.buf.get(at..));
-                match read_frame(rest.unwrap_or_default(), self.seed) {
-                    Ok((header, _)) if header.kind == FrameKind::Record => {
-                        frames.push(FrameAt { at, header });
-                        at += header.stride();
-                    }
-                    Ok(_) | Err(_) => at += 8,
-                }
-            }
-        }
-        let from = self.expected;
-        let left: Vec<_> = frames
-            .into_iter()
-            .filter(|frame| frame.header.seq.0 >= from && frame.header.epoch == epoch.epoch)
-            .collect();
-        self.listed = Some(left.into_iter());
+        frames.retain(|frame| frame.header.seq.0 >= self.expected);
+        self.listed = Some(frames.into_iter());
     }
 
     fn bytes(&self, range: std::ops::Range<usize>) -> &[u8] {

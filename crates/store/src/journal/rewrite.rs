@@ -16,10 +16,9 @@ use std::io;
 use popwatch_core::event::Cursor;
 use popwatch_core::id::{BootId, EpochId, JournalId, RigId, Seq};
 
-use super::footer::Footer;
 use super::format::{HEADER_B_AT, HeaderRead, SegmentHeader, chain_start, padded};
 use super::recovery::{Accounts, Found, Row, survey};
-use super::scan::{FrameAt, Hole};
+use super::scan::FrameAt;
 use super::segment::{DIR, Loaded, closing_bytes, load, read_range, segment_name};
 use crate::fs::{File, Fs};
 
@@ -122,7 +121,6 @@ fn segment<S: Fs, D: Fs>(
     let start = sealed.chains_before.or_else(|| chains(found, before));
     let (mut footer, mut keys) = loaded.footer(first, last, start, &key);
     let end = loaded.end(last);
-    lose_end(&mut footer, last, end, sealed.end);
     let closing = closing_bytes(
         &mut footer,
         &mut keys,
@@ -143,21 +141,6 @@ fn segment<S: Fs, D: Fs>(
         chains: footer.chains,
         records: footer.counts.iter().sum(),
     })
-}
-
-/// What the old footer counted and no frame shows any more is a hole at the end.
-fn lose_end(footer: &mut Footer, last: Seq, end: u64, end_before: u64) {
-    if footer.last_seq >= last {
-        return;
-    }
-    footer.holes.push(Hole {
-        first: footer.last_seq.0 + 1,
-        last: last.0,
-        at: end,
-        bytes: end_before.saturating_sub(end),
-    });
-    footer.last_seq = last;
-    footer.chains = [None; 2];
 }
 
 /// Writes the frames that count at their offsets, in runs. What lies between them stays zero.

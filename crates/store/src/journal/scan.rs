@@ -7,6 +7,9 @@
 //!                            belong to was never acknowledged; the prefix is kept
 //! ```
 //!
+//! Where the end of the body is known (a footer, an earlier life), nothing is torn: every sound frame
+//! counts and all that is missing lies in holes.
+//!
 //! What always holds: seqs of kept frames rise; every seq between two of them lies in a hole; no
 //! byte sequence panics, and a frame is only believed with both crcs.
 #![deny(clippy::indexing_slicing)]
@@ -72,8 +75,6 @@ pub struct Scan {
     pub end: u64,
     /// What was cut.
     pub torn: Option<Torn>,
-    /// A footer frame's offset, if its header is sound.
-    pub footer_at: Option<u64>,
 }
 
 impl Scan {
@@ -118,31 +119,65 @@ struct Scanner<'a> {
     holes: Vec<Hole>,
     bad: Vec<Bad>,
     in_bad: bool,
-    footer_at: Option<u64>,
+    /// Where the body ends is known from elsewhere.
+    closed: bool,
 }
 
-/// Scans a segment's bytes (from its very start) for frames of one epoch from `first_seq` on.
+/// Scans the bytes of a segment without footer (from its very start) for frames of one epoch from
+/// `first_seq` on. Where its body ends is found out.
 #[must_use]
 pub fn scan(bytes: &[u8], epoch: Epoch, epoch_id: &EpochId, first_seq: Seq) -> Scan {
-    let mut scanner = Scanner {
-        bytes,
-        epoch,
-        seed: HeaderSeed::new(epoch_id),
-        last: first_seq.0.saturating_sub(1),
-        frames: Vec::new(),
-        holes: Vec::new(),
-        bad: Vec::new(),
-        in_bad: false,
-        footer_at: None,
-    };
-    let mut at = BODY_AT;
-    while let Some(next) = scanner.step(at) {
-        at = next;
-    }
+    let mut scanner = Scanner::new(bytes, epoch, epoch_id, first_seq);
+    scanner.walk();
     scanner.finish()
 }
 
+/// Scans a segment of which is known that its body ends with `bytes` and holds the seqs up to
+/// `last_seq`: all of it was acknowledged. So every sound frame is kept, whatever is damaged beside
+/// it, nothing is torn, and what is missing at the end is a hole too.
+#[must_use]
+pub fn scan_closed(
+    bytes: &[u8],
+    epoch: Epoch,
+    epoch_id: &EpochId,
+    first_seq: Seq,
+    last_seq: Seq,
+) -> Scan {
+    let mut scanner = Scanner::new(bytes, epoch, epoch_id, first_seq);
+    scanner.closed = true;
+    scanner.walk();
+    let end = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    scanner.gap_before(end, last_seq.0.saturating_add(1));
+    Scan {
+        frames: scanner.frames,
+        holes: scanner.holes,
+        end,
+        torn: None,
+    }
+}
+
 impl<'a> Scanner<'a> {
+    fn new(bytes: &'a [u8], epoch: Epoch, epoch_id: &EpochId, first_seq: Seq) -> Self {
+        Self {
+            bytes,
+            epoch,
+            seed: HeaderSeed::new(epoch_id),
+            last: first_seq.0.saturating_sub(1),
+            frames: Vec::new(),
+            holes: Vec::new(),
+            bad: Vec::new(),
+            in_bad: false,
+            closed: false,
+        }
+    }
+
+    fn walk(&mut self) {
+        let mut at = BODY_AT;
+        while let Some(next) = self.step(at) {
+            at = next;
+        }
+    }
+
     fn rest(&self, at: u64) -> &'a [u8] {
         usize::try_from(at)
             .ok()
@@ -245,7 +280,6 @@ impl<'a> Scanner<'a> {
         }
         self.gap_before(at, header.seq.0);
         self.bad.clear();
-        self.footer_at = Some(at);
     }
 
     fn finish(mut self) -> Scan {
@@ -268,7 +302,6 @@ impl<'a> Scanner<'a> {
             holes: self.holes,
             end,
             torn,
-            footer_at: self.footer_at,
         }
     }
 
@@ -318,6 +351,28 @@ mod tests {
         }
         out.resize(out.len() + 256, 0);
         out
+    }
+
+    #[test]
+    fn what_is_known_to_be_acknowledged_is_kept_beside_damage() {
+        // The closing seal is lost, and the first record of the commit before it.
+        let mut bytes = body("FrFrF");
+        for at in [72 * 2, 72 * 4] {
+            bytes[8192 + at] ^= 0x10;
+        }
+        let kept = |scan: &Scan| -> Vec<_> {
+            let frames = scan.frames.iter();
+            frames.map(|frame| frame.header.seq.0).collect()
+        };
+        let open = scan(&bytes, Epoch(1), &ID, Seq(1));
+        assert_eq!((kept(&open), open.holes.len()), (vec![1, 2], 0));
+        let body = &bytes[..8192 + 72 * 5];
+        let closed = scan_closed(body, Epoch(1), &ID, Seq(1), Seq(5));
+        assert_eq!(kept(&closed), [1, 2, 4]);
+        let holes = closed.holes.iter();
+        let holes: Vec<_> = holes.map(|hole| (hole.first, hole.last)).collect();
+        assert_eq!(holes, [(3, 3), (5, 5)]);
+        assert_eq!(closed.torn, None);
     }
 
     #[track_caller]

@@ -16,7 +16,7 @@ use super::format::{
     chain_frame, chain_index, padded, trailer,
 };
 use super::keys::{self, ENTRY_BYTES, Key, KeyEntry, PAGE_ENTRIES};
-use super::scan::{FrameAt, Scan, scan};
+use super::scan::{FrameAt, Scan, scan_closed};
 use super::totals::seal_of;
 use crate::fs::{File, Fs};
 
@@ -256,18 +256,19 @@ impl Sealed {
 /// A segment's bytes with the sound frames in them.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The whole file; what could not be read is 0xFF.
+    /// The file up to its end; what could not be read is 0xFF.
     pub bytes: Vec<u8>,
     /// Its frames.
     pub scan: Scan,
 }
 
-/// Reads and scans a closed segment. Damage is part of the answer; fails only when the file cannot
-/// be opened.
+/// Reads a segment of which is known where it ends, and scans it. Damage is part of the answer;
+/// fails only when the file cannot be opened.
 pub fn load<F: Fs>(fs: &F, segment: &Sealed) -> io::Result<Loaded> {
-    let bytes = read_all(fs, &segment.name)?;
-    let first = segment.footer.first_seq;
-    let scan = scan(&bytes, segment.epoch, &segment.epoch_id, first);
+    let mut bytes = read_all(fs, &segment.name)?;
+    bytes.truncate(usize::try_from(segment.end).unwrap_or(usize::MAX));
+    let (first, last) = (segment.footer.first_seq, segment.footer.last_seq);
+    let scan = scan_closed(&bytes, segment.epoch, &segment.epoch_id, first, last);
     Ok(Loaded { bytes, scan })
 }
 
@@ -347,8 +348,11 @@ impl Loaded {
         }
         let holes = self.scan.holes.iter().filter(|hole| hole.first <= last.0);
         footer.holes = holes.copied().collect();
-        if let Some(hole) = footer.holes.last() {
-            footer.last_seq = footer.last_seq.max(Seq(hole.last.min(last.0)));
+        if let Some(hole) = footer.holes.last()
+            && hole.last >= expected
+        {
+            footer.last_seq = Seq(hole.last.min(last.0));
+            footer.chains = [None; 2];
         }
         (footer, self.keys(journal_key, last))
     }

@@ -15,7 +15,7 @@ pub struct QueryFault {
     pub rule: &'static str,
 }
 
-/// `/series?from&to&step`.
+/// `/series?from&to&step&metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeriesQuery {
     /// First moment, ms since 1970; rounded down to its minute.
@@ -24,6 +24,55 @@ pub struct SeriesQuery {
     pub to_ms: Option<i64>,
     /// Minutes per step: 1, 5 or 15.
     pub step: u32,
+    /// What each step shows.
+    pub metrics: SeriesMetrics,
+}
+
+/// What the steps of a series show; all of it unless some is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one word of the query"
+)]
+pub struct SeriesMetrics {
+    /// Money and conversions.
+    pub revenue: bool,
+    /// Checkouts.
+    pub checkouts: bool,
+    /// Orders on their way.
+    pub orders: bool,
+    /// Chat.
+    pub chat: bool,
+}
+
+impl SeriesMetrics {
+    const fn all(shown: bool) -> Self {
+        Self {
+            revenue: shown,
+            checkouts: shown,
+            orders: shown,
+            chat: shown,
+        }
+    }
+
+    fn parse(value: &str) -> Result<Self, QueryFault> {
+        let mut metrics = Self::all(false);
+        for name in value.split(',') {
+            match name {
+                "revenue" => metrics.revenue = true,
+                "checkouts" => metrics.checkouts = true,
+                "orders" => metrics.orders = true,
+                "chat" => metrics.chat = true,
+                _unknown => {
+                    return Err(fault(
+                        "metrics",
+                        "must be of revenue, checkouts, orders, chat",
+                    ));
+                }
+            }
+        }
+        Ok(metrics)
+    }
 }
 
 /// `/leaderboards/{kind}?by&currency&k`.
@@ -55,6 +104,7 @@ impl SeriesQuery {
             from_ms: None,
             to_ms: None,
             step: 1,
+            metrics: SeriesMetrics::all(true),
         };
         let moment = |name, value: &str| {
             let ms = value.parse().ok().filter(|ms| *ms >= 0);
@@ -65,8 +115,14 @@ impl SeriesQuery {
                 "from" => query.from_ms = Some(moment("from", value)?),
                 "to" => query.to_ms = Some(moment("to", value)?),
                 "step" => query.step = step(value)?,
+                "metrics" => query.metrics = SeriesMetrics::parse(value)?,
                 _unknown => return Err(UNKNOWN),
             }
+        }
+        if let (Some(from), Some(to)) = (query.from_ms, query.to_ms)
+            && from > to
+        {
+            return Err(fault("from", "must not lie after to"));
         }
         Ok(query)
     }
@@ -144,6 +200,33 @@ impl SloFormat {
             };
         }
         Ok(format)
+    }
+}
+
+/// `/stream?view&since`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamQuery<'a> {
+    /// Who reads; `operator` when it does not say.
+    pub view: &'a str,
+    /// The id of the last event that the reader holds, where it cannot send `Last-Event-ID`.
+    pub since: Option<&'a str>,
+}
+
+impl<'a> StreamQuery<'a> {
+    /// Reads decoded (name, value) pairs.
+    pub fn parse(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryFault> {
+        let mut query = Self {
+            view: "operator",
+            since: None,
+        };
+        for (name, value) in pairs {
+            match name {
+                "view" => query.view = value,
+                "since" => query.since = Some(value),
+                _unknown => return Err(UNKNOWN),
+            }
+        }
+        Ok(query)
     }
 }
 

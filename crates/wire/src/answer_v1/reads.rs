@@ -28,12 +28,45 @@ pub struct SeriesStep {
     pub start_ms: i64,
     /// Whether the watermark has passed it; if not, it still accumulates.
     pub complete: bool,
-    /// Money.
-    pub money: Vec<NetMoney>,
-    /// Orders first paid.
-    pub conversions: i128,
+    /// Money, where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub money: Option<Vec<NetMoney>>,
+    /// Orders first paid, with the money.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversions: Option<i128>,
     /// Checkouts.
-    pub checkout: CheckoutCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkout: Option<CheckoutCounts>,
+    /// Orders on their way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders: Option<OrderStep>,
+    /// Chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatStep>,
+}
+
+/// Orders of one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderStep {
+    /// Handed over or shipped.
+    pub out: i128,
+    /// Wholly refunded before that.
+    pub gone: i128,
+    /// Refunded for the first time.
+    pub refunded: i128,
+}
+
+/// Chat of one step, all streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChatStep {
+    /// Messages.
+    pub messages: i128,
+    /// Of them with a word of the lexicon.
+    pub covered: i128,
+    /// Of those negative.
+    pub negative: i128,
+    /// Of those positive.
+    pub positive: i128,
 }
 
 /// `/leaderboards/{kind}`.
@@ -97,14 +130,30 @@ pub struct PopupEntry {
 pub fn series(view: &PopupView, query: SeriesQuery) -> Series {
     let from = query.from_ms.map_or(0, minute_of);
     let to = query.to_ms.map_or(u32::MAX, minute_of);
+    let shown = query.metrics;
     let points = view::series(view, from, to, query.step);
     let step = |point: &view::SeriesPoint| SeriesStep {
         minute: point.minute,
         start_ms: start_ms(point.minute),
         complete: point.complete,
-        money: rows::net_money(&point.money),
-        conversions: point.money.iter().map(|(_, sums)| sums.conversions).sum(),
-        checkout: rows::checkout_counts(&point.checkout),
+        money: shown.revenue.then(|| rows::net_money(&point.money)),
+        conversions: shown
+            .revenue
+            .then(|| point.money.iter().map(|(_, sums)| sums.conversions).sum()),
+        checkout: shown
+            .checkouts
+            .then(|| rows::checkout_counts(&point.checkout)),
+        orders: shown.orders.then(|| OrderStep {
+            out: point.orders.out,
+            gone: point.orders.gone,
+            refunded: point.orders.refunded,
+        }),
+        chat: shown.chat.then(|| ChatStep {
+            messages: point.streams.messages,
+            covered: point.streams.covered,
+            negative: point.streams.negative,
+            positive: point.streams.positive,
+        }),
     };
     Series {
         asof: asof(view),

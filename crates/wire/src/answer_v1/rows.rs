@@ -1,9 +1,9 @@
 //! The rows of a snapshot. Money is minor units, times are ms since 1970.
 
-use popwatch_core::money::Currency;
+use popwatch_core::money::{Currency, div_half_even};
 use popwatch_core::view::{
-    Amounts, Board, BoardSums, CheckoutSums, CheckoutView, MinutePoint, MoneySums, PopupView,
-    RankedRow, RigView, StockRow,
+    Amounts, Board, BoardSums, CheckoutSums, CheckoutView, FulfilmentView, MinutePoint, MoneySums,
+    PopupView, Quantiles, RankedRow, RefundView, RigView, RiskSums, StockRow, TokenView,
 };
 use serde::Serialize;
 
@@ -74,6 +74,12 @@ pub struct NowRow {
     pub minutes_complete: u32,
     /// Checkouts.
     pub checkout: CheckoutRow,
+    /// Money that failed for a technical reason.
+    pub risk: Vec<RiskRow>,
+    /// Money that goes back.
+    pub refunds: RefundsRow,
+    /// Orders on their way to buyers.
+    pub fulfilment: FulfilmentRow,
     /// Tokens.
     pub tokens: TokensRow,
     /// What did not fit or did not match.
@@ -106,8 +112,19 @@ pub struct CurrencyRow {
     pub refunds: i128,
     /// Orders first paid.
     pub conversions: i128,
+    /// Of it, taken while the provider could not be asked: it may still be declined.
+    pub offline: OfflineMoney,
     /// What the provider confirms of it; never added to it.
     pub confirmed: Confirmed,
+}
+
+/// What was captured without asking the provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OfflineMoney {
+    /// Captured.
+    pub gross: i128,
+    /// Captures.
+    pub captures: i128,
 }
 
 /// Gross and refund as the provider reports them.
@@ -119,9 +136,35 @@ pub struct Confirmed {
     pub refund: i128,
 }
 
-/// Checkouts with the provider reachable.
+/// Checkouts. The quantiles at the top are of those with the provider reachable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CheckoutRow {
+    /// With the provider reachable.
+    #[serde(flatten)]
+    pub online: QuantilesRow,
+    /// Paid offline.
+    pub offline: QuantilesRow,
+    /// How long the provider took.
+    pub payment: QuantilesRow,
+    /// Started in the last 30 minutes and not closed.
+    pub open: u64,
+    /// "At least this", where open checkouts raise the P95.
+    pub in_flight_bound_ms: Option<u64>,
+    /// Started since the start of the popup.
+    pub started: i128,
+    /// Completed.
+    pub completed: i128,
+    /// Abandoned.
+    pub abandoned: i128,
+    /// Of them for a technical reason.
+    pub fault: i128,
+    /// Completed after a failed payment.
+    pub recovered: i128,
+}
+
+/// Quantiles of durations of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct QuantilesRow {
     /// Durations in the window.
     pub n: u64,
     /// Median; `null` under 59 values.
@@ -134,16 +177,6 @@ pub struct CheckoutRow {
     pub max_ms: Option<u64>,
     /// 5 or 15 minutes; `null` is the whole popup.
     pub window_min: Option<u32>,
-    /// Started in the last 30 minutes and not closed.
-    pub open: u64,
-    /// "At least this", where open checkouts raise the P95.
-    pub in_flight_bound_ms: Option<u64>,
-    /// Started since the start of the popup.
-    pub started: i128,
-    /// Completed.
-    pub completed: i128,
-    /// Abandoned.
-    pub abandoned: i128,
 }
 
 /// Different tokens.
@@ -151,10 +184,120 @@ pub struct CheckoutRow {
 pub struct TokensRow {
     /// Issued.
     pub issued: u64,
-    /// Redeemed.
+    /// Redeemed, however often.
     pub redeemed: u64,
-    /// Whether both are scaled from a part.
+    /// Redeemed in more than one life of a journal.
+    pub conflicts: u64,
+    /// Voided.
+    pub voided: u64,
+    /// Whether the four above are scaled from a part.
     pub estimated: bool,
+    /// Redemptions of a token that its rig knew as redeemed.
+    pub duplicates: i128,
+    /// Redemptions after the end.
+    pub expired: i128,
+    /// Redemptions per minute over the last full minutes; `null` before the first.
+    pub redemptions_per_min: Option<Ratio>,
+    /// By quarter of an hour of issue.
+    pub cohorts: Vec<CohortRow>,
+}
+
+/// Tokens issued in one quarter of an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CohortRow {
+    /// Its start, ms since 1970.
+    pub start_ms: i64,
+    /// Issued.
+    pub issued: u64,
+    /// Of them redeemed.
+    pub redeemed: u64,
+    /// The latter of the former.
+    pub ratio: Ratio,
+    /// Whether all have ended; if not, the ratio may rise.
+    pub matured: bool,
+}
+
+/// Money of one currency that failed for a technical reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RiskRow {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// Amounts of orders at their first technical failure.
+    pub failed: i128,
+    /// The same amounts when they were captured later.
+    pub recovered: i128,
+    /// The difference.
+    pub at_risk: i128,
+}
+
+/// Money that goes back. `null` is no data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefundsRow {
+    /// Full minutes that `recent` covers.
+    pub minutes: u32,
+    /// Refunds in them.
+    pub recent: i128,
+    /// Refunds an hour at that rate.
+    pub per_hour: Option<Ratio>,
+    /// Orders refunded.
+    pub orders_refunded: i128,
+    /// Orders paid.
+    pub orders_paid: i128,
+    /// The former of the latter.
+    pub exposure: Option<Ratio>,
+    /// Refunded of captured money.
+    pub money: Vec<MoneyRatio>,
+}
+
+/// A ratio within one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MoneyRatio {
+    /// The currency.
+    #[serde(serialize_with = "code")]
+    pub currency: Currency,
+    /// The ratio; `null` where nothing was captured.
+    pub ratio: Option<Ratio>,
+}
+
+/// Orders on their way to buyers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FulfilmentRow {
+    /// First paid since the start.
+    pub paid: i128,
+    /// Handed over or shipped.
+    pub out: i128,
+    /// Wholly refunded before that.
+    pub gone: i128,
+    /// Neither.
+    pub backlog: i128,
+    /// Full minutes that the velocities cover; with 0 there is no data yet.
+    pub minutes: u32,
+    /// Orders a minute by member and step.
+    pub steps: Vec<StepVelocity>,
+    /// Orders a minute that left; `null` is no data.
+    pub left_per_min: Option<Ratio>,
+    /// Minutes until nobody waits; `null` while nobody does or nothing leaves.
+    pub drain_min: Option<Ratio>,
+    /// Somebody waits and nothing left.
+    pub stalled: bool,
+    /// From payment to buyer.
+    pub took: QuantilesRow,
+    /// "At least this", where waiting orders raise the P95.
+    pub waiting_bound_ms: Option<u64>,
+}
+
+/// How fast one member does one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepVelocity {
+    /// The co-op member, empty when not said.
+    pub member: String,
+    /// `packed`, `handed_over`, `shipped` or `delivered`.
+    pub step: String,
+    /// Orders in the minutes covered.
+    pub orders: i128,
+    /// Orders a minute.
+    pub per_min: Ratio,
 }
 
 /// What did not fit or did not match.
@@ -166,10 +309,34 @@ pub struct CountsRow {
     pub unmatched: i128,
     /// Repeats under another id.
     pub duplicates: i128,
-    /// Rows that went to `other`.
+    /// Facts in a row `other` or in no row.
     pub other: i128,
+    /// Of them amounts in currencies beyond the bound: only in the books.
+    pub other_currencies: i128,
     /// Refunds of payments not seen.
     pub refunds_unknown: i128,
+}
+
+/// A ratio with four decimals, held as ten-thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ratio(pub i64);
+
+impl Serialize for Ratio {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a double holds four decimals of any ratio people look at"
+    )]
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(self.0 as f64 / 10_000.0)
+    }
+}
+
+impl Ratio {
+    /// `part` of `whole`, half to even; `None` when there is no whole.
+    pub(super) fn of(part: i128, whole: i128) -> Option<Self> {
+        let ratio = (whole > 0).then(|| div_half_even(part.saturating_mul(10_000), whole))?;
+        i64::try_from(ratio).ok().map(Self)
+    }
 }
 
 /// Row `min/<minute>`.
@@ -261,10 +428,18 @@ pub struct SkuRow {
     pub received: i128,
     /// Adjusted, signed.
     pub adjusted: i128,
+    /// Set aside for rigs.
+    pub allocated: i128,
+    /// Units that are there at least, whatever silent rigs sell; `null` is no bound.
+    pub expected_low: Option<i128>,
     /// Units counted last.
     pub counted: Option<i64>,
     /// Counted minus expected at the count.
     pub skew: Option<i128>,
+    /// Its size, of what was expected.
+    pub skew_ratio: Option<Ratio>,
+    /// The skew is off by so many at most: what other rigs sold in the minute of the count.
+    pub plus_minus: Option<i128>,
     /// More was sold than was there.
     pub oversold: bool,
     /// Line amounts.
@@ -324,16 +499,16 @@ pub(super) fn now(view: &PopupView) -> NowRow {
         last5: last5.collect(),
         minutes_complete: view.last5.minutes_complete,
         checkout: checkout(&view.checkout),
-        tokens: TokensRow {
-            issued: view.tokens.issued,
-            redeemed: view.tokens.redeemed,
-            estimated: view.tokens.estimated,
-        },
+        risk: view.risk.iter().map(risk).collect(),
+        refunds: refunds(&view.refunds),
+        fulfilment: fulfilment(&view.fulfilment),
+        tokens: tokens(&view.tokens),
         counts: CountsRow {
             losses: view.counts.losses,
             unmatched: view.counts.unmatched,
             duplicates: view.counts.duplicates,
             other: view.counts.other,
+            other_currencies: view.counts.other_currencies,
             refunds_unknown: view.counts.refunds_unknown,
         },
     }
@@ -352,6 +527,10 @@ fn currency_row((currency, sums): &(Currency, MoneySums)) -> CurrencyRow {
         captures: sums.captures,
         refunds: sums.refunds,
         conversions: sums.conversions,
+        offline: OfflineMoney {
+            gross: sums.offline_gross,
+            captures: sums.offline_captures,
+        },
         confirmed: Confirmed {
             gross: sums.confirmed_gross,
             refund: sums.confirmed_refund,
@@ -359,19 +538,105 @@ fn currency_row((currency, sums): &(Currency, MoneySums)) -> CurrencyRow {
     }
 }
 
+fn quantiles(of: &Quantiles) -> QuantilesRow {
+    QuantilesRow {
+        n: of.n,
+        p50_ms: of.p50_ms,
+        p95_ms: of.p95_ms,
+        band_ms: of.band_ms.map(|(low, high)| [low, high]),
+        max_ms: of.max_ms,
+        window_min: of.window_min,
+    }
+}
+
 fn checkout(view: &CheckoutView) -> CheckoutRow {
     CheckoutRow {
-        n: view.n,
-        p50_ms: view.p50_ms,
-        p95_ms: view.p95_ms,
-        band_ms: view.band_ms.map(|(low, high)| [low, high]),
-        max_ms: view.max_ms,
-        window_min: view.window_min,
+        online: quantiles(&view.online),
+        offline: quantiles(&view.offline),
+        payment: quantiles(&view.payment),
         open: view.open,
         in_flight_bound_ms: view.in_flight_bound_ms,
         started: view.totals.started,
         completed: view.totals.completed,
         abandoned: view.totals.abandoned,
+        fault: view.totals.fault,
+        recovered: view.totals.recovered,
+    }
+}
+
+fn risk((currency, sums): &(Currency, RiskSums)) -> RiskRow {
+    RiskRow {
+        currency: *currency,
+        failed: sums.failed,
+        recovered: sums.recovered,
+        at_risk: sums.at_risk(),
+    }
+}
+
+fn refunds(view: &RefundView) -> RefundsRow {
+    let money = view.money.iter().map(|(currency, ratio)| MoneyRatio {
+        currency: *currency,
+        ratio: ratio.map(Ratio),
+    });
+    RefundsRow {
+        minutes: view.minutes,
+        recent: view.recent,
+        per_hour: view.per_hour.map(Ratio),
+        orders_refunded: view.orders_refunded,
+        orders_paid: view.orders_paid,
+        exposure: view.exposure.map(Ratio),
+        money: money.collect(),
+    }
+}
+
+fn fulfilment(view: &FulfilmentView) -> FulfilmentRow {
+    let per_min = |orders| Ratio::of(orders, view.minutes.into());
+    let steps = view.steps.iter().filter_map(|row| {
+        Some(StepVelocity {
+            member: row.member.clone(),
+            step: row.step.clone(),
+            orders: row.orders,
+            per_min: per_min(row.orders)?,
+        })
+    });
+    FulfilmentRow {
+        paid: view.totals.paid,
+        out: view.totals.out,
+        gone: view.totals.gone,
+        backlog: view.backlog,
+        minutes: view.minutes,
+        steps: steps.collect(),
+        left_per_min: per_min(view.left),
+        drain_min: view.drain.map(Ratio),
+        stalled: view.stalled,
+        took: quantiles(&view.took),
+        waiting_bound_ms: view.waiting_bound_ms,
+    }
+}
+
+fn tokens(view: &TokenView) -> TokensRow {
+    let flow = view
+        .flow
+        .and_then(|flow| Ratio::of(flow.n, flow.minutes.into()));
+    let cohorts = view.cohorts.iter().filter_map(|cohort| {
+        Some(CohortRow {
+            start_ms: start_ms(cohort.minute),
+            issued: cohort.issued,
+            redeemed: cohort.redeemed,
+            ratio: Ratio::of(cohort.redeemed.into(), cohort.issued.into())?,
+            matured: cohort.matured,
+        })
+    });
+    TokensRow {
+        issued: view.issued,
+        redeemed: view.redeemed,
+        conflicts: view.conflicts,
+        voided: view.voided,
+        estimated: view.estimated,
+        duplicates: view.duplicates,
+        expired: view.expired,
+        redemptions_per_min: flow,
+        cohorts: cohorts.collect(),
     }
 }
 
@@ -447,8 +712,12 @@ pub(super) fn sku(row: &StockRow) -> SkuRow {
         returned: row.moved.returned,
         received: row.moved.received,
         adjusted: row.moved.adjusted,
+        allocated: row.moved.allocated,
+        expected_low: row.expected_low,
         counted: row.count.map(|count| count.counted),
         skew: row.count.map(|count| count.skew),
+        skew_ratio: row.count.map(|count| Ratio(count.skew_ratio)),
+        plus_minus: row.count.map(|count| count.plus_minus),
         oversold: row.oversold,
         money: row.money.iter().map(line).collect(),
     }

@@ -175,7 +175,8 @@ fn a_snapshot_has_the_rows_that_pages_are_built_against() {
     assert_eq!(
         rows["sku/mug"],
         json!({"sku": "mug", "expected": 8, "sold": 2, "returned": 0, "received": 10, "adjusted": 0,
-            "counted": null, "skew": null, "oversold": false,
+            "allocated": 0, "expected_low": 8, "counted": null, "skew": null, "skew_ratio": null,
+            "plus_minus": null, "oversold": false,
             "money": [{"currency": "EUR", "gross": 1200, "refund": 300}]})
     );
 }
@@ -183,24 +184,38 @@ fn a_snapshot_has_the_rows_that_pages_are_built_against() {
 #[test]
 fn now_and_rig_rows_say_what_is_unknown() {
     let rows = json_of(&snapshot(&view()))["rows"].clone();
+    let nothing = json!({"n": 0, "p50_ms": null, "p95_ms": null, "band_ms": null,
+        "max_ms": null, "window_min": null});
     assert_eq!(
         rows["now"],
         json!({
             "currencies": [
                 {"currency": "EUR", "exponent": 2, "gross": 1200, "refund": 300, "net": 900, "tip": 5,
                  "tax": 0, "fee": 0, "captures": 2, "refunds": 1, "conversions": 2,
+                 "offline": {"gross": 0, "captures": 0},
                  "confirmed": {"gross": 0, "refund": 0}},
                 {"currency": "JPY", "exponent": 0, "gross": 9000, "refund": 0, "net": 9000, "tip": 5,
                  "tax": 0, "fee": 0, "captures": 2, "refunds": 1, "conversions": 2,
+                 "offline": {"gross": 0, "captures": 0},
                  "confirmed": {"gross": 0, "refund": 0}}],
             "last5": [{"currency": "EUR", "gross": 600, "refund": 150, "net": 450},
                       {"currency": "JPY", "gross": 4500, "refund": 0, "net": 4500}],
             "minutes_complete": 2,
             "checkout": {"n": 0, "p50_ms": null, "p95_ms": null, "band_ms": null, "max_ms": null,
-                "window_min": null, "open": 0, "in_flight_bound_ms": null,
-                "started": 0, "completed": 0, "abandoned": 0},
-            "tokens": {"issued": 0, "redeemed": 0, "estimated": false},
-            "counts": {"losses": 0, "unmatched": 0, "duplicates": 0, "other": 0, "refunds_unknown": 0},
+                "window_min": null, "offline": nothing, "payment": nothing,
+                "open": 0, "in_flight_bound_ms": null, "started": 0, "completed": 0,
+                "abandoned": 0, "fault": 0, "recovered": 0},
+            "risk": [],
+            "refunds": {"minutes": 1, "recent": 2, "per_hour": 120.0, "orders_refunded": 0,
+                "orders_paid": 4, "exposure": 0.0, "money": [
+                    {"currency": "EUR", "ratio": 0.25}, {"currency": "JPY", "ratio": 0.0}]},
+            "fulfilment": {"paid": 4, "out": 0, "gone": 0, "backlog": 4, "minutes": 1, "steps": [],
+                "left_per_min": 0.0, "drain_min": null, "stalled": true, "took": nothing,
+                "waiting_bound_ms": 0},
+            "tokens": {"issued": 0, "redeemed": 0, "conflicts": 0, "voided": 0, "estimated": false,
+                "duplicates": 0, "expired": 0, "redemptions_per_min": 0.0, "cohorts": []},
+            "counts": {"losses": 0, "unmatched": 0, "duplicates": 0, "other": 0,
+                "other_currencies": 0, "refunds_unknown": 0},
         })
     );
     assert_eq!(
@@ -222,53 +237,6 @@ fn now_and_rig_rows_say_what_is_unknown() {
              "units": 2, "orders": 2}]})
     );
     assert_eq!(rows["board/products"]["rows"][0]["orders"], Value::Null);
-}
-
-#[test]
-fn a_delta_holds_what_changed_and_names_what_is_gone() {
-    let mut region = region();
-    let before = snapshot(&region.view("stall", at(2)).unwrap());
-    let same = snapshot(&region.view("stall", at(2)).unwrap());
-    let nothing = delta(&before.rows, &same);
-    assert!(nothing.rows.is_empty() && nothing.gone.is_empty());
-
-    region.insert_local([cell(1, 6), sale(3, 7)], at(2));
-    let after = snapshot(&region.view("stall", at(2)).unwrap());
-    let found = delta(&before.rows, &after);
-    assert_eq!(found.gone, [format!("min/{}", MINUTE + 1)]);
-    let changed: Vec<_> = found.rows.keys().copied().collect();
-    assert_eq!(changed, [&format!("min/{}", MINUTE + 3)[..], "now"]);
-    let found = json_of(&found);
-    assert_eq!(found["asof"]["known"], 12);
-    assert!(found["rows"]["now"]["currencies"][0]["gross"].is_i64());
-}
-
-#[test]
-fn a_delta_brings_an_old_reader_to_the_new_rows() {
-    let mut region = region();
-    let mut held = snapshot(&region.view("stall", at(2)).unwrap()).rows;
-    region.insert_local([cell(1, 6), sale(2, 7)], at(3));
-    let new = snapshot(&region.view("stall", at(9)).unwrap());
-    let brought = delta(&held, &new);
-    let gone: Vec<_> = brought.gone.iter().map(|key| String::from(*key)).collect();
-    let rows: Vec<_> = brought
-        .rows
-        .iter()
-        .map(|(k, row)| (String::from(*k), (*row).clone()))
-        .collect();
-    gone.iter().for_each(|key| drop(held.remove(key)));
-    held.extend(rows);
-    assert_eq!(held, new.rows);
-}
-
-#[test]
-fn a_tick_names_the_silent() {
-    let view = region().view("stall", at(5)).unwrap();
-    assert_eq!(
-        json_of(&tick(&view)),
-        json!({"server_ms": START_MS + 300_000, "watermark_ms": START_MS + 120_000,
-            "silent": [{"rig": "till-1", "since_ms": START_MS + 120_000, "records": 3}]})
-    );
 }
 
 #[test]
@@ -294,6 +262,11 @@ fn other_reads_stand_under_asof() {
     let series = json_of(&series(&view, steps));
     assert_eq!(series["points"][0]["minute"], MINUTE);
     assert_eq!(series["points"][0]["complete"], false);
+    assert_eq!(series["points"][0]["orders"]["refunded"], 0);
+    let some = SeriesQuery::parse([("metrics", "revenue")]).unwrap();
+    let some = json_of(&super::series(&view, some));
+    assert_eq!(some["points"][0]["money"][0]["net"], 900);
+    assert_eq!(some["points"][0].get("chat"), None);
     let asked = BoardQuery::parse(Board::Creators, [("by", "gross"), ("currency", "EUR")]).unwrap();
     let board = json_of(&leaderboard(&view, Board::Creators, asked));
     assert_eq!(
@@ -308,6 +281,7 @@ fn other_reads_stand_under_asof() {
         board,
         json_of(&inventory(&view)),
         json_of(&rigs(&view)),
+        json_of(&signals(&view)),
     ] {
         assert_eq!(body["asof"]["have"], 11);
     }
@@ -316,6 +290,31 @@ fn other_reads_stand_under_asof() {
         json!({"server_ms": 5, "popups": [{"id": "stall", "starts_ms": START_MS,
             "ends_ms": START_MS + 3_600_000, "rigs": ["till-1"], "currencies": ["EUR", "JPY"]}]})
     );
+}
+
+#[test]
+fn signals_say_what_is_not_known() {
+    let mut region = region();
+    let mut told = cell(1, 9);
+    told.drops = vec![popwatch_core::cell::DropRow {
+        drop: "d".into(),
+        opened_ms: START_MS + 60_000,
+        sku: "mug".into(),
+        ..popwatch_core::cell::DropRow::default()
+    }];
+    region.insert_local([told], at(2));
+    let found = json_of(&signals(&region.view("stall", at(2)).unwrap()));
+    assert_eq!(found["drops"][0]["drop"], "d");
+    assert_eq!(
+        found["drops"][0]["lift"],
+        Value::Null,
+        "a minute before is not there"
+    );
+    assert_eq!(
+        found["funnel"]["with_chat"][0],
+        json!({"step": "chat", "n": 0, "plus_minus": 0})
+    );
+    assert_eq!(found["streams"], json!([]));
 }
 
 #[test]
@@ -348,6 +347,8 @@ fn wrong_parameters_are_named() {
     refused(SeriesQuery::parse([("from", "-1")]), "from");
     refused(SeriesQuery::parse([("to", "noon")]), "to");
     refused(SeriesQuery::parse([("metric", "x")]), "?");
+    refused(SeriesQuery::parse([("metrics", "x")]), "metrics");
+    refused(SeriesQuery::parse([("from", "9"), ("to", "8")]), "from");
     let board = |pair| BoardQuery::parse(Board::Products, [pair]);
     refused(board(("by", "orders")), "by");
     refused(board(("by", "size")), "by");

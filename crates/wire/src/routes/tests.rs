@@ -1,6 +1,8 @@
 //! The routes as data agree with themselves.
 
+use super::document::operation_id;
 use super::*;
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 #[test]

@@ -1,4 +1,6 @@
 //! The borders against captured requests, hostile bytes and planted secrets.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod days;
 mod door;
+mod tlog;

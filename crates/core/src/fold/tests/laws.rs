@@ -9,7 +9,7 @@ use proptest::prelude::*;
 /// One event out of small worlds of ids, so that repeats, refunds of known sales and closings of
 /// known checkouts happen.
 fn any_event() -> impl Strategy<Value = Event> {
-    (0u8..16, 0u8..12, 0u8..6, 0i64..5_000).prop_map(|(what, one, two, number)| {
+    (0u8..20, 0u8..12, 0u8..6, 0i64..5_000).prop_map(|(what, one, two, number)| {
         let (a, b) = (format!("a{one}"), format!("b{two}"));
         let lines = vec![
             line(&b, number % 5, number, ""),
@@ -29,6 +29,24 @@ fn any_event() -> impl Strategy<Value = Event> {
             12 => watched(&b, number),
             13 => counted(&b, number),
             14 => moved(&a, "pool", number),
+            15 => allocated(&a, number),
+            16 => Event::ProductViewed(ProductViewed {
+                viewer: Subject::new(&a).unwrap(),
+                sku: Sku::new(&b).unwrap(),
+                creator: None,
+            }),
+            17 => Event::ChatMessage(ChatMessage {
+                stream: ChatStream::new(&b).unwrap(),
+                viewer: Subject::new(&a).unwrap(),
+                text: ChatText::Scored(ChatScore::covered(i16::try_from(number).unwrap())),
+            }),
+            18 => Event::DropOpened(DropOpened {
+                drop: FlashDropId::new(&a).unwrap(),
+                sku: Sku::new(&b).unwrap(),
+                creator: CreatorId::new(&a).ok(),
+                qty: None,
+                price: Some(Minor(number)),
+            }),
             _ => fulfilled(&b, FulfilmentStep::HandedOver, &a),
         }
     })

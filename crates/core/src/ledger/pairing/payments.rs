@@ -8,8 +8,10 @@ use super::matching::told;
 use super::parties::{Claim, Object};
 use super::table::{Age, Amounts, Case, Row, Said, Told, row};
 use super::{Desk, Stands, claim_keys, money, object_keys, plain, suspend, title};
+use crate::id::{PopupId, Position};
 use crate::ledger::breaks::{Break, BreakClass};
 use crate::ledger::entry::{EntryFault, Rule};
+use crate::ledger::gap::{self, Explained};
 use crate::ledger::group::{Legs, fit};
 use crate::ledger::post::position_text;
 use crate::ledger::{Account, Chart};
@@ -346,12 +348,19 @@ fn alone(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         return Ok(());
     }
     if let Some(at) = desk.pairs.double_of[of] {
-        return double(desk, of, at);
+        let claim = &desk.parties.claims[at];
+        let what = format!("Order {}", claim.sale.order);
+        let evidence = [claim.sale.payment.to_string(), position_text(claim.fact)];
+        return double(desk, of, &what, evidence.into());
     }
-    let gap = (object.merged.object.stamps.iter()).find_map(|stamp| {
-        let place = desk.group.around.gap_at(stamp)?;
-        Some((stamp.clone(), place, desk.group.around.popup_of(stamp)?))
-    });
+    let gap = in_gap(desk, of);
+    if let Some(gap) = &gap
+        && is_charged_before(desk, of, &gap.stamp)
+    {
+        desk.books[of] = gap.popup.clone();
+        let what = format!("A sale that {} lost", gap.place.rig);
+        return double(desk, of, &what, [gap.stamp.clone()].into());
+    }
     let over = object.at_ms() + desk.group.rules.timers.unclaimed_ms;
     let told = told(object);
     let waits = told == Told::Success && gap.is_none();
@@ -367,10 +376,7 @@ fn alone(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
         },
     });
     match (row, gap) {
-        (Row::GapExplained, Some((stamp, place, popup))) => {
-            desk.books[of] = popup;
-            gap_explained(desk, of, &stamp, &place)
-        }
+        (Row::GapExplained, Some(gap)) => gap_explained(desk, of, &gap),
         (Row::Parked, _) => {
             desk.stands[of] = Stands::Parked;
             Ok(())
@@ -380,39 +386,89 @@ fn alone(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
     }
 }
 
+/// A lost range that an object's reference points to.
+pub(super) struct InGap {
+    pub(super) stamp: String,
+    pub(super) place: Position,
+    pub(super) popup: PopupId,
+}
+
+/// The lost range that an object may be told by, if any.
+pub(super) fn in_gap(desk: &Desk<'_, '_>, of: usize) -> Option<InGap> {
+    let around = desk.group.around;
+    (desk.parties.objects[of].merged.object.stamps.iter()).find_map(|stamp| {
+        Some(InGap {
+            stamp: stamp.clone(),
+            place: around.gap_at(stamp)?,
+            popup: around.popup_of(stamp)?,
+        })
+    })
+}
+
+/// Whether an earlier charge on the same reference already stands for the lost record.
+fn is_charged_before(desk: &Desk<'_, '_>, of: usize, stamp: &str) -> bool {
+    let own = &desk.parties.objects[of];
+    told(own) == Told::Success
+        && (desk.parties.objects.iter()).any(|other| {
+            other.kind == own.kind
+                && other.place == own.place
+                && other.order() < own.order()
+                && told(other) == Told::Success
+                && other.merged.object.stamps.iter().any(|one| one == stamp)
+        })
+}
+
 /// R51: a lost record's payment, known by what the provider tells.
-fn gap_explained(
-    desk: &mut Desk<'_, '_>,
-    of: usize,
-    stamp: &str,
-    place: &crate::id::Position,
-) -> Result<(), EntryFault> {
+fn gap_explained(desk: &mut Desk<'_, '_>, of: usize, gap: &InGap) -> Result<(), EntryFault> {
     let object = &desk.parties.objects[of];
-    let (currency, amount, book) = (object.currency, object.amount(), desk.books[of].clone());
+    let (currency, amount) = (object.currency, object.amount());
+    desk.stands[of] = Stands::Confirmed;
+    desk.books[of] = gap.popup.clone();
     let sentence = format!(
         "{} has {} for a record that {} lost; it now counts as a sale.",
         title(&object.place.0),
         Money::new(object.merged.object.amount, currency),
-        place.rig
+        gap.place.rig
     );
-    let evidence = [
-        object.id().to_string(),
-        stamp.to_string(),
-        format!("{}/{}/{}", place.rig, place.epoch, place.seq),
-    ];
-    let found = Break::new(BreakClass::GapExplained, object_keys(object), sentence);
-    let (account, mut found) = suspend(found.evident(evidence.into()), currency, -amount)?;
-    found.amount = fit(amount)?;
-    let gap = Account::at_provider(Chart::EdgeCaptured, &place.rig, Some("gap"));
     let legs = [
         (plain(Chart::PspPending), money(currency), amount),
-        (account, money(currency), amount),
-        (gap, money(currency), -amount),
         (plain(Chart::Sales), money(currency), -amount),
     ];
-    desk.stands[of] = Stands::Confirmed;
     let (anchor, at_ms) = (object.anchor, object.at_ms());
-    desk.post(anchor, &book, Rule::GapExplained, at_ms, legs.into())?;
+    desk.post(anchor, &gap.popup, Rule::GapExplained, at_ms, legs.into())?;
+    explains(desk, of, gap, amount, Some(plain(Chart::Sales)), sentence)
+}
+
+/// Names what explains a lost range, and tells the range of it: so much of its value is no loss.
+pub(super) fn explains(
+    desk: &mut Desk<'_, '_>,
+    of: usize,
+    gap: &InGap,
+    amount: i128,
+    held_in: Option<Account>,
+    sentence: String,
+) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
+    let place = &gap.place;
+    let (amount, currency) = (fit(amount)?, object.currency);
+    let evidence = [
+        object.id().to_string(),
+        gap.stamp.clone(),
+        format!("{}/{}/{}", place.rig, place.epoch, place.seq),
+    ];
+    let word = Explained {
+        seq: place.seq.0,
+        object: object.id().to_string(),
+        book: gap.popup.to_string(),
+        amount,
+        currency,
+    };
+    let cause = desk.cause(object.anchor);
+    let found = Break::new(BreakClass::GapExplained, object_keys(object), sentence)
+        .amounting(money(currency), amount, held_in)
+        .evident(evidence.into());
+    let to = gap::key(&place.rig, place.epoch.0);
+    desk.making.tell(cause, &word.object, to, word.encode());
     desk.name_of(of, found);
     Ok(())
 }
@@ -433,8 +489,13 @@ pub(super) fn given_back(desk: &Desk<'_, '_>, of: usize) -> i128 {
 }
 
 /// R16, R17: the buyer was charged again; until it goes back it is owed.
-fn double(desk: &mut Desk<'_, '_>, of: usize, at: usize) -> Result<(), EntryFault> {
-    let (object, claim) = (&desk.parties.objects[of], &desk.parties.claims[at]);
+fn double(
+    desk: &mut Desk<'_, '_>,
+    of: usize,
+    what: &str,
+    mut evidence: Vec<String>,
+) -> Result<(), EntryFault> {
+    let object = &desk.parties.objects[of];
     let (currency, amount) = (object.currency, object.amount());
     let book = desk.books[of].clone();
     let owed = plain(Chart::CustomerOvercharge);
@@ -454,20 +515,15 @@ fn double(desk: &mut Desk<'_, '_>, of: usize, at: usize) -> Result<(), EntryFaul
     if back < amount {
         let left = fit(amount - back)?;
         let sentence = format!(
-            "Order {} was charged more than once: {} of {} is owed back to the customer ({}).",
-            claim.sale.order,
+            "{what} was charged more than once: {} of {} is owed back to the customer ({}).",
             Money::new(left, currency),
             title(&object.place.0),
             object.id()
         );
-        let evidence = [
-            object.id().to_string(),
-            claim.sale.payment.to_string(),
-            position_text(claim.fact),
-        ];
+        evidence.push(object.id().to_string());
         let found = Break::new(BreakClass::Double, object_keys(object), sentence)
             .amounting(money(currency), left, Some(owed))
-            .evident(evidence.into());
+            .evident(evidence);
         desk.name_of(of, found);
     }
     Ok(())

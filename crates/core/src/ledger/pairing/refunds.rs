@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::matching::told;
 use super::parties::{Asked, Object};
+use super::payments::{explains, in_gap};
 use super::table::{Age, Amounts, Case, Row, Said, Told, row};
 use super::{Desk, Stands, money, object_keys, plain, suspend, title};
 use crate::ledger::breaks::{Break, BreakClass};
@@ -277,6 +278,16 @@ fn unasked(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
             (plain(Chart::PspPending), money(currency), -amount),
         ];
         desk.post(anchor, &book, Rule::RefundConfirmed, at_ms, legs.into())?;
+    }
+    if let Some(gap) = in_gap(desk, of).filter(|_| !failed) {
+        let object = &desk.parties.objects[of];
+        let sentence = format!(
+            "{} refunded {} for a record that {} lost.",
+            title(&object.place.0),
+            Money::new(fit(amount)?, currency),
+            gap.place.rig
+        );
+        return explains(desk, of, &gap, -amount, None, sentence);
     }
     let sentence = format!(
         "{} refunded {} ({}), and no till tells of it.",

@@ -9,6 +9,7 @@ use crate::id::{
 };
 use crate::ledger::FactId;
 use crate::ledger::fact::EventKey;
+use crate::money::Currency;
 use proptest::prelude::*;
 use std::vec;
 

@@ -21,6 +21,7 @@ use popwatch_core::event::Event;
 use popwatch_core::event::central::{BreakAccepted, CreatorPaid, MatchAccepted};
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::{Epoch, EventId, PopupId, Position, RigId, Seq, Source};
+use popwatch_core::ledger::close::Value as Detail;
 use popwatch_core::ledger::{Account, Fact, hex};
 use popwatch_core::limits::{
     CENTRAL_RECORDS_MAX, COUNT_SHEET_BYTES_MAX, DECISION_BYTES_MAX, REFUSED_ROWS_MAX,
@@ -31,13 +32,17 @@ use popwatch_core::record::{Content, Flags, Record, Stamp};
 use popwatch_core::time::Now;
 use popwatch_redact::pseudonym::ReferenceKey;
 use popwatch_store::books::{Books, BooksFault, CENTRAL, CentralVerdict};
+use popwatch_wire::audit::Action;
+use popwatch_wire::close;
 use popwatch_wire::count_sheet::{self, SheetContext};
 use popwatch_wire::settlement::{self, FileContext, Item, Layout, Stopped};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::audit::blocking;
 use super::super::shared::{ProblemAnswer, problem, read_body};
 use super::{LedgerState, known, unreadable};
+use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, Busy};
 use crate::config::provider::FileTerms;
 
@@ -117,6 +122,7 @@ pub(in crate::http) async fn settlements(
         provider.map_or("bank", ProviderKind::text)
     ));
     name.map_err(|_| bad_query("account is not a name of an account"))?;
+    blocking(&state.trail, Trail::ready).await?;
     let before = open_breaks(&state, &popup).await?;
     let file = to_disk(&state, body).await?;
     let terms = state.files.iter().find(|terms| terms.account == account);
@@ -140,6 +146,7 @@ pub(in crate::http) async fn settlements(
     let after = open_breaks(&state, &popup).await?;
     out["breaks_opened"] = json!(after.difference(&before).count());
     out["breaks_resolved"] = json!(before.difference(&after).count());
+    trace(&state.trail, Action::SettlementTaken, &popup, &out).await?;
     Ok(Json(out).into_response())
 }
 
@@ -347,6 +354,7 @@ pub(in crate::http) async fn counts(
     let body = read_body(body, COUNT_SHEET_BYTES_MAX)
         .await
         .map_err(|fault| fault.problem("split the sheet"))?;
+    blocking(&state.trail, Trail::ready).await?;
     let now = state.ambient.now();
     let before = open_breaks(&state, &popup).await?;
     let asked = popup.clone();
@@ -357,6 +365,7 @@ pub(in crate::http) async fn counts(
     let after = open_breaks(&state, &popup).await?;
     out["breaks_opened"] = json!(after.difference(&before).count());
     out["breaks_resolved"] = json!(before.difference(&after).count());
+    trace(&state.trail, Action::CountTaken, &popup, &out).await?;
     Ok(Json(out).into_response())
 }
 
@@ -461,15 +470,39 @@ pub(in crate::http) async fn decisions(
         let detail = "a decision is JSON: {\"accept\": {break, account, why}}, {\"match\": {claim, provider, account, object, why}} or {\"paid\": [{creator, currency, amount, paid_at, reference}]}";
         problem(Code::BodyUnparsable, detail.to_owned())
     })?;
+    blocking(&state.trail, Trail::ready).await?;
+    let action = match &decision {
+        Decision::Accept { .. } => Action::BreakAccepted,
+        Decision::Match { .. } => Action::MatchAccepted,
+        Decision::Paid(_) => Action::CreatorPaid,
+    };
     let now = state.ambient.now();
+    let asked = popup.clone();
     let tally = state
         .books
-        .ask(move |books| decide(books, &popup, decision, now))
+        .ask(move |books| decide(books, &asked, decision, now))
         .await??;
-    Ok(
-        Json(json!({"new": tally.new, "exists": tally.exists, "conflicts": tally.conflicts}))
-            .into_response(),
-    )
+    let out = json!({"new": tally.new, "exists": tally.exists, "conflicts": tally.conflicts});
+    trace(&state.trail, action, &popup, &out).await?;
+    Ok(Json(out).into_response())
+}
+
+/// Writes down what was brought to the books: hashes and counts, never what it says. Where that fails the
+/// books have it all the same, and bringing it again writes it down.
+async fn trace(
+    trail: &Trail,
+    action: Action,
+    popup: &PopupId,
+    out: &Value,
+) -> Result<(), ProblemAnswer> {
+    const SHOWN: [&str; 5] = ["file", "rows", "new", "exists", "conflicts"];
+    let fields = SHOWN.iter().filter_map(|name| {
+        let value = close::from_json(out.get(*name)?.clone())?;
+        Some((*name, value))
+    });
+    let entry = trail.entry(action, popup.as_str(), Detail::map(fields));
+    blocking(trail, move |trail| trail.write(&entry)).await?;
+    Ok(())
 }
 
 fn decide(

@@ -20,12 +20,16 @@ use popwatch_core::ledger::{Chart, Rule, hex};
 use popwatch_core::limits::{CERTIFICATE_BYTES_MAX, DECISION_BYTES_MAX};
 use popwatch_core::time::{Now, WallMs};
 use popwatch_store::books::{AccountLine, Books, BooksView};
-use popwatch_wire::close::{self, CloseKey};
+use popwatch_wire::audit::Action;
+use popwatch_wire::close;
+use popwatch_wire::note::NoteKey;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::super::audit::blocking;
 use super::super::shared::{ProblemAnswer, problem, read_body};
 use super::{LedgerState, central, known, region_cells, unreadable};
+use crate::audit::Trail;
 
 /// Whose books these are while one ledger serves one org.
 pub(crate) const ORG: &str = "local";
@@ -99,7 +103,9 @@ pub(in crate::http) async fn close(
         let detail = "another close is running; look at its certificate first";
         problem(Code::CloseRunning, detail.to_owned())
     })?;
+    blocking(&state.trail, Trail::ready).await?;
     let cells = region_cells(&state, &popup).await?;
+    let name = popup.clone();
     let (key, now) = (state.close_key.clone(), state.ambient.now());
     let file = state
         .books
@@ -113,10 +119,28 @@ pub(in crate::http) async fn close(
             closing.run(books, cells, &key)
         })
         .await??;
+    trace(&state.trail, &name, &file).await?;
     answer(&state.close_key, &file)
 }
 
-fn answer(key: &CloseKey, file: &[u8]) -> Result<Response, ProblemAnswer> {
+/// Writes down that the books were closed. Where that fails the certificate is signed and stored all the
+/// same: asking again gives the same one, and writes it down.
+async fn trace(trail: &Trail, popup: &PopupId, file: &[u8]) -> Result<(), ProblemAnswer> {
+    let Ok((_, held)) = close::read(file) else {
+        return Ok(());
+    };
+    let field = |name: &str| held.field(name).cloned().unwrap_or(Value::Null);
+    let detail = Value::map([
+        ("n", field("n")),
+        ("scope", field("scope")),
+        ("certificate", Value::text(hex(&held.digest()))),
+    ]);
+    let entry = trail.entry(Action::BooksClosed, popup.as_str(), detail);
+    blocking(trail, move |trail| trail.write(&entry)).await?;
+    Ok(())
+}
+
+fn answer(key: &NoteKey, file: &[u8]) -> Result<Response, ProblemAnswer> {
     let (note, held) = close::read(file).map_err(|fault| {
         problem(
             Code::LedgerUnavailable,
@@ -144,7 +168,7 @@ impl Closing<'_> {
         &self,
         books: &mut Books,
         cells: Option<popwatch_core::ledger::reconcile::Cells>,
-        key: &CloseKey,
+        key: &NoteKey,
     ) -> Result<Vec<u8>, ProblemAnswer> {
         let facts = books.facts(self.popup).map_err(unreadable)?;
         let newest = facts.newest_ms.unwrap_or(0);
@@ -272,8 +296,8 @@ fn is_same(held: &Value, new: &Value) -> bool {
             .all(|(name, value)| apart.contains(&name.as_str()) || new.get(name) == Some(value))
 }
 
-fn signed(certificate: &mut Certificate, key: &CloseKey) -> Result<Vec<u8>, ProblemAnswer> {
-    let file = key.sign(certificate);
+fn signed(certificate: &mut Certificate, key: &NoteKey) -> Result<Vec<u8>, ProblemAnswer> {
+    let file = close::sign(key, certificate);
     if file.len() <= CERTIFICATE_BYTES_MAX {
         return Ok(file);
     }
@@ -283,7 +307,7 @@ fn signed(certificate: &mut Certificate, key: &CloseKey) -> Result<Vec<u8>, Prob
         String::from("*"),
         BTreeMap::from([(String::from("skus"), goods)]),
     )]);
-    let file = key.sign(certificate);
+    let file = close::sign(key, certificate);
     match file.len() <= CERTIFICATE_BYTES_MAX {
         true => Ok(file),
         false => Err(problem(

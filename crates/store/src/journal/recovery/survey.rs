@@ -17,8 +17,7 @@ use crate::journal::format::{
 };
 use crate::journal::scan::{Body, Scan, Torn, scan};
 use crate::journal::segment::{
-    DIR, KeysAt, Loaded, QUARANTINE, Sealed, is_told, keys_offset, load, read_all, read_range,
-    segment_no,
+    DIR, KeysAt, Loaded, QUARANTINE, Sealed, is_told, keys_offset, read_all, read_range, segment_no,
 };
 use crate::journal::totals::seal_of;
 
@@ -494,6 +493,7 @@ fn without_footer<F: Fs>(fs: &F, name: &str, no: u64, header: &SegmentHeader) ->
 }
 
 fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> io::Result<Found> {
+    let bytes = read_all(fs, name)?;
     let footer = Footer {
         first_seq: start.first_seq,
         ..Footer::default()
@@ -505,12 +505,13 @@ fn bare<F: Fs>(fs: &F, name: &str, no: u64, start: &Start) -> io::Result<Found> 
         epoch_id: start.epoch_id,
         chains_before: start.chains,
         end: BODY_AT,
-        bytes: 0,
+        bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         keys: KeysAt::Memory(Vec::new()),
         verified: false,
         footer,
     };
-    let loaded = load(fs, &sealed)?;
+    let scan = scan(&bytes, start.epoch, &start.epoch_id, start.first_seq);
+    let loaded = Loaded { bytes, scan };
     let notes = notes(&loaded);
     let journal_id = start.journal_id.or_else(|| journal_of(&notes));
     limit(&mut sealed, &loaded, Seq(u64::MAX), journal_id);
@@ -539,7 +540,6 @@ pub(in crate::journal) fn limit(
     sealed.footer = footer;
     sealed.keys = KeysAt::Memory(keys);
     sealed.end = loaded.scan.end;
-    sealed.bytes = u64::try_from(loaded.bytes.len()).unwrap_or(u64::MAX);
 }
 
 fn notes(loaded: &Loaded) -> Vec<(u64, SystemEvent)> {

@@ -122,6 +122,47 @@ fn a_loss_over_a_segments_boundary_is_exact() {
     check(&fs, &all, border - 4..=border + 3);
 }
 
+/// The seal that closes a segment was lost with the first record of the commit before it. What was
+/// left of that commit looked torn to the appraisal but not to the reader, and counted as lost.
+#[test]
+fn a_sale_between_two_losses_at_a_segments_end_is_not_counted_as_lost() {
+    let fs = FaultFs::new(1);
+    let (mut journal, _) = open(&fs, 1);
+    let mut amounts = BTreeMap::new();
+    let mut n = 0;
+    while journal.segments() < 2 {
+        let batch = [sale(&format!("a{n}"), 100 + n), sale(&format!("b{n}"), 900)];
+        let commit = journal.append(batch.into(), stamp()).unwrap();
+        amounts.insert(place(&commit.verdicts[0]).1, 100 + n);
+        n += 1;
+    }
+    journal.append(vec![sale("z", 1)], stamp()).unwrap();
+    let name = segments(&fs)[0].clone();
+    let frames = scan(&fs.bytes(&name).unwrap(), Epoch(1), &first_epoch(), Seq(1)).frames;
+    let seal = frames.last().unwrap().header.seq.0;
+    let lost: Vec<_> = amounts.range(..seal).next_back().into_iter().collect();
+    assert_eq!(*lost[0].0, seal - 2);
+    lose(&fs, seal - 2..=seal - 2);
+    lose(&fs, seal..=seal);
+
+    // Damage that comes while the journal is open is found by reading.
+    let (frames, gaps) = held(&mut journal);
+    assert_eq!(gaps[&1], [(seal - 2, seal - 2), (seal, seal)]);
+    assert!(frames.contains_key(&(1, seal - 1)));
+    let told: i64 = journal
+        .gaps()
+        .iter()
+        .flat_map(|gap| &gap.value)
+        .map(|row| row.captured)
+        .sum();
+    assert_eq!(told, *lost[0].1, "{:?}", journal.gaps());
+    // And the same for who looks from outside.
+    let report = inspect::fsck(&fs).unwrap();
+    let rows = report.epochs[0].gaps.iter().flat_map(|gap| &gap.rows);
+    assert_eq!(rows.map(|row| row.captured).sum::<i64>(), *lost[0].1);
+    assert!(report.epochs[0].faults.is_empty(), "{report:?}");
+}
+
 #[test]
 fn a_missing_segment_is_exact() {
     let (fs, all) = sold(150);

@@ -47,7 +47,7 @@ fn scan_of(bytes: &[u8]) -> Scan {
 /// Gives the bytes of a closed segment the wanted shape.
 fn shape(bytes: &mut Vec<u8>, header: HeaderState, footer: FooterState, body: Body) {
     let found = scan_of(bytes);
-    let footer_at = usize::try_from(found.footer_at.unwrap()).unwrap();
+    let footer_at = usize::try_from(found.end).unwrap();
     let mut damage = |index: usize| {
         let at = usize::try_from(found.frames[index].at).unwrap();
         bytes[at + 40] ^= 8;

@@ -73,8 +73,15 @@ fn an_object_in_a_gap_explains_it() {
     world.told(object("pi_1", &reference, 500));
     let books = world.books();
     assert_eq!(books.named(), [("P-GAP-EXPLAINED", 500, "fri".into())]);
-    assert_eq!((books.at("1200 USD"), books.at("1100 USD")), (500, -500));
-    assert_eq!((books.at("3900 USD"), books.at("4010 USD")), (500, -500));
+    assert_eq!((books.at("1200 USD"), books.at("4010 USD")), (500, -500));
+    assert_eq!((books.at("3900 USD"), books.at("1100 USD")), (0, 0));
+    world.told(object("pi_2", &reference, 500));
+    let books = world.books();
+    assert_eq!(
+        books.classes(),
+        [("P-DOUBLE", 500), ("P-GAP-EXPLAINED", 500)]
+    );
+    assert_eq!((books.at("1200 USD"), books.at("2080 USD")), (1000, -500));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a creator is told.
 
 use super::*;
-use crate::ledger::attribution::Witness;
+use crate::ledger::attribution::{self, Witness};
 use crate::ledger::breaks::BreakId;
 use crate::ledger::statement::{self, Sales, ShareState};
 use std::boxed::Box;
@@ -12,8 +12,8 @@ impl Witness for Heard<'_> {
     fn token_creator(&self) -> Option<&CreatorId> {
         None
     }
-    fn drops(&self, sku: &Sku) -> Vec<Rc<Fact>> {
-        self.0.drops(&popup(), sku)
+    fn drop_creator(&self, sku: &Sku, at_ms: i64) -> Option<CreatorId> {
+        attribution::open_drop(&self.0.drops(&popup(), sku), at_ms)
     }
 }
 

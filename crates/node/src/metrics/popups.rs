@@ -1,0 +1,319 @@
+//! What monitoring systems are told of popups: counters from the cells of each rig, gauges from the
+//! view. A family is one entry of a table here; its samples are those of every popup and rig.
+
+use popwatch_core::cell::HistKind;
+use popwatch_core::region::PopupExports;
+use popwatch_core::view::exports::{
+    CHECKOUT_OUTCOMES, HistTotals, MoneyKey, POLARITIES, REDEMPTION_OUTCOMES, RigTotals,
+};
+use popwatch_core::view::{MoneySums, PopupView};
+use popwatch_wire::exposition::{Exposition, Family, MetricKind, Native};
+
+use crate::live::Live;
+
+/// What sales are told apart by, beside popup and rig.
+const EVIDENCE: [&str; 6] = ["unsaid", "line", "token", "payment", "drop", "none"];
+/// The row of all names beyond a bound.
+const OTHER: &str = "other";
+
+type Labels<'a> = [(&'a str, &'a str); 2];
+
+/// One counter of a rig: its name, what it counts, and its samples.
+struct RigCounter {
+    name: &'static str,
+    help: &'static str,
+    samples: fn(&mut Family<'_>, &Labels<'_>, &RigTotals),
+}
+
+const RIG_COUNTERS: &[RigCounter] = &[
+    RigCounter {
+        name: "popwatch_revenue_minor_units_total",
+        help: "Money captured (gross) and refunded, by who reports it; till and provider report one sale.",
+        samples: |family, labels, totals| {
+            money(family, labels, totals, &["gross", "refund"], |sums| {
+                [sums.gross, sums.refund]
+            });
+        },
+    },
+    RigCounter {
+        name: "popwatch_conversions_total",
+        help: "Orders first paid.",
+        samples: |family, labels, totals| {
+            money(family, labels, totals, &[""], |sums| [sums.conversions]);
+        },
+    },
+    RigCounter {
+        name: "popwatch_refunds_total",
+        help: "Refunds.",
+        samples: |family, labels, totals| {
+            money(family, labels, totals, &[""], |sums| [sums.refunds]);
+        },
+    },
+    RigCounter {
+        name: "popwatch_checkouts_total",
+        help: "Checkouts by what became of them.",
+        samples: |family, labels, totals| {
+            named(
+                family,
+                labels,
+                "outcome",
+                &CHECKOUT_OUTCOMES,
+                &totals.checkouts,
+            );
+        },
+    },
+    RigCounter {
+        name: "popwatch_attributed_revenue_minor_units_total",
+        help: "Money of sales by creator and how the creator is known.",
+        samples: attributed,
+    },
+    RigCounter {
+        name: "popwatch_tokens_issued_total",
+        help: "Tokens issued.",
+        samples: |family, labels, totals| {
+            family.sample(labels, totals.issued);
+        },
+    },
+    RigCounter {
+        name: "popwatch_token_redemptions_total",
+        help: "Redemptions by outcome.",
+        samples: |family, labels, totals| {
+            let counts = &totals.redemptions;
+            named(family, labels, "outcome", &REDEMPTION_OUTCOMES, counts);
+        },
+    },
+    RigCounter {
+        name: "popwatch_fulfillments_total",
+        help: "Orders by the step they reached.",
+        samples: |family, labels, totals| {
+            for (step, orders) in &totals.fulfilled {
+                family.sample(&[&labels[..], &[("step", step)]].concat(), orders);
+            }
+        },
+    },
+    RigCounter {
+        name: "popwatch_chat_messages_total",
+        help: "Chat messages by polarity.",
+        samples: |family, labels, totals| {
+            named(family, labels, "polarity", &POLARITIES, &totals.chat);
+        },
+    },
+];
+
+/// Histograms of a rig: name, help, kinds with the value of their label `mode`.
+const RIG_HISTOGRAMS: &[(&str, &str, &[(HistKind, &str)])] = &[
+    (
+        "popwatch_checkout_duration_seconds",
+        "From the start of a checkout to its completion.",
+        &[
+            (HistKind::CheckoutOnline, "online"),
+            (HistKind::CheckoutOffline, "offline"),
+        ],
+    ),
+    (
+        "popwatch_payment_duration_seconds",
+        "How long the provider took to answer.",
+        &[(HistKind::Payment, "")],
+    ),
+    (
+        "popwatch_fulfillment_duration_seconds",
+        "From paid to handed over.",
+        &[(HistKind::Fulfilment, "")],
+    ),
+];
+
+/// One gauge of a popup: its name, what it says, and its samples.
+struct PopupGauge {
+    name: &'static str,
+    help: &'static str,
+    samples: fn(&mut Family<'_>, &PopupView, &PopupExports),
+}
+
+const POPUP_GAUGES: &[PopupGauge] = &[
+    PopupGauge {
+        name: "popwatch_checkouts_in_flight",
+        help: "Checkouts started in the last 30 minutes and not closed.",
+        samples: |family, view, of| {
+            family.sample(&[("popup", &of.popup)], view.checkout.open);
+        },
+    },
+    PopupGauge {
+        name: "popwatch_inventory_expected_items",
+        help: "Units that should be there.",
+        samples: |family, view, of| {
+            stock(family, view, of, |row| row.expected);
+        },
+    },
+    PopupGauge {
+        name: "popwatch_inventory_counted_items",
+        help: "Units of the last shelf count.",
+        samples: |family, view, of| {
+            stock(family, view, of, |row| Some(row.count?.counted.into()));
+        },
+    },
+    PopupGauge {
+        name: "popwatch_inventory_skew_items",
+        help: "Units counted minus units expected then.",
+        samples: |family, view, of| {
+            stock(family, view, of, |row| Some(row.count?.skew));
+        },
+    },
+    PopupGauge {
+        name: "popwatch_coverage_ratio",
+        help: "Records held in cells of those known to exist; absent while none is known.",
+        samples: |family, view, of| {
+            if view.asof.known > 0 {
+                let ppm = u128::from(view.asof.have) * 1_000_000 / u128::from(view.asof.known);
+                family.sample(&[("popup", &of.popup)], millionths(ppm));
+            }
+        },
+    },
+    PopupGauge {
+        name: "popwatch_coverage_records",
+        help: "Records held in cells (have) and known to exist (known).",
+        samples: |family, view, of| {
+            for (kind, records) in [("have", view.asof.have), ("known", view.asof.known)] {
+                family.sample(&[("popup", &of.popup), ("kind", kind)], records);
+            }
+        },
+    },
+    PopupGauge {
+        name: "popwatch_silent_rigs",
+        help: "Rigs unheard for 15 s.",
+        samples: |family, view, of| {
+            family.sample(&[("popup", &of.popup)], view.asof.silent.len());
+        },
+    },
+];
+
+/// Adds the families of all popups.
+pub(super) fn render(text: &mut Exposition, exports: &[PopupExports], live: &Live) {
+    let rigs = || {
+        exports.iter().flat_map(|of| {
+            let rigs = of.rigs.iter();
+            rigs.map(move |(rig, totals)| ([("popup", &of.popup[..]), ("rig", rig)], totals))
+        })
+    };
+    for counter in RIG_COUNTERS {
+        let mut family = text.family(counter.name, MetricKind::Counter, counter.help);
+        for (labels, totals) in rigs() {
+            (counter.samples)(&mut family, &labels, totals);
+        }
+    }
+    for (name, help, kinds) in RIG_HISTOGRAMS {
+        let mut family = text.family(name, MetricKind::Histogram, help);
+        for (labels, totals) in rigs() {
+            for (kind, mode) in *kinds {
+                let Some(durations) = totals.durations.get(&(*kind as i32)) else {
+                    continue;
+                };
+                let mode = (!mode.is_empty()).then_some(("mode", *mode));
+                let labels: Vec<_> = labels.into_iter().chain(mode).collect();
+                family.native(&labels, native(durations));
+            }
+        }
+    }
+    for gauge in POPUP_GAUGES {
+        let mut family = text.family(gauge.name, MetricKind::Gauge, gauge.help);
+        for of in exports {
+            if let Some(shown) = live.popups.get(&of.popup) {
+                (gauge.samples)(&mut family, &shown.borrow().view, of);
+            }
+        }
+    }
+}
+
+fn money<const N: usize>(
+    family: &mut Family<'_>,
+    labels: &Labels<'_>,
+    totals: &RigTotals,
+    kinds: &[&'static str; N],
+    of: fn(&MoneySums) -> [i128; N],
+) {
+    for (key, sums) in &totals.money {
+        let apart = apart(key);
+        for (kind, amount) in kinds.iter().zip(of(sums)) {
+            let kind = (!kind.is_empty()).then_some(("kind", *kind));
+            let labels: Vec<_> = labels.iter().copied().chain(apart).chain(kind).collect();
+            family.sample(&labels, amount);
+        }
+    }
+}
+
+fn apart(key: &MoneyKey) -> [(&str, &str); 4] {
+    [
+        ("currency", key.currency.code()),
+        ("origin", if key.by_provider { "provider" } else { "till" }),
+        (
+            "method",
+            if key.method.is_empty() {
+                OTHER
+            } else {
+                &key.method
+            },
+        ),
+        ("mode", if key.offline { "offline" } else { "online" }),
+    ]
+}
+
+fn attributed(family: &mut Family<'_>, labels: &Labels<'_>, totals: &RigTotals) {
+    for ((creator, currency, evidence), sums) in &totals.creators {
+        let creator = if creator.is_empty() { OTHER } else { creator };
+        let known = usize::try_from(*evidence).ok();
+        let known = known.and_then(|evidence| EVIDENCE.get(evidence));
+        let evidence = known.copied().unwrap_or(OTHER);
+        for (kind, amount) in [("gross", sums.gross), ("refund", sums.refund)] {
+            let own = [
+                ("creator", creator),
+                ("currency", currency.code()),
+                ("evidence", evidence),
+                ("kind", kind),
+            ];
+            family.sample(&[&labels[..], &own].concat(), amount);
+        }
+    }
+}
+
+fn named<const N: usize>(
+    family: &mut Family<'_>,
+    labels: &Labels<'_>,
+    label: &'static str,
+    names: &[&'static str; N],
+    counts: &[i128; N],
+) {
+    for (name, count) in names.iter().zip(counts) {
+        family.sample(&[&labels[..], &[(label, *name)]].concat(), count);
+    }
+}
+
+fn stock(
+    family: &mut Family<'_>,
+    view: &PopupView,
+    of: &PopupExports,
+    value: fn(&popwatch_core::view::StockRow) -> Option<i128>,
+) {
+    for row in view.stock.iter().filter(|row| of.skus.contains(&row.sku)) {
+        if let Some(units) = value(row) {
+            family.sample(&[("popup", &of.popup), ("sku", &row.sku)], units);
+        }
+    }
+}
+
+fn native(totals: &HistTotals) -> Native {
+    let whole = |number: i128| u64::try_from(number).unwrap_or(0);
+    let buckets = totals.buckets.iter();
+    Native {
+        count: whole(totals.count),
+        sum_us: whole(totals.sum_us),
+        zero: whole(totals.zero),
+        over: whole(totals.over),
+        buckets: buckets
+            .map(|(index, values)| (*index, whole(*values)))
+            .collect(),
+    }
+}
+
+/// Parts per million as a decimal.
+fn millionths(ppm: u128) -> String {
+    format!("{}.{:06}", ppm / 1_000_000, ppm % 1_000_000)
+}
