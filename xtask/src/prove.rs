@@ -7,6 +7,7 @@ mod damage;
 mod deliveries;
 mod journal;
 mod others;
+mod slo;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,10 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "deliveries",
         rows: deliveries::rows,
+    },
+    Proof {
+        name: "slo",
+        rows: slo::rows,
     },
     Proof {
         name: "seeds",

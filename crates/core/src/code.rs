@@ -2,7 +2,7 @@
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
 //! 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
-//! 30 cells · 31 region · 32 reads, feeds · 99 a defect of ours. A number is never used again for
+//! 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
 use core::fmt;
@@ -114,6 +114,9 @@ codes! {
     PopupUnknown = 3134, "no such popup is known here";
     QueryInvalid = 3135, "a query parameter is wrong";
     PathUnknown = 3136, "there is no such resource";
+    PromiseRefused = 3301, "a promise of a popup cannot be kept";
+    PopupOverrun = 3302, "a popup runs past its plan and overrun";
+    AlertUndelivered = 3303, "a page could not be delivered";
     Defect = 9901, "a defect in popwatch; the event was not kept";
 }
 

@@ -288,6 +288,17 @@ pub const OVERRUN_MINUTES_MAX: u32 = 1_440;
 /// How far an outcome may lie behind the clock to be fed to a detector, minutes. Beyond: it moves
 /// budget and evidence and pages nobody.
 pub const SLO_LATE_MINUTES_MAX: u32 = 5;
+/// Pages waiting for one target, by fingerprint. Beyond: the oldest that was delivered goes, else
+/// the newest is not taken, logged.
+pub const ALERTS_MAX: usize = 256;
+/// Targets of one region's pages. Beyond: PW1101.
+pub const ALERT_TARGETS_MAX: usize = 8;
+/// First wait before a page is sent again, ms; doubles.
+pub const ALERT_RETRY_MS_MIN: u64 = 1_000;
+/// Longest such wait, ms.
+pub const ALERT_RETRY_MS_MAX: u64 = 60_000;
+/// Between two pushes of a page that is not over, ms.
+pub const ALERT_AGAIN_MS: u64 = 60_000;
 /// From a checkout's limit to the judgement on it, ms.
 pub const SLO_SLACK_MS: i64 = 5_000;
 

@@ -4,9 +4,11 @@
 //! window of a popup.
 
 mod commerce;
+mod promises;
 pub mod provider;
 
 pub use commerce::{CommerceConfig, CoopConfig, CoopMemberConfig, ShareConfig};
+pub use promises::{PlanStepConfig, PromisesConfig, SloConfig};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{PopupId, RigId};
-use popwatch_core::limits::REGIONS_MAX;
+use popwatch_core::limits::{ALERT_TARGETS_MAX, REGIONS_MAX};
+use popwatch_core::slo::promises::PromiseFault;
 use serde::Deserialize;
 
 use provider::ProviderConfig;
@@ -88,6 +91,29 @@ pub struct RegionConfig {
     /// Names, without port, under which browsers may call it beside its address and loopback.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Who is told of pages, at most 8.
+    #[serde(default)]
+    pub alerts: Vec<AlertTarget>,
+}
+
+/// One entry of `alerts`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertTarget {
+    /// What it is.
+    pub kind: AlertKind,
+    /// `http://host:port/path` of a webhook receiver; the base URL of an Alertmanager.
+    pub url: String,
+}
+
+/// What takes pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// A receiver of Alertmanager's webhooks, version 4.
+    Webhook,
+    /// An Alertmanager.
+    Alertmanager,
 }
 
 /// `[ledger]`.
@@ -144,6 +170,8 @@ pub struct PopupConfig {
     pub checkout_limit_ms: u32,
     /// What it promises creators, co-ops, buyers and suppliers.
     pub commerce: Option<commerce::CommerceConfig>,
+    /// What it promises those who buy. Default: the defaults of each promise, no plan.
+    pub promises: Option<promises::PromisesConfig>,
 }
 
 fn default_data() -> PathBuf {
@@ -225,6 +253,14 @@ pub enum ConfigFault {
         /// Line, column and reason.
         detail: String,
     },
+    /// A promise that nobody can keep.
+    #[error("PW3301: popups.promises of {popup}: {fault}")]
+    Promise {
+        /// Whose.
+        popup: PopupId,
+        /// What is wrong with it.
+        fault: PromiseFault,
+    },
     /// A value outside its rule.
     #[error("PW1101: {field} {problem}")]
     Value {
@@ -258,6 +294,7 @@ impl Config {
                 upstream: Vec::new(),
                 mirror: None,
                 hosts: Vec::new(),
+                alerts: Vec::new(),
             }),
             ledger: Some(LedgerConfig {
                 listen: default_ledger(),
@@ -335,6 +372,17 @@ impl EdgeConfig {
 }
 
 impl RegionConfig {
+    /// Refuses more targets than pages are sent to.
+    pub fn check_alerts(&self) -> Result<(), ConfigFault> {
+        if self.alerts.len() <= ALERT_TARGETS_MAX {
+            return Ok(());
+        }
+        Err(ConfigFault::Value {
+            field: String::from("region.alerts"),
+            problem: format!("has more than {ALERT_TARGETS_MAX} entries"),
+        })
+    }
+
     /// Refuses more regions than one region feeds.
     pub fn check_upstream(&self) -> Result<(), ConfigFault> {
         if self.upstream.len() <= REGIONS_MAX {
@@ -390,6 +438,9 @@ impl PopupConfig {
         let commerce = (self.commerce.as_ref())
             .map(|commerce| commerce.checked(&id))
             .transpose()?;
+        let promises = (self.promises.as_ref())
+            .map(|promises| promises.checked(&id))
+            .transpose()?;
         Ok(PopupPolicy {
             popup: String::from(&id),
             version: 1,
@@ -400,7 +451,7 @@ impl PopupConfig {
             currencies: self.currencies.clone(),
             checkout_limit_ms: self.checkout_limit_ms,
             commerce,
-            promises: None,
+            promises,
         })
     }
 }

@@ -150,6 +150,7 @@ fn live_routes(live: LiveState) -> Router {
         )
         .route("/v1/popups/{popup}/inventory", get(live::inventory))
         .route("/v1/popups/{popup}/rigs", get(live::rigs))
+        .route("/v1/popups/{popup}/slo", get(live::slo))
         .route("/v1/popups/{popup}/signals", get(live::signals))
         .route("/v1/popups/{popup}/stream", get(live::stream))
         .with_state(live)

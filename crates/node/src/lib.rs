@@ -7,6 +7,7 @@ pub mod ambient;
 pub mod client;
 pub mod config;
 
+mod alerts;
 mod audit;
 mod books_thread;
 mod driver;

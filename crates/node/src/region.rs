@@ -15,6 +15,7 @@ use popwatch_core::time::Now;
 use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::alerts;
 use crate::ambient::Ambient;
 use crate::config::{ConfigFault, RegionConfig, RoleName};
 use crate::driver::{LiveReader, Pace, decoded, send};
@@ -47,6 +48,7 @@ impl Node {
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
         config.check_upstream()?;
+        config.check_alerts()?;
         let listener = listen("region", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let (publisher, live) = Publisher::new();
@@ -64,6 +66,13 @@ impl Node {
             replies,
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
+        for target in &config.alerts {
+            let here = format!("http://{address}/");
+            let (live, ambient) = (live.clone(), ambient.clone());
+            let ends = self.shutdown.subscribe();
+            let task = alerts::run(target.clone(), here, live, ambient, ends);
+            self.tasks.spawn(task);
+        }
         let readers = Arc::new(Readers::new(REGION_READERS_MAX));
         let sources = Arc::new(RegionSources {
             lane: lane.clone(),

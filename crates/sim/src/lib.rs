@@ -2,3 +2,4 @@
 //! own oracle.
 
 pub mod settle;
+pub mod slo;

@@ -6,6 +6,7 @@
 //! popwatch-sim --seed S [--until STEP]  one day, told step by step
 //! popwatch-sim --forks N                so many journals that two devices go on with
 //! popwatch-sim --forgets N              so many disks that forget what they acknowledged
+//! popwatch-sim --slo N                  promises of so many popups per size, as JSON
 //! popwatch-sim --meta | --saboteurs     only that
 //! ```
 //!
@@ -50,13 +51,14 @@ const META_DAYS: u64 = 8;
 /// Seeds that once failed.
 const KNOWN: &str = include_str!("seeds.txt");
 const USAGE: &str = "usage: popwatch-sim [--seeds N] [--from SEED] [--seed S [--until STEP]] [--forks N] \
-                     [--forgets N] [--meta] [--saboteurs] [--threads N] [--format text|json]\nexample: popwatch-sim --seed 7 --until 40";
+                     [--forgets N] [--slo N] [--meta] [--saboteurs] [--threads N] [--format text|json]\nexample: popwatch-sim --seed 7 --until 40";
 
 #[derive(Debug, Default)]
 struct Options {
     seeds: Option<u64>,
     from: Option<u64>,
     seed: Option<u64>,
+    slo: Option<u64>,
     until: Option<u64>,
     threads: Option<usize>,
     forks: Option<u64>,
@@ -78,6 +80,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(popups) = options.slo {
+        println!("{:#}", popwatch_sim::slo::run(popups).json());
+        return ExitCode::SUCCESS;
+    }
     // A panic inside a day is a finding of that day and printed as one.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seed) = options.seed {
@@ -124,6 +130,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--help" | "-h" => return Ok(None),
             "--seeds" => options.seeds = Some(number()?),
             "--from" => options.from = Some(number()?),
+            "--slo" => options.slo = Some(number()?),
             "--seed" => options.seed = Some(number()?),
             "--until" => options.until = Some(number()?),
             "--forks" => options.forks = Some(number()?),

@@ -21,12 +21,15 @@ mod reads;
 mod ready;
 mod rows;
 mod signals;
+mod slo;
 mod status;
 #[cfg(test)]
 mod tests;
 mod vitals;
 
-pub use query::{BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, StreamQuery, check_inventory};
+pub use query::{
+    BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, SloFormat, StreamQuery, check_inventory,
+};
 pub use reads::{
     ChatStep, Inventory, Leaderboard, OrderStep, PopupEntry, Popups, Rigs, Series, SeriesStep,
     inventory, leaderboard, popups, rigs, series,
@@ -42,6 +45,7 @@ pub use signals::{
     DropRow, FunnelMinuteRow, FunnelRow, LiftRow, SignalsBody, StepRow, StreamRow, drop_row,
     funnel_row, signals, stream_row,
 };
+pub use slo::{BudgetRow, PageRow, RevisedRow, RigSloRow, SignalRow, SloRow, Slos, slo_row, slos};
 pub use status::{
     Amount, DiskStatus, EdgeStatus, GapStatus, GapValue, LossStatus, Peer, Replicated, UnsentStatus,
 };

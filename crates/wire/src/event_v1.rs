@@ -7,9 +7,11 @@ mod central;
 
 use popwatch_core::event::Event;
 use popwatch_core::event::commerce::{Commerce, Coop, CoopMember, ShareCard};
+use popwatch_core::event::promises::{PlanStep, Promises, SloPromise};
 use popwatch_core::event::system::{Acked, LossCount, PopupPolicy, Seal, SystemEvent, TotalsRow};
 use popwatch_core::id::Position;
 use popwatch_core::record::Record;
+use popwatch_core::slo::{Slo, Tier};
 use serde_json::{Map, Value as Json, json};
 
 use crate::json::{JsonSink, rfc3339};
@@ -171,6 +173,27 @@ fn policy_json(policy: &PopupPolicy) -> Json {
         "currencies": policy.currencies,
         "checkout_limit_ms": policy.checkout_limit_ms,
         "commerce": policy.commerce.as_ref().map(commerce_json),
+        "promises": policy.promises.as_ref().map(promises_json),
+    })
+}
+
+fn promises_json(of: &Promises) -> Json {
+    let slo = |said: &SloPromise| {
+        let slo = Slo::ALL.into_iter().find(|slo| slo.number() == said.slo);
+        json!({
+            "slo": slo.map(Slo::name),
+            "objective_ppm": said.objective_ppm,
+            "alpha_ppm": said.alpha_ppm,
+            "tier": Tier::of_number(said.tier).map(Tier::name),
+        })
+    };
+    let step = |step: &PlanStep| json!({"at_min": step.at_min, "checkouts_per_hour": step.checkouts_per_hour});
+    json!({
+        "slos": of.slos.iter().map(slo).collect::<Json>(),
+        "plan": of.plan.iter().map(step).collect::<Json>(),
+        "overrun_min": of.overrun_min,
+        "rigs": of.rigs,
+        "reserve_ppm": of.reserve_ppm,
     })
 }
 

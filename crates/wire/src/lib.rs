@@ -4,6 +4,7 @@
 //! no file, network or clock; every decoder bounds what it inflates, nests and counts before it
 //! allocates, and no error repeats a value it read.
 
+pub mod alertmanager;
 pub mod answer_v1;
 pub mod audit;
 pub mod books_v1;
@@ -19,6 +20,7 @@ mod inflate;
 pub mod json;
 pub mod lanes;
 pub mod note;
+pub mod openslo;
 pub mod otlp;
 pub mod problem;
 pub mod provider;

@@ -110,6 +110,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::CellInvalid
         | Code::CellOutOfRange
         | Code::WebhookUnparsable
+        | Code::PromiseRefused
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
         Code::OriginForeign | Code::PeerRefused => 403,
@@ -158,6 +159,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::SchemaNewer
         | Code::AuditDamaged
         | Code::ViewRepaired
+        | Code::PopupOverrun
+        | Code::AlertUndelivered
         | Code::MirrorDown
         | Code::FeedPlaceUnknown
         | Code::FeedStalled

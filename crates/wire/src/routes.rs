@@ -489,6 +489,21 @@ pub const ROUTES: &[Route] = &[
         "/v1/popups/{popup}/rigs",
         "The rigs that take part and how complete they are.",
     ),
+    get(
+        &[Role::Edge, Role::Region],
+        "/v1/popups/{popup}/slo",
+        "What the popup promises: budgets, evidence, pages.",
+        &[
+            POPUP,
+            Parameter {
+                name: "format",
+                in_path: false,
+                doc: "openslo: as OpenSLO documents, with what that format cannot say.",
+                values: &["json", "openslo"],
+            },
+        ],
+        &LIVE,
+    ),
     live(
         "/v1/popups/{popup}/signals",
         "Funnel, chat and flash drops.",

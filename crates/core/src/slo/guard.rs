@@ -5,10 +5,12 @@
 #![allow(
     clippy::float_arithmetic,
     clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
     reason = "thresholds of a probability; what leaves is clamped to whole thousandths"
 )]
 
-use super::detector::{Bets, Detector, Evidence};
+use super::detector::{Detector, Evidence};
 use super::promises::{Promise, Promised, WHOLE_PPM};
 use super::{Outcomes, Overrun, Page, SLOS, Signal, Slo, SloState, Tier};
 
@@ -47,7 +49,6 @@ pub struct Guard {
     detector: Detector,
     slo: Slo,
     epsilon_ppm: u32,
-    tier: Tier,
     alpha_ppb: u32,
     /// ln of T/α, and of the same for the reserve; `None` where it never pages.
     ln_bars: [Option<f64>; 2],
@@ -71,12 +72,11 @@ impl Guard {
         let reserve = f64::from(promised.reserve_ppm) * 1e3 / SLOS as f64;
         let ln_bars = [bar(whole), bar(reserve)];
         let ln_watch = libm::log(minutes / WATCH_ALPHA);
-        let in_a_row = in_a_row(detector.bets(), ln_bars[0].unwrap_or(ln_watch));
+        let in_a_row = detector.bets().in_a_row(ln_bars[0].unwrap_or(ln_watch));
         Self {
             detector,
             slo: promise.slo,
             epsilon_ppm: promise.epsilon_ppm(),
-            tier: promise.tier,
             alpha_ppb: (whole * part(share, promised.rigs)).clamp(0.0, 1e9) as u32,
             ln_bars,
             ln_watch,
@@ -157,12 +157,6 @@ impl Guard {
         let enough = n >= RESOLVE_OUTCOMES_MIN || self.slo == Slo::RefundRate;
         evidence.ln_recent < 0.0 && within && enough
     }
-
-    /// Whom it wakes.
-    #[must_use]
-    pub fn tier(&self) -> Tier {
-        self.tier
-    }
 }
 
 /// The part of a promise's false pages that one guard may use up.
@@ -172,10 +166,6 @@ fn part(share: Share, rigs: u32) -> f64 {
         Share::Rig => 0.5 / f64::from(rigs.max(1)),
         Share::Unplanned => 0.0,
     }
-}
-
-fn in_a_row(bets: &Bets, ln_bar: f64) -> u32 {
-    bets.in_a_row(ln_bar)
 }
 
 /// Thousandths of log₁₀, from ln. No evidence at all reads as the least.

@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::view::Board;
-use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, StreamQuery};
+use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, SloFormat, StreamQuery};
 use popwatch_wire::feed_v1::{Audience, Place};
 use tokio::sync::watch;
 
@@ -154,6 +154,24 @@ pub(super) async fn signals(
     Ok(tagged(&popup, "signals", &headers, |popup| {
         Json(answer_v1::signals(&popup.view))
     }))
+}
+
+/// Promises: budgets, evidence, pages.
+pub(super) async fn slo(
+    State(state): State<LiveState>,
+    Path(popup): Path<String>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemAnswer> {
+    let popup = state.popup(&popup)?;
+    match SloFormat::parse(pairs(&query))? {
+        SloFormat::Rows => Ok(tagged(&popup, "slo", &headers, |popup| {
+            Json(answer_v1::slos(&popup.view))
+        })),
+        SloFormat::OpenSlo => Ok(tagged(&popup, "slo/openslo", &headers, |popup| {
+            Json(popwatch_wire::openslo::export(&popup.view))
+        })),
+    }
 }
 
 fn pairs(query: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

@@ -169,6 +169,7 @@ impl Stage {
             upstream: Vec::new(),
             mirror: None,
             hosts: Vec::new(),
+            alerts: Vec::new(),
         };
         let node = Node::start(
             config(data.path(), "region", |c| c.region = Some(region)),

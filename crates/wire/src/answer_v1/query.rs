@@ -176,6 +176,33 @@ fn k(value: &str) -> Result<usize, QueryFault> {
     ranks.ok_or(fault("k", "must be from 1 to 100"))
 }
 
+/// `/slo?format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SloFormat {
+    /// Our rows.
+    Rows,
+    /// `OpenSLO` documents.
+    OpenSlo,
+}
+
+impl SloFormat {
+    /// Reads decoded (name, value) pairs.
+    pub fn parse<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, QueryFault> {
+        let mut format = Self::Rows;
+        for (name, value) in pairs {
+            format = match (name, value) {
+                ("format", "json") => Self::Rows,
+                ("format", "openslo") => Self::OpenSlo,
+                ("format", _) => return Err(fault("format", "must be json or openslo")),
+                _unknown => return Err(UNKNOWN),
+            };
+        }
+        Ok(format)
+    }
+}
+
 /// `/stream?view&since`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamQuery<'a> {
