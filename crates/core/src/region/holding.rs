@@ -254,10 +254,10 @@ impl Holding {
     }
 
     /// Keeps a cell of an admitted life when it is the greater by (version, digest), `room` bytes
-    /// permitting. Rows that the held edition has too are taken out of `cell`.
+    /// permitting.
     pub(super) fn take(
         &mut self,
-        cell: &mut Cell,
+        cell: &Cell,
         bytes: &[u8],
         id: EpochId,
         room: usize,
@@ -295,22 +295,17 @@ impl Holding {
             bytes: bytes.to_vec(),
         };
         if counts {
-            let old = held.map(|held| (held, held.cell()));
-            if let Some((_, old)) = &old {
-                self.watch.shift(Shift::Take, old);
+            match held {
+                Some(held) => {
+                    let old = held.cell();
+                    self.watch.shift(Shift::Take, &old);
+                    self.live.replace(old, cell);
+                    let gone = u128::from_le_bytes(held.edition.1);
+                    self.fingerprint = self.fingerprint.wrapping_sub(gone);
+                }
+                None => self.live.shift(Shift::Add, cell),
             }
             self.watch.shift(Shift::Add, cell);
-            if let Some((held, mut old)) = old {
-                leave_differing(&mut old, cell);
-                shift_cell(
-                    &mut self.live,
-                    &mut self.fingerprint,
-                    Shift::Take,
-                    held,
-                    &old,
-                );
-            }
-            self.live.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
         life.top = life.top.max(cell.version);
@@ -604,40 +599,15 @@ fn shift(
     held: &Held,
 ) {
     let cell = held.cell();
-    shift_cell(live, fingerprint, by, held, &cell);
+    live.shift(by, &cell);
     if let Some(watch) = watch {
         watch.shift(by, &cell);
     }
-}
-
-fn shift_cell(live: &mut Live, fingerprint: &mut u128, by: Shift, held: &Held, cell: &Cell) {
-    live.shift(by, cell);
     let digest = u128::from_le_bytes(held.edition.1);
     *fingerprint = match by {
         Shift::Add => fingerprint.wrapping_add(digest),
         Shift::Take => fingerprint.wrapping_sub(digest),
     };
-}
-
-/// Takes out of two editions of one cell the rows that both have: taking such a row away and adding
-/// it again changes nothing, and most of a minute's rows stay as they are when one sale comes.
-fn leave_differing(old: &mut Cell, new: &mut Cell) {
-    drop_common(&mut old.money, &mut new.money);
-    drop_common(&mut old.skus, &mut new.skus);
-    drop_common(&mut old.creators, &mut new.creators);
-}
-
-/// Leaves of two lists what lies between their common beginning and their common end.
-fn drop_common<R: PartialEq>(old: &mut Vec<R>, new: &mut Vec<R>) {
-    let head = old.iter().zip(&*new).take_while(|(a, b)| a == b).count();
-    for rows in [&mut *old, &mut *new] {
-        rows.drain(..head);
-    }
-    let ends = old.iter().rev().zip(new.iter().rev());
-    let tail = ends.take_while(|(a, b)| a == b).count();
-    for rows in [old, new] {
-        rows.truncate(rows.len() - tail);
-    }
 }
 
 #[cfg(test)]
