@@ -1,6 +1,7 @@
 //! What the writers write is what the readers read, and honest sets tie.
 
 mod books;
+mod days;
 
 use std::collections::BTreeMap;
 

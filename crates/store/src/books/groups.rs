@@ -24,13 +24,14 @@ use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::group::{
     self, Group, GroupKey, GroupKind, Made, Outcome, Word, keys_of, reads, wakes,
 };
-use popwatch_core::ledger::post::Posted;
-use popwatch_core::ledger::{Account, Commodity, Fact, FactId, hex};
+use popwatch_core::ledger::post::{self, Posted};
+use popwatch_core::ledger::{Account, Chart, Commodity, Fact, FactId, hex};
 use popwatch_core::limits::GROUP_FACTS_MAX;
 
 use super::db::values;
 use super::posting::Poster;
 use super::rows::column;
+use super::tables::{GROUP_ASKS, GROUP_MEMBERS, GROUP_STATES};
 use super::{BooksFault, gaps};
 use around::Around;
 pub(super) use around::POPUPS;
@@ -56,6 +57,8 @@ pub(super) struct Marks {
     joined: BTreeMap<(u8, Hash), BTreeSet<(bool, FactId)>>,
     /// Groups that a fact left in this batch: something may stand for them.
     left: BTreeSet<(u8, Hash)>,
+    /// Keys that no stored fact has, of those that were asked for all at once.
+    free: BTreeSet<(u8, Hash)>,
     /// Whether anybody ever said a word to a group of this kind.
     spoken: BTreeMap<u8, bool>,
 }
@@ -121,8 +124,36 @@ pub(super) fn leave(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFau
             )
             .map_err(BooksFault::sql("leave a group"))?;
     }
+    stand_in(poster, fact)?;
     claims::forget(poster, fact)?;
     wake(poster, fact)
+}
+
+/// What a fact that leaves alone stood for, another that speaks of the same SKU stands for.
+fn stand_in(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
+    let shelf = Account::plain(Chart::StockPool);
+    for sku in post::skus(fact) {
+        let key = group::stirs(&fact.popup, &shelf, &Commodity::Units(sku.clone()));
+        let Some(key) = key else { continue };
+        let others: Vec<FactId> = poster
+            .db
+            .rows(
+                "SELECT fact_id FROM stock_lines
+                 WHERE book = ?1 AND sku = ?2 AND fact_id <> ?3 LIMIT 1",
+                values![fact.popup.as_str(), sku.as_str(), fact.id.0],
+                |row| Ok(FactId(row.get(0)?)),
+            )
+            .map_err(BooksFault::sql("read stock lines"))?;
+        for other in others {
+            let idle = match poster.fact(other)? {
+                Some(other) => !reads(GroupKind::Rights, &other),
+                None => continue,
+            };
+            let members = (poster.marks.joined).entry((key.kind.number(), key.hash));
+            members.or_default().insert((idle, other));
+        }
+    }
+    Ok(())
 }
 
 fn wake(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFault> {
@@ -202,6 +233,7 @@ fn evaluate_kind(
     let mut seen: BTreeSet<Hash> = BTreeSet::new();
     let mut before: BTreeSet<FactId> = BTreeSet::new();
     let mut done: Vec<(Gathered, Outcome)> = Vec::new();
+    foresee(poster, kind, &dirty)?;
     for hash in dirty {
         if seen.contains(&hash) {
             continue;
@@ -285,43 +317,94 @@ fn gather(poster: &mut Poster<'_>, key: GroupKey) -> Result<(Gathered, bool), Bo
     Ok((gathered, virgin))
 }
 
-/// The facts with a key, at most one more than may be evaluated, those that are new among them
-/// stored; and whether any was stored before.
+/// Looks up all at once which of these keys, and of those that new facts bring, no stored fact has. Not
+/// for kinds whose keys idle facts share by the thousand.
+fn foresee(
+    poster: &mut Poster<'_>,
+    kind: GroupKind,
+    dirty: &BTreeSet<Hash>,
+) -> Result<(), BooksFault> {
+    if has_idle(kind) {
+        return Ok(());
+    }
+    let number = kind.number();
+    let of_kind = (number, [0; 16])..=(number, [0xff; 16]);
+    let brought = poster.marks.joined.range(of_kind).map(|(key, _)| key.1);
+    let all: BTreeSet<Hash> = dirty.iter().copied().chain(brought).collect();
+    let found = poster
+        .db
+        .known(
+            "SELECT DISTINCT hash FROM group_members WHERE hash = ?1 AND kind = ?2",
+            &all,
+            values![number],
+        )
+        .map_err(BooksFault::sql("look up groups"))?;
+    let free = all.difference(&found).map(|hash| (number, *hash));
+    poster.marks.free.extend(free);
+    Ok(())
+}
+
+/// Whether evaluating a group of this kind leaves some facts with its key unread.
+fn has_idle(kind: GroupKind) -> bool {
+    matches!(kind, GroupKind::Rights | GroupKind::Cash)
+}
+
+/// The facts with a key that are read, at most one more than may be evaluated, or one that is not where
+/// none is; new ones are stored. And whether any was stored before.
 fn members(
     poster: &mut Poster<'_>,
     kind: GroupKind,
     hash: Hash,
 ) -> Result<(Vec<FactId>, bool), BooksFault> {
-    let number = kind.number();
-    let stored: Vec<(i64, Hash)> = poster
-        .db
-        .rows(
-            "SELECT idle, fact_id FROM group_members WHERE kind = ?1 AND hash = ?2
-             ORDER BY idle, fact_id LIMIT ?3",
-            values![number, hash, column(GROUP_FACTS_MAX as u64 + 1)],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .map_err(BooksFault::sql("read a group"))?;
-    let held = !stored.is_empty();
-    let mut all: BTreeSet<(bool, FactId)> = stored
-        .into_iter()
-        .map(|(idle, id)| (idle != 0, FactId(id)))
-        .collect();
-    for (idle, id) in (poster.marks.joined.remove(&(number, hash))).unwrap_or_default() {
+    let key = (kind.number(), hash);
+    let mut read = BTreeSet::new();
+    let mut idle = BTreeSet::new();
+    if !poster.marks.free.remove(&key) {
+        read = stored(poster, key, false, GROUP_FACTS_MAX as u64 + 1)?;
+        if read.is_empty() && has_idle(kind) {
+            idle = stored(poster, key, true, 1)?;
+        }
+    }
+    let mut held = !read.is_empty() || !idle.is_empty();
+    let was_held = held;
+    for (is_idle, id) in poster.marks.joined.remove(&key).unwrap_or_default() {
+        let of = if is_idle { &mut idle } else { &mut read };
+        of.insert(id);
+        if is_idle && held && kind == GroupKind::Rights {
+            continue;
+        }
+        held = true;
         poster
             .db
-            .run(
-                "INSERT INTO group_members (kind, hash, idle, fact_id) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
-                values![number, hash, i64::from(idle), id.0],
+            .put(
+                &GROUP_MEMBERS,
+                values![key.0, hash, i64::from(is_idle), id.0],
             )
             .map_err(BooksFault::sql("join a group"))?;
-        all.insert((idle, id));
     }
-    let reading = all.iter().filter(|(idle, _)| !idle).count();
-    let take = if reading == 0 { 1 } else { reading };
-    let ids = all.into_iter().take(take).map(|(_, id)| id).collect();
-    Ok((ids, held))
+    let ids = match read.is_empty() {
+        true => idle.into_iter().take(1).collect(),
+        false => read.into_iter().collect(),
+    };
+    Ok((ids, was_held))
+}
+
+fn stored(
+    poster: &Poster<'_>,
+    (kind, hash): (u8, Hash),
+    idle: bool,
+    most: u64,
+) -> Result<BTreeSet<FactId>, BooksFault> {
+    let found = poster
+        .db
+        .rows(
+            "SELECT fact_id FROM group_members WHERE kind = ?1 AND hash = ?2 AND idle = ?3
+             ORDER BY fact_id LIMIT ?4",
+            values![kind, hash, i64::from(idle), column(most)],
+            |row| Ok(FactId(row.get(0)?)),
+        )
+        .map_err(BooksFault::sql("read a group"))?;
+    Ok(found.into_iter().collect())
 }
 
 fn state(
@@ -365,9 +448,8 @@ fn outcome(poster: &mut Poster<'_>, gathered: &Gathered) -> Result<Outcome, Book
     for topic in asked {
         poster
             .db
-            .run(
-                "INSERT INTO group_asks (topic, kind, hash) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO NOTHING",
+            .put(
+                &GROUP_ASKS,
                 values![topic, gathered.key.kind.number(), gathered.key.hash],
             )
             .map_err(BooksFault::sql("note who asks"))?;
@@ -457,13 +539,10 @@ fn store(poster: &Poster<'_>, gathered: &Gathered, outcome: &Outcome) -> Result<
     let bytes: Vec<u8> = causes.iter().flat_map(|cause| cause.0).collect();
     poster
         .db
-        .run(
-            "INSERT INTO group_states (kind, hash, due_ms, causes) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (kind, hash) DO UPDATE SET
-               due_ms = excluded.due_ms, causes = excluded.causes",
+        .put(
+            &GROUP_STATES,
             values![kind, gathered.key.hash, due_ms, bytes],
         )
-        .map(drop)
         .map_err(BooksFault::sql("write a group's state"))
 }
 

@@ -29,7 +29,7 @@ use popwatch_core::money::{Currency, Money};
 use popwatch_core::record::{self, Record};
 use popwatch_core::time::Now;
 
-use super::db::{Db, values};
+use super::db::{Db, DbFault, Row, values};
 use super::frame::Frame;
 use super::held::{Held, Stretch};
 use super::identity::Verdict;
@@ -241,7 +241,7 @@ impl Intake<'_> {
             let found: Vec<(i64, [u8; 16])> = self
                 .db
                 .rows(
-                    "SELECT seq, hash FROM records
+                    "SELECT seq, hash, bytes FROM records
                      WHERE rig = ?1 AND epoch = ?2 AND seq BETWEEN ?3 AND ?4",
                     values![
                         self.head.rig.as_str(),
@@ -249,7 +249,7 @@ impl Intake<'_> {
                         column(*first),
                         column(*last)
                     ],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
+                    |row| Ok((row.get(0)?, stored_hash(row, 1)?)),
                 )
                 .map_err(BooksFault::sql("look up records"))?;
             held.extend(found.into_iter().map(|(seq, hash)| (number(seq), hash)));
@@ -305,7 +305,6 @@ impl Intake<'_> {
                     self.head.rig.as_str(),
                     self.head.epoch,
                     column(frame.seq),
-                    hash_of(frame),
                     frame.class.byte(),
                     book.map(PopupId::as_str),
                     fact.map(|fact| fact.id.0),
@@ -318,9 +317,9 @@ impl Intake<'_> {
     fn held_hash(&self, seq: u64) -> Result<Option<[u8; 16]>, BooksFault> {
         self.db
             .row(
-                "SELECT hash FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
+                "SELECT hash, bytes FROM records WHERE rig = ?1 AND epoch = ?2 AND seq = ?3",
                 values![self.head.rig.as_str(), self.head.epoch, column(seq)],
-                |row| row.get(0),
+                |row| stored_hash(row, 0),
             )
             .map_err(BooksFault::sql("look up a record"))
     }
@@ -457,6 +456,14 @@ impl Intake<'_> {
         let cause = FactId::of("rig conflict", &[found.id.as_str().as_bytes()]);
         let (book, breaks) = (popup.as_str(), [found]);
         set_breaks(self.db, cause, book, None, &breaks, self.now_ms, true)
+    }
+}
+
+/// The hash of a record whose hash and bytes stand in these columns: where the bytes stand, of them.
+fn stored_hash(row: &Row<'_>, at: usize) -> Result<[u8; 16], DbFault> {
+    match row.get(at)? {
+        Some(hash) => Ok(hash),
+        None => Ok(hash_bytes(row.blob(at + 1)?)),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Policies as rigs applied them: what a popup promised, by the record that a sale was taken under.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use popwatch_core::event::commerce::Commerce;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{PopupId, Position};
+use popwatch_core::id::{Epoch, PopupId, Position, RigId};
 use popwatch_core::ledger::group::GroupKind;
 use popwatch_core::ledger::post::Card;
 use popwatch_core::ledger::{Fact, FactId};
@@ -86,8 +88,70 @@ fn lost_cards(poster: &mut Poster<'_>, book: &str) -> Result<(), BooksFault> {
     Ok(())
 }
 
+/// What popups promise, asked once each while a batch is posted: no policy comes then.
+#[derive(Default)]
+pub(super) struct Promises {
+    cards: RefCell<BTreeMap<(PopupId, RigId, Epoch, u32), Card>>,
+    newest: RefCell<BTreeMap<PopupId, Newest>>,
+}
+
+/// What is read of a popup's newest policy.
+#[derive(Default, Clone)]
+struct Newest {
+    commerce: Option<Rc<Commerce>>,
+    window: Option<(i64, i64)>,
+}
+
+impl Promises {
+    /// What the popup promised when a fact was taken.
+    pub(super) fn card(&self, db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
+        let at = &fact.position;
+        let key = (
+            fact.popup.clone(),
+            at.rig.clone(),
+            at.epoch,
+            fact.policy_version,
+        );
+        if let Some(known) = self.cards.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = card(db, fact)?;
+        self.cards.borrow_mut().insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// What a popup promises by its newest policy.
+    pub(super) fn commerce(
+        &self,
+        db: &Db,
+        book: &PopupId,
+    ) -> Result<Option<Rc<Commerce>>, BooksFault> {
+        Ok(self.newest(db, book)?.commerce)
+    }
+
+    /// When a popup starts and ends by its newest policy, ms since 1970.
+    pub(super) fn window(&self, db: &Db, book: &PopupId) -> Result<Option<(i64, i64)>, BooksFault> {
+        Ok(self.newest(db, book)?.window)
+    }
+
+    fn newest(&self, db: &Db, book: &PopupId) -> Result<Newest, BooksFault> {
+        if let Some(known) = self.newest.borrow().get(book) {
+            return Ok(known.clone());
+        }
+        let policy = newest(db, book)?;
+        let window = policy.as_ref().map(|of| (of.starts_ms, of.ends_ms));
+        let found = Newest {
+            window: window.filter(|(starts_ms, ends_ms)| starts_ms < ends_ms),
+            commerce: policy.and_then(|policy| policy.commerce).map(Rc::new),
+        };
+        let mut all = self.newest.borrow_mut();
+        all.insert(book.clone(), found.clone());
+        Ok(found)
+    }
+}
+
 /// What the popup promised when a fact was taken.
-pub(super) fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
+fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
     if fact.policy_version == 0 {
         return Ok(Card::None);
     }
@@ -136,17 +200,6 @@ fn newest(db: &Db, book: &PopupId) -> Result<Option<PopupPolicy>, BooksFault> {
         )
         .map_err(BooksFault::sql("read a policy"))?;
     read(found)
-}
-
-/// What a popup promises by its newest policy.
-pub(super) fn commerce(db: &Db, book: &PopupId) -> Result<Option<Commerce>, BooksFault> {
-    Ok(newest(db, book)?.and_then(|policy| policy.commerce))
-}
-
-/// When a popup starts and ends by its newest policy, ms since 1970.
-pub(super) fn window(db: &Db, book: &PopupId) -> Result<Option<(i64, i64)>, BooksFault> {
-    let policy = newest(db, book)?.filter(|policy| policy.starts_ms < policy.ends_ms);
-    Ok(policy.map(|policy| (policy.starts_ms, policy.ends_ms)))
 }
 
 fn read(bytes: Option<Vec<u8>>) -> Result<Option<PopupPolicy>, BooksFault> {

@@ -8,6 +8,7 @@
 
 mod sums;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -21,9 +22,10 @@ use popwatch_core::ledger::{Entry, Fact, FactId, Leg};
 use super::db::{Db, values};
 use super::groups::{self, Marks};
 use super::identity::Known;
+use super::policies::Promises;
 use super::rows::set_breaks_in;
 use super::tables::{ENTRIES, STOCK_LINES};
-use super::{BooksFault, Terms, decided, gaps, identity, policies};
+use super::{BooksFault, Terms, decided, gaps, identity};
 
 /// Kinds of rows in `stock_lines`.
 mod line {
@@ -57,6 +59,9 @@ pub(super) struct Poster<'a> {
     parts: BTreeSet<(PopupId, RigId, u32)>,
     pub(super) sums: BTreeMap<(String, String, String), (i128, i128)>,
     pub(super) known: Known,
+    pub(super) promises: Promises,
+    /// Flash drops that groups asked for: none comes while groups are evaluated.
+    pub(super) drops: RefCell<BTreeMap<(PopupId, Sku), Vec<Rc<Fact>>>>,
     next_entry: Option<i64>,
 }
 
@@ -80,6 +85,8 @@ impl<'a> Poster<'a> {
             parts: BTreeSet::new(),
             sums: BTreeMap::new(),
             known: Known::default(),
+            promises: Promises::default(),
+            drops: RefCell::default(),
             next_entry: None,
         }
     }
@@ -365,7 +372,7 @@ impl<'a> Poster<'a> {
             self.learn(known, &fact.popup, sku)?;
         }
         if fact.policy_version != 0 {
-            let card = policies::card(self.db, &fact)?;
+            let card = self.promises.card(self.db, &fact)?;
             known.1.insert(id, card);
         }
         let mut posted = if let Event::PaymentRefunded(asked) = &fact.event {

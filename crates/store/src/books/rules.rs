@@ -15,7 +15,7 @@ use popwatch_core::time::{Now, WallMs};
 use super::db::{Db, values};
 use super::posting::Poster;
 use super::rows::column;
-use super::{Books, BooksFault, gaps, groups};
+use super::{Books, BooksFault, gaps, groups, identity};
 
 /// Facts or groups that are evaluated anew in one transaction.
 const STEP: usize = 2_048;
@@ -83,7 +83,7 @@ impl Books {
         let terms = &self.terms;
         while self.transact(|db| clear_groups(db, terms, now))? {}
         let mut after = None;
-        while let Some(last) = self.transact(|db| again(db, terms, now, after))? {
+        while let Some(last) = self.transact(|db| again(db, terms, now, after, false))? {
             after = Some(last);
         }
         self.transact(|db| set(db, "rules", 0, &hash))?;
@@ -161,7 +161,7 @@ impl Books {
         }
         forget_everything(db)?;
         let mut after = None;
-        while let Some(last) = again(db, terms, now, after)? {
+        while let Some(last) = again(db, terms, now, after, true)? {
             after = Some(last);
         }
         Ok(())
@@ -230,12 +230,14 @@ fn forget_ties(db: &Db) -> Result<(), BooksFault> {
 }
 
 /// Posts the facts after this one again, and with the first ones all gaps; the last of them, `None`
-/// when there was none.
+/// when there was none. `from_nothing`: the books are empty, so that nothing need be looked for to be
+/// taken back.
 fn again(
     db: &Db,
     terms: &Terms,
     now: Now,
     after: Option<FactId>,
+    from_nothing: bool,
 ) -> Result<Option<FactId>, BooksFault> {
     let from = after.map_or_else(Vec::new, |fact| fact.0.to_vec());
     let facts: Vec<FactId> = db
@@ -250,7 +252,13 @@ fn again(
         poster.gaps.extend(gaps::every(db)?);
     }
     for fact in &facts {
-        poster.again(*fact);
+        match from_nothing {
+            true => {
+                let winner = identity::winner(&poster, *fact)?;
+                winner.into_iter().for_each(|fact| poster.fresh(fact));
+            }
+            false => poster.again(*fact),
+        }
     }
     poster.finish()?;
     Ok(facts.last().copied())

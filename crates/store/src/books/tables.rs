@@ -11,15 +11,14 @@ pub(super) static RECORDS: Insert = Insert {
         Kind::Text,
         Kind::Int,
         Kind::Int,
-        Kind::Blob,
         Kind::Int,
         Kind::Text,
         Kind::Blob,
         Kind::Blob,
     ],
     key: 0,
-    sql: "INSERT INTO records (rig, epoch, seq, hash, class, book, fact_id, bytes)
-          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    sql: "INSERT INTO records (rig, epoch, seq, class, book, fact_id, bytes)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 };
 
 /// A fact as one record states it.
@@ -85,6 +84,42 @@ pub(super) static STOCK_LINES: Insert = Insert {
           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
           ON CONFLICT (book, sku, kind, fact_id) DO UPDATE SET place = excluded.place,
             occurred_ms = excluded.occurred_ms, units = excluded.units",
+};
+
+/// Which group a fact belongs to.
+pub(super) static GROUP_MEMBERS: Insert = Insert {
+    table: "group_members",
+    kinds: &[Kind::Int, Kind::Blob, Kind::Int, Kind::Blob],
+    key: 4,
+    sql: "INSERT INTO group_members (kind, hash, idle, fact_id) VALUES (?1, ?2, ?3, ?4)
+          ON CONFLICT DO NOTHING",
+};
+
+/// What a group stands for.
+pub(super) static GROUP_STATES: Insert = Insert {
+    table: "group_states",
+    kinds: &[Kind::Int, Kind::Blob, Kind::Int, Kind::Blob],
+    key: 2,
+    sql: "INSERT INTO group_states (kind, hash, due_ms, causes) VALUES (?1, ?2, ?3, ?4)
+          ON CONFLICT (kind, hash) DO UPDATE SET
+            due_ms = excluded.due_ms, causes = excluded.causes",
+};
+
+/// Which group asked about something that is no fact.
+pub(super) static GROUP_ASKS: Insert = Insert {
+    table: "group_asks",
+    kinds: &[Kind::Text, Kind::Int, Kind::Blob],
+    key: 3,
+    sql: "INSERT INTO group_asks (topic, kind, hash) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+};
+
+/// A claim that waits for its reconciliation.
+pub(super) static OPEN_CLAIMS: Insert = Insert {
+    table: "open_claims",
+    kinds: &[Kind::Text, Kind::Int, Kind::Int, Kind::Blob],
+    key: 3,
+    sql: "INSERT INTO open_claims (rig, epoch, seq, fact_id) VALUES (?1, ?2, ?3, ?4)
+          ON CONFLICT DO NOTHING",
 };
 
 /// What a batch adds to an account.

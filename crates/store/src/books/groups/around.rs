@@ -21,7 +21,7 @@ use super::super::db::{Row, values};
 use super::super::held::Held;
 use super::super::posting::Poster;
 use super::super::rows::{self, epoch_number};
-use super::super::{BooksFault, decided, gaps, identity, policies};
+use super::super::{BooksFault, decided, gaps, identity};
 use super::Hash;
 
 /// The topic of which popups there are.
@@ -284,7 +284,7 @@ impl StockContext for Around<'_, '_> {
     }
 
     fn card(&self, fact: &Fact) -> Card {
-        let card = policies::card(self.poster.db, fact);
+        let card = self.poster.promises.card(self.poster.db, fact);
         self.or(card.map(Some)).unwrap_or(Card::None)
     }
 }
@@ -330,7 +330,7 @@ impl Surroundings for Around<'_, '_> {
     }
 
     fn window(&self, popup: &PopupId) -> Option<(i64, i64)> {
-        self.or(policies::window(self.poster.db, popup))
+        self.or(self.poster.promises.window(self.poster.db, popup))
     }
 
     fn caught_up_ms(&self, rig: &RigId) -> Option<i64> {
@@ -362,11 +362,16 @@ impl Surroundings for Around<'_, '_> {
     }
 
     fn drops(&self, book: &PopupId, sku: &Sku) -> Vec<Rc<Fact>> {
-        self.or(self.facts_on(book, &decided::drop_topic(sku)))
+        let key = (book.clone(), sku.clone());
+        if let Some(known) = self.poster.drops.borrow().get(&key) {
+            return known.clone();
+        }
+        let found = self.or(self.facts_on(book, &decided::drop_topic(sku)));
+        self.poster.drops.borrow_mut().insert(key, found.clone());
+        found
     }
 
     fn commerce(&self, book: &PopupId) -> Option<Rc<Commerce>> {
-        self.or(policies::commerce(self.poster.db, book))
-            .map(Rc::new)
+        self.or(self.poster.promises.commerce(self.poster.db, book))
     }
 }

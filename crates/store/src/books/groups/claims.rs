@@ -12,6 +12,7 @@ use super::super::BooksFault;
 use super::super::db::{Db, values};
 use super::super::posting::Poster;
 use super::super::rows::{column, number};
+use super::super::tables::OPEN_CLAIMS;
 use super::Gathered;
 
 fn is_claim(fact: &Fact) -> bool {
@@ -38,9 +39,8 @@ pub(super) fn note(
         let at = &fact.position;
         poster
             .db
-            .run(
-                "INSERT INTO open_claims (rig, epoch, seq, fact_id) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO NOTHING",
+            .put(
+                &OPEN_CLAIMS,
                 values![at.rig.as_str(), at.epoch.0, column(at.seq.0), fact.id.0],
             )
             .map_err(BooksFault::sql("note a claim"))?;

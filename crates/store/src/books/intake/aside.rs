@@ -171,13 +171,12 @@ impl Intake<'_> {
         self.keep_held(&trunk, &bulk)?;
         self.db
             .run(
-                "INSERT INTO records (rig, epoch, seq, hash, class, bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                "INSERT INTO records (rig, epoch, seq, class, bytes)
+                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
                 values![
                     self.head.rig.as_str(),
                     self.head.epoch,
                     column(seq),
-                    hash_bytes(bytes),
                     class.byte(),
                     bytes
                 ],

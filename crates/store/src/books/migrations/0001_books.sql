@@ -22,22 +22,23 @@ CREATE TABLE rig_popups (
   PRIMARY KEY (book, rig, epoch)
 ) STRICT, WITHOUT ROWID;
 
--- Every record once, at its position. Retention may empty `bytes`; the rest stays.
+-- Every record once, at its position. Retention may empty `bytes`; the rest stays, and `hash` says
+-- from then on which bytes they were.
 CREATE TABLE records (
   rig TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
-  hash BLOB NOT NULL, class INTEGER NOT NULL, book TEXT, fact_id BLOB, bytes BLOB,
+  hash BLOB, class INTEGER NOT NULL, book TEXT, fact_id BLOB, bytes BLOB,
   PRIMARY KEY (rig, epoch, seq)
 ) STRICT, WITHOUT ROWID;
 
--- One row per record that states a fact. state: 0 a repeat, 1 it posts, 2 in conflict.
+-- One row per record that states a fact, in the order in which they came. state: 0 a repeat, 1 it posts, 2 in conflict.
 -- `body` is empty while records.bytes holds it.
 CREATE TABLE facts (
   fact_id BLOB NOT NULL, rig TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   book TEXT NOT NULL, kind INTEGER NOT NULL, event BLOB NOT NULL, content BLOB NOT NULL,
   state INTEGER NOT NULL, occurred_ms INTEGER NOT NULL, recorded_ms INTEGER NOT NULL,
-  currency TEXT, amount INTEGER, body BLOB,
-  PRIMARY KEY (fact_id, rig, epoch, seq)
-) STRICT, WITHOUT ROWID;
+  currency TEXT, amount INTEGER, body BLOB
+) STRICT;
+CREATE INDEX facts_by_id ON facts (fact_id);
 CREATE INDEX facts_by_event ON facts (event);
 
 -- Append-only. live: 1 while not reversed. `reverses` is the n of the entry a reversal undoes.

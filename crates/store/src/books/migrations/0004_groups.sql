@@ -1,6 +1,7 @@
 -- Groups of facts that are evaluated together, and what people decided about the books.
 
--- Which facts share a key. idle: 1 where evaluating the group does not read the fact.
+-- Which facts share a key. idle: 1 where evaluating the group does not read the fact. Of what rigs may
+-- sell of a SKU one idle fact is enough, and stands here only where nothing else does.
 CREATE TABLE group_members (
   kind INTEGER NOT NULL, hash BLOB NOT NULL, idle INTEGER NOT NULL, fact_id BLOB NOT NULL,
   PRIMARY KEY (kind, hash, idle, fact_id)
