@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::{self, Next};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -47,6 +47,8 @@ use self::feed::Handover;
 use crate::audit::Trail;
 use crate::page;
 
+/// Where tills report.
+const EVENTS: &str = "/v1/events";
 /// Where providers send their messages.
 const WEBHOOKS: &str = "/v1/webhooks/";
 /// Wait after a connection could not be accepted.
@@ -59,18 +61,21 @@ pub(crate) fn edge_router(
     page: RegionLane,
     live: LiveState,
     webhooks: WebhookState,
-) -> Router {
+) -> Routes {
+    let till = Some(edge.clone());
     let own = Router::new()
-        .route("/v1/events", post(ingest::events))
+        .route(EVENTS, post(ingest::events))
         .route("/v1/status", get(ingest::status))
         .route("/v1/traces", post(otlp::traces))
         .route("/v1/logs", post(otlp::logs))
         .route("/v1/metrics", post(otlp::metrics))
         .with_state(edge);
-    own.merge(cells_route(page))
+    let router = own
+        .merge(cells_route(page))
         .merge(live_routes(live))
         .merge(webhook_route(webhooks))
-        .merge(common_routes(common))
+        .merge(common_routes(common));
+    Routes { router, till }
 }
 
 /// The routes of a region.
@@ -186,18 +191,78 @@ pub(crate) fn unopened_router(common: Common) -> Router {
     own.merge(common_routes(common))
 }
 
+/// The routes of a role.
+#[derive(Debug, Clone)]
+pub(crate) struct Routes {
+    router: Router,
+    /// Where a till reports, if this is its edge: found without a search, since most requests are
+    /// such reports.
+    till: Option<EdgeState>,
+}
+
+impl From<Router> for Routes {
+    fn from(router: Router) -> Self {
+        Self { router, till: None }
+    }
+}
+
+/// What a listener serves: routes for those who may ask.
+#[derive(Debug)]
+pub(crate) struct Served {
+    routes: Routes,
+    allowed: AllowedHosts,
+}
+
 /// Every answer carries what keeps a browser honest; other hosts are turned away.
-pub(crate) fn dressed(router: Router, allowed: AllowedHosts) -> Router {
-    router
-        .layer(middleware::from_fn(browser_headers))
-        .layer(middleware::from_fn_with_state(allowed, known_host))
+pub(crate) fn dressed(routes: impl Into<Routes>, allowed: AllowedHosts) -> Arc<Served> {
+    let routes = routes.into();
+    Arc::new(Served { routes, allowed })
+}
+
+impl Served {
+    /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages); else
+    /// the route's answer. A provider comes by a public name, and each of its messages is signed.
+    async fn answer(&self, mut request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
+        let foreign = self.allowed.foreign(request.headers());
+        let is_signed = request.uri().path().starts_with(WEBHOOKS);
+        let mut response = match (foreign.filter(|_| !is_signed), &self.routes.till) {
+            (Some(name), _) => shared::problem(
+                Code::OriginForeign,
+                format!(
+                    "the {name} header names another host; call this popwatch by its own address"
+                ),
+            )
+            .into_response(),
+            (None, Some(till)) if is_report(&request) => {
+                let (head, body) = request.into_parts();
+                let body = Body::new(body);
+                ingest::events(State(till.clone()), ConnectInfo(peer), head.headers, body)
+                    .await
+                    .into_response()
+            }
+            (None, _) => {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let router = TowerToHyperService::new(self.routes.router.clone());
+                match router.call(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+        };
+        keep_honest(&mut response);
+        response
+    }
+}
+
+fn is_report(request: &hyper::Request<Incoming>) -> bool {
+    request.method() == Method::POST && request.uri().path() == EVENTS
 }
 
 /// Serves the newest of `routers` on `listener` until `shutdown`; open streams end with it. At most
 /// `connections_max` connections are open: one more is closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
-    routers: watch::Receiver<Router>,
+    routers: watch::Receiver<Arc<Served>>,
     connections_max: usize,
     mut shutdown: watch::Receiver<bool>,
 ) {
@@ -237,19 +302,18 @@ pub(crate) async fn serve(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
-    routers: watch::Receiver<Router>,
+    routers: watch::Receiver<Arc<Served>>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     // An answer is small and somebody waits for it; a socket that refuses is only slower.
     drop(stream.set_nodelay(true));
     let (hand, mut handed) = mpsc::channel(1);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let router = routers.borrow().clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let served = Arc::clone(&routers.borrow());
         let hand = hand.clone();
         async move {
             let is_read = request.method() == hyper::Method::GET;
-            let response = TowerToHyperService::new(router).call(request).await?;
+            let response = served.answer(request, peer).await;
             let feed = response.extensions().get::<Handover>();
             if let Some(feed) = feed.filter(|_| is_read).and_then(Handover::take) {
                 let (head, _) = response.into_parts();
@@ -340,23 +404,8 @@ impl AllowedHosts {
     }
 }
 
-/// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages).
-async fn known_host(State(allowed): State<AllowedHosts>, request: Request, next: Next) -> Response {
-    // A provider comes by a public name, and each of its messages is signed.
-    let is_signed = request.uri().path().starts_with(WEBHOOKS);
-    let foreign = allowed.foreign(request.headers());
-    let Some(name) = foreign.filter(|_| !is_signed) else {
-        return next.run(request).await;
-    };
-    shared::problem(
-        Code::OriginForeign,
-        format!("the {name} header names another host; call this popwatch by its own address"),
-    )
-    .into_response()
-}
-
-async fn browser_headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// What keeps a browser honest.
+fn keep_honest(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in [
         (
@@ -371,5 +420,4 @@ async fn browser_headers(request: Request, next: Next) -> Response {
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     }
-    response
 }

@@ -321,7 +321,7 @@ impl Node {
         whole: &Config,
         policies: Vec<PopupPolicy>,
         ambient: &Ambient,
-    ) -> Result<axum::Router, StartFault> {
+    ) -> Result<http::Routes, StartFault> {
         let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
         let keys = keys::keys(config, &whole.data, ambient)?;
         let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
@@ -470,7 +470,7 @@ impl Node {
     fn serve(
         &mut self,
         listener: TcpListener,
-        routers: watch::Receiver<axum::Router>,
+        routers: watch::Receiver<Arc<http::Served>>,
         room: usize,
     ) {
         let shutdown = self.shutdown.subscribe();
@@ -480,7 +480,10 @@ impl Node {
 }
 
 /// A router that stays.
-fn fixed(router: axum::Router, allowed: AllowedHosts) -> watch::Receiver<axum::Router> {
+fn fixed(
+    router: impl Into<http::Routes>,
+    allowed: AllowedHosts,
+) -> watch::Receiver<Arc<http::Served>> {
     watch::channel(http::dressed(router, allowed)).1
 }
 
@@ -512,7 +515,7 @@ struct Reopening {
     whole: Config,
     policies: Vec<PopupPolicy>,
     ambient: Ambient,
-    routers: watch::Sender<axum::Router>,
+    routers: watch::Sender<Arc<http::Served>>,
     allowed: AllowedHosts,
 }
 

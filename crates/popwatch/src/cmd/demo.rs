@@ -459,6 +459,7 @@ fn popup_config(plan: &Plan) -> PopupConfig {
         currencies: vec![String::from("GBP")],
         checkout_limit_ms: 60_000,
         commerce: None,
+        promises: None,
     }
 }
 

@@ -151,7 +151,7 @@ impl Promises {
 }
 
 /// What the popup promised when a fact was taken.
-fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
+pub(super) fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
     if fact.policy_version == 0 {
         return Ok(Card::None);
     }
