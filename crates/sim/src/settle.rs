@@ -218,6 +218,7 @@ impl Set {
             fees: Some(FEES),
             dispute_fee: None,
             offline_life_ms: 86_400_000,
+            payout_bank: None,
         }
     }
 }

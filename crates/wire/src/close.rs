@@ -184,6 +184,7 @@ mod tests {
             stock: Balances::new(),
             tokens: Balances::new(),
             creators: Balances::new(),
+            pending: popwatch_core::ledger::close::Pending::default(),
             breaks: Vec::new(),
             suspense: BTreeMap::new(),
             inputs: Vec::new(),

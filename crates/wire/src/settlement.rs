@@ -126,6 +126,17 @@ pub struct FileContext<'a> {
     pub file: Option<[u8; 32]>,
 }
 
+/// A time zone by its name in the configuration: `Etc/UTC`, or a rule as POSIX writes it in `TZ`, such
+/// as `CET-1CEST,M3.5.0,M10.5.0/3`. `None` for any other: no database of names is built in, so that
+/// the same file gives the same instants on every machine.
+#[must_use]
+pub fn zone(name: &str) -> Option<TimeZone> {
+    match name {
+        "Etc/UTC" | "UTC" => Some(TimeZone::UTC),
+        rule => TimeZone::posix(rule).ok(),
+    }
+}
+
 impl<'a> FileContext<'a> {
     /// A live account whose times are UTC, without configured columns; the layout is found.
     #[must_use]

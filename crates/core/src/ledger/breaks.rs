@@ -127,6 +127,8 @@ classes! {
         "Nothing to do when the sale was made elsewhere or earlier.";
     Poison = "E-POISON", Warn, "A record could not be read and is kept in quarantine.",
         "Bring popwatch here to the rig's version, then send again.";
+    Loss = "E-LOSS", Money, "A rig refused or dropped events that carry money.",
+        "Find those sales in the till's own list and enter them; free the rig's disk.";
     Basket = "E-BASKET", Warn, "A sale's lines do not add up to what was paid.",
         "Check price, discount and tax of that order at the till.";
     TokenValue = "T-VALUE", Warn, "A sale with a token was paid beyond its lines.",
@@ -178,6 +180,8 @@ classes! {
         "Ask who refunded it twice; the excess is lost unless the buyer returns it.";
     State = "P-STATE", Warn, "A provider tells two states of one object that exclude each other.",
         "Look at the object on the provider's page.";
+    OtherPopup = "X-POPUP-PROV", Money, "A payment's reference names another popup than its sale.",
+        "Find out where the sale was made; correct the popup at the till that is wrong.";
     GapExplained = "P-GAP-EXPLAINED", Info, "A provider's payment explains part of a lost range.",
         "Nothing to do: the sale is counted again.";
     KeyExpired = "P-KEY-EXPIRED", Warn, "An unconfirmed payment may no longer be repeated blindly.",
@@ -194,6 +198,8 @@ classes! {
         "Compare it with the contract; correct the fee model or claim it back.";
     Arithmetic = "B-ARITH", Money, "A row's amount less its fees is not its net.",
         "Export the file again; if it stays, ask the provider.";
+    FileTwice = "B-FILE-DUP", Money, "Two files tell one row differently.",
+        "Ask the provider which file is right; the row that came first counts.";
     Conversion = "B-FX", Money, "A converted row is off by more than rounding.",
         "Ask the provider for the rate of that row.";
     UnknownLine = "B-UNKNOWN", Money, "A row of a settlement file belongs to no payment.",
@@ -220,6 +226,10 @@ classes! {
         "Correct the co-op's weights; until then its shares stay with the house.";
     Split = "C-SPLIT", Money, "A co-op's pool could not be divided at the close.",
         "Correct the co-op's members and weights, then close again.";
+    Pool = "C-POOL", Money, "A co-op's pool holds what no sale put there.",
+        "Take the accepted break off the pool, or divide it with the co-op's consent.";
+    LateShare = "C-LATE-ATTR", Info, "What arrived after a close may change whose sales they were.",
+        "Close again to sign the correction; tell the creators concerned.";
     Clawback = "C-CLAWBACK", Money, "A refund took back a share that was already paid out.",
         "Settle it with the creator, or take it off the next payment.";
     Overpaid = "C-OVERPAID", Money, "A creator was paid more than was available.",
@@ -234,6 +244,8 @@ classes! {
         "Find out whose goods they were, and refund them.";
     RefundNoReturn = "K-REFUND-NO-RETURN", Info, "A refund names goods that did not come back.",
         "Nothing to do where the buyer kept them.";
+    Liability = "T-LIABILITY", Money, "What is owed for tokens is not what open tokens are worth.",
+        "Take the accepted break off the tokens' value, or honour it as tokens.";
     TokenDouble = "T-DOUBLE", Money, "A token was used twice.",
         "See which till took it second; give offline tills their own tokens.";
     TokenUnissued = "T-UNISSUED", Money, "A token was used that nobody handed out.",

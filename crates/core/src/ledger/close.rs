@@ -215,6 +215,15 @@ pub struct InputFile {
     pub rows: u64,
 }
 
+/// What still waited for time to pass: a message, a row or a payout may come, or a break be named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pending {
+    /// Groups of facts, such as a payment that no settlement file tells of yet.
+    pub groups: u64,
+    /// When the last of them is decided, ms since 1970; `None` where nothing waits.
+    pub until_ms: Option<i64>,
+}
+
 /// Balances by unit (currency, SKU or campaign) and account, debit minus credit.
 pub type Balances = BTreeMap<String, BTreeMap<String, i64>>;
 
@@ -251,6 +260,8 @@ pub struct Certificate {
     pub creators: Balances,
     /// All breaks of the books; the open ones are listed.
     pub breaks: Vec<Break>,
+    /// Open ends: what had no break yet and may get one.
+    pub pending: Pending,
     /// What stands in suspense, credit positive.
     pub suspense: BTreeMap<String, i64>,
     /// Files that were read.
@@ -300,6 +311,16 @@ impl Certificate {
             ("tokens", balances(&self.tokens)),
             ("creators", balances(&self.creators)),
             ("open_breaks", Value::List(open.map(break_value).collect())),
+            (
+                "pending",
+                Value::map([
+                    ("groups", Value::count(self.pending.groups)),
+                    (
+                        "until",
+                        self.pending.until_ms.map_or(Value::Null, Value::number),
+                    ),
+                ]),
+            ),
             ("suspense", sums(&self.suspense)),
             (
                 "inputs",
@@ -515,6 +536,10 @@ mod tests {
             tokens: Balances::new(),
             creators: Balances::new(),
             breaks: [found].into(),
+            pending: Pending {
+                groups: 2,
+                until_ms: Some(1_700_000_600_000),
+            },
             suspense: BTreeMap::from([("GBP".into(), 0)]),
             inputs: Vec::new(),
             policy: String::new(),

@@ -35,6 +35,15 @@ impl Band {
         }
     }
 
+    /// Where no more than so many items could have been taken out.
+    #[must_use]
+    pub fn at_most(self, rights: i64) -> Self {
+        Self {
+            out: Some(self.out.map_or(rights, |out| out.min(rights))),
+            into: self.into,
+        }
+    }
+
     fn clamp(self, expected: i64, counted: i64) -> i64 {
         let low = self
             .out
@@ -118,6 +127,27 @@ mod tests {
 
     fn moved(at_ms: i64, units: i64) -> OnHandMove {
         OnHandMove { at_ms, units }
+    }
+
+    #[test]
+    fn what_was_set_aside_bounds_what_could_be_lost() {
+        let unknown = Band {
+            out: None,
+            into: None,
+        };
+        assert_eq!(unknown.at_most(3).out, Some(3));
+        let five = Band {
+            out: Some(5),
+            into: Some(0),
+        };
+        assert_eq!(
+            five.at_most(3),
+            Band {
+                out: Some(3),
+                ..five
+            }
+        );
+        assert_eq!(five.at_most(9), five);
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub struct Explained {
 #[must_use]
 pub fn explain(group: &Group<'_>) -> Option<Vec<Explained>> {
     let known = Known::of(group);
-    let banked = bank::matched(&known);
+    let banked = bank::matched(&known, group.rules);
     (known.payouts.iter().zip(&banked))
         .map(|(one, line)| {
             Some(Explained {
@@ -161,7 +161,7 @@ pub fn explain(group: &Group<'_>) -> Option<Vec<Explained>> {
 
 pub(super) fn evaluate(group: &Group<'_>) -> Result<Outcome, EntryFault> {
     let known = Known::of(group);
-    let banked = bank::matched(&known);
+    let banked = bank::matched(&known, group.rules);
     let mut desk = Desk {
         group,
         making: Making::default(),

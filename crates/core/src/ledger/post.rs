@@ -476,18 +476,24 @@ fn place_named(name: &str) -> Account {
 /// The rig that a stock fact sets items aside for.
 #[must_use]
 pub fn grantee(fact: &Fact) -> Option<(Sku, String)> {
-    let (sku, to) = if let Event::InventoryReceived(of) = &fact.event {
-        (&of.sku, place(of.to.as_ref()))
+    grant(fact).map(|(sku, rig, _)| (sku, rig))
+}
+
+/// The rig that a stock fact sets items aside for, and how many.
+#[must_use]
+pub fn grant(fact: &Fact) -> Option<(Sku, String, i64)> {
+    let (sku, qty, to) = if let Event::InventoryReceived(of) = &fact.event {
+        (&of.sku, of.qty, place(of.to.as_ref()))
     } else if let Event::InventoryMoved(of) = &fact.event {
-        (&of.sku, place(of.to.as_ref()))
+        (&of.sku, of.qty, place(of.to.as_ref()))
     } else if let Event::InventoryAllocated(of) = &fact.event {
         let rig = fact.position.rig.as_str();
         let to = of.to.as_ref().map_or(rig, StockPlace::as_str);
-        (&of.sku, place_named(to))
+        (&of.sku, of.qty, place_named(to))
     } else {
         return None;
     };
-    (to.of == Chart::StockRights).then(|| (sku.clone(), to.part))
+    (to.of == Chart::StockRights).then(|| (sku.clone(), to.part, qty.0))
 }
 
 /// The SKU a fact makes stocked.

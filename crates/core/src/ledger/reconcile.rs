@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::breaks::{Break, BreakClass, Severity};
+use super::breaks::{Break, BreakClass, BreakState, Severity};
 use super::{Commodity, FieldHash, Ranges};
 use crate::cell::{Cell, CellKey, Digest};
 use crate::event::Event;
@@ -128,6 +128,8 @@ pub struct Inputs {
     pub coverage: Vec<EpochCoverage>,
     /// Breaks that posting found.
     pub posted: Vec<Break>,
+    /// Ids of breaks without suspense that a person accepted.
+    pub accepted: BTreeSet<String>,
     /// Sums of the effective facts.
     pub totals: BTreeMap<Currency, CurrencyTotals>,
     /// What stands in suspense, credit positive.
@@ -234,8 +236,10 @@ pub fn reconcile(inputs: Inputs) -> Reconciliation {
         (rank(a), &a.keys).cmp(&(rank(b), &b.keys))
     });
     breaks.dedup_by(|a, b| a.id == b.id);
+    accept(&mut breaks, &inputs.accepted);
     let closed = lacking.iter().all(|rig| rig.missing.is_empty())
-        && breaks.iter().all(|found| found.severity != Severity::Money)
+        && (breaks.iter())
+            .all(|found| found.severity != Severity::Money || found.state == BreakState::Accepted)
         && cells.drift_minor_max() == 0;
     let mut out = Reconciliation {
         popup: inputs.popup,
@@ -251,6 +255,16 @@ pub fn reconcile(inputs: Inputs) -> Reconciliation {
     };
     out.hash = hash_of(&out);
     out
+}
+
+/// Marks the breaks that a person accepted. Those that hold money in suspense are not among these
+/// ids: they are accepted where their money is moved.
+pub fn accept(breaks: &mut [Break], accepted: &BTreeSet<String>) {
+    for found in breaks {
+        if found.suspense == 0 && accepted.contains(found.id.as_str()) {
+            found.state = BreakState::Accepted;
+        }
+    }
 }
 
 /// The breaks of one epoch's coverage (S0).
@@ -601,6 +615,7 @@ mod tests {
             popup: popup(),
             as_of_ms: 0,
             coverage,
+            accepted: BTreeSet::new(),
             posted: Vec::new(),
             totals: BTreeMap::new(),
             suspense: BTreeMap::new(),
@@ -681,6 +696,18 @@ mod tests {
         assert_eq!(classes(&out), ["S-DRIFT", "S-AHEAD", "S-STALE"]);
         assert_eq!(out.cells.drift_minor_max(), 3 + 10 + 1);
         assert!(!out.closed);
+    }
+
+    #[test]
+    fn a_break_that_only_reconciling_finds_can_be_accepted() {
+        let mut of = inputs([coverage(&[(1, 2), (5, 9)], &[(1, 9)])].into());
+        let open = reconcile(of.clone());
+        let id = open.breaks[0].id.as_str().to_string();
+        assert_eq!(open.breaks[0].state, BreakState::Open);
+        of.accepted.insert(id);
+        let accepted = reconcile(of);
+        assert_eq!(accepted.breaks[0].state, BreakState::Accepted);
+        assert_eq!(accepted.breaks.len(), open.breaks.len());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct AccountRules {
     pub dispute_fee: Option<i64>,
     /// How long the provider keeps a payment that a device stored, ms.
     pub offline_life_ms: i64,
+    /// The bank account its payouts go to, as bank files name it; `None` where any will do.
+    pub payout_bank: Option<String>,
 }
 
 /// A fee: so much of the amount, and so much beside it, at most so much.

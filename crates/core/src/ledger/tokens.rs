@@ -476,26 +476,3 @@ fn misused(
         None => found,
     }
 }
-
-/// The value of tokens that stands on 2050 of each campaign by nothing that tokens did (T-LIABILITY):
-/// zero everywhere unless somebody accepted a break onto it.
-pub fn foreign_value<'a>(
-    entries: impl Iterator<Item = &'a super::Entry>,
-) -> BTreeMap<(String, Currency), i128> {
-    let mut out = BTreeMap::new();
-    let rules = [Rule::TokenIssued, Rule::TokenRedeemed, Rule::TokenEnded];
-    for entry in entries.filter(|entry| !rules.contains(&entry.rule)) {
-        for leg in entry
-            .legs
-            .iter()
-            .filter(|leg| leg.account.of == Chart::TokenValue)
-        {
-            if let Some(currency) = leg.commodity.currency() {
-                let key = (leg.account.part.clone(), currency);
-                *out.entry(key).or_insert(0i128) += i128::from(leg.amount);
-            }
-        }
-    }
-    out.retain(|_, amount| *amount != 0);
-    out
-}

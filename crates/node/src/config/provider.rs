@@ -43,7 +43,7 @@ pub struct ProviderConfig {
     /// Where the order stands in an object. Default none.
     #[serde(default)]
     pub order_keys: Vec<String>,
-    /// IANA time zone of times without one. Default `Etc/UTC`.
+    /// Time zone of times without one: `Etc/UTC`, the default, or a rule as POSIX writes it in `TZ`.
     #[serde(default = "default_tz")]
     pub tz: String,
     /// `manual` or `auto`: whether an authorisation is the capture too. Default `manual`.
@@ -94,6 +94,8 @@ pub struct FileTerms {
     pub stamp_columns: Vec<String>,
     /// Columns that hold the order.
     pub order_columns: Vec<String>,
+    /// The zone of times without one.
+    pub tz: String,
     /// Whether the account is a test one.
     pub test: bool,
 }
@@ -101,10 +103,15 @@ pub struct FileTerms {
 /// How the files of all accounts are read.
 pub fn files(providers: &BTreeMap<String, ProviderConfig>) -> Result<Vec<FileTerms>, ConfigFault> {
     let terms = providers.iter().map(|(name, config)| {
+        if popwatch_wire::settlement::zone(&config.tz).is_none() {
+            let problem = "is neither Etc/UTC nor a rule such as CET-1CEST,M3.5.0,M10.5.0/3";
+            return Err(fault(name, "tz", problem.to_owned()));
+        }
         Ok(FileTerms {
             account: config.account_name(name)?.to_owned(),
             stamp_columns: columns(&config.stamp_keys),
             order_columns: columns(&config.order_keys),
+            tz: config.tz.clone(),
             test: config.mode == Mode::Test,
         })
     });
@@ -210,6 +217,7 @@ impl ProviderConfig {
             offline_life_ms: self
                 .offline_hours
                 .map_or(life_ms, |hours| i64::from(hours) * HOUR_MS),
+            payout_bank: self.payout_bank.clone(),
         })
     }
 

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use popwatch_core::id::PopupId;
+use popwatch_core::ledger::close::Pending;
 use popwatch_core::ledger::entry::{EntryId, decode_legs};
 use popwatch_core::ledger::root::{Root, books_root};
 use popwatch_core::ledger::{Account, Commodity};
 
 use super::db::values;
+use super::rows::number;
 use super::{Books, BooksFault};
 
 /// A popup's books as of a close.
@@ -51,6 +53,26 @@ impl Books {
             entries: ids.len() as u64,
             books_root: books_root(ids),
             balances,
+        })
+    }
+
+    /// What of a popup's books is decided only by time that has not passed yet: groups with a fact of
+    /// the popup whose timer ends after the moment as of which the books stand.
+    pub fn pending(&self, popup: &PopupId) -> Result<Pending, BooksFault> {
+        let (groups, until_ms): (i64, Option<i64>) = self
+            .db
+            .one(
+                "SELECT COUNT(*), MAX(s.due_ms) FROM group_states s
+                 WHERE s.due_ms IS NOT NULL AND EXISTS (
+                   SELECT 1 FROM group_members m JOIN facts f ON f.fact_id = m.fact_id
+                   WHERE m.kind = s.kind AND m.hash = s.hash AND f.book = ?1)",
+                values![popup.as_str()],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .map_err(BooksFault::sql("read what waits"))?;
+        Ok(Pending {
+            groups: number(groups),
+            until_ms,
         })
     }
 

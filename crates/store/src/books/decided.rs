@@ -4,12 +4,15 @@
 //! A break that was accepted moves its suspense to the named account (R61) as long as it stands with
 //! exactly the accepted amount; any other amount is open again.
 
+use std::collections::BTreeSet;
+
 use popwatch_core::event::Event;
 use popwatch_core::event::system::SystemEvent;
-use popwatch_core::id::Sku;
+use popwatch_core::id::{PopupId, Sku};
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::post::{Posted, worth};
 use popwatch_core::ledger::{Account, Balanced, Chart, Commodity, Fact, FactId, Rule};
+use popwatch_core::money::Money;
 
 use super::BooksFault;
 use super::db::{Db, values};
@@ -121,6 +124,19 @@ pub(super) fn forget(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFa
     Ok(())
 }
 
+/// Ids of the breaks without suspense that were accepted in a book. Some of them are found only when
+/// the books are read, so their state stands nowhere else.
+pub(super) fn accepted_plain(db: &Db, book: &PopupId) -> Result<BTreeSet<String>, BooksFault> {
+    let ids: Vec<String> = db
+        .rows(
+            "SELECT id FROM accepted WHERE book = ?1 AND amount = 0",
+            values![book.as_str()],
+            |row| row.get(0),
+        )
+        .map_err(BooksFault::sql("read accepted breaks"))?;
+    Ok(ids.into_iter().collect())
+}
+
 struct Accepted {
     book: String,
     id: String,
@@ -169,6 +185,7 @@ pub(super) fn accept(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
                 Some(entry) => posted.entries.extend(entry),
                 None => continue,
             }
+            posted.breaks.extend(foreign(one));
         }
         poster.settle_in(one.fact, &[(&one.book, &posted)], false)?;
         let (state, applied) = match one.stands {
@@ -213,6 +230,40 @@ fn moved(
     Balanced::new(of.fact, Rule::Manual, of.occurred_ms, legs)
         .map(Some)
         .map_err(BooksFault::Entry)
+}
+
+/// Tokens and sales alone make what tokens and pools are worth: what was accepted onto their accounts
+/// keeps a break open until it is taken off again.
+fn foreign(of: &Accepted) -> Option<Break> {
+    let account = Account::parse(&of.account)?;
+    let currency = Commodity::parse(&of.commodity)?.currency()?;
+    let money = Money::new(of.amount, currency);
+    let part = &account.part;
+    let (class, sentence) = match account.of {
+        Chart::TokenValue => (
+            BreakClass::Liability,
+            format!(
+                "Tokens of campaign {part} are owed {money} that no token is worth: break {} was \
+                 accepted there.",
+                of.id
+            ),
+        ),
+        Chart::CoopPool => (
+            BreakClass::Pool,
+            format!(
+                "The pool of {part} holds {money} that no sale put there: break {} was accepted \
+                 there.",
+                of.id
+            ),
+        ),
+        _ => return None,
+    };
+    let keys = [of.book.clone(), of.id.clone(), of.account.clone()];
+    Some(
+        Break::new(class, keys.into(), sentence)
+            .amounting(Commodity::Money(currency), of.amount, Some(account))
+            .evident([of.id.clone()].into()),
+    )
 }
 
 /// Which correction entries of a book belong to now: 0 before its first close, then one more than
@@ -261,6 +312,17 @@ pub(super) fn late(
     let Some(n) = n else {
         return Ok(None);
     };
+    if let Event::DropOpened(_) | Event::DropClosed(_) = &fact.event {
+        let sentence = format!(
+            "{} told after close {} who was on stage; shares of sales may change, in correction {n}.",
+            fact.position.rig,
+            n - 1
+        );
+        let keys = [fact.popup.to_string(), fact.id.to_string()];
+        let found = Break::new(BreakClass::LateShare, keys.into(), sentence)
+            .evident([popwatch_core::ledger::post::position_text(fact)].into());
+        return Ok(Some(found));
+    }
     let money = worth(&fact.event);
     let what = money.as_ref().map_or_else(
         || "A stock movement".to_string(),

@@ -433,8 +433,13 @@ fn resent_of(
     Ok(seqs.into_iter().map(number).collect())
 }
 
-/// How far off a popup's stock may be because of lost records.
-pub(super) fn band(db: &Db, popup: &PopupId) -> Result<Band, BooksFault> {
+/// How far off a popup's shelf of one SKU may be because of lost records. What a rig lost took at most
+/// what was ever set aside for it, where something was: `granted`, items by rig.
+pub(super) fn band(
+    db: &Db,
+    popup: &PopupId,
+    granted: &BTreeMap<String, i64>,
+) -> Result<Band, BooksFault> {
     let ask = || {
         db.rows::<(String, u32)>(
             "SELECT DISTINCT rig, epoch FROM gaps
@@ -443,20 +448,25 @@ pub(super) fn band(db: &Db, popup: &PopupId) -> Result<Band, BooksFault> {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
     };
-    let mut band = Band::NONE;
-    for (rig, epoch) in ask().map_err(BooksFault::sql("read gaps"))? {
-        let rig = RigId::new(&rig).map_err(|_| BooksFault::Damaged("rig name"))?;
+    let mut of_rigs: BTreeMap<String, Band> = BTreeMap::new();
+    for (name, epoch) in ask().map_err(BooksFault::sql("read gaps"))? {
+        let rig = RigId::new(&name).map_err(|_| BooksFault::Damaged("rig name"))?;
+        let of_rig = of_rigs.entry(name).or_insert(Band::NONE);
         for gap in choose(read(db, &rig, epoch)?) {
             let mut held = held_in(db, &rig, epoch, gap.first, gap.last)?;
             for seq in resent_of(db, &rig, epoch, gap.first, gap.last)? {
                 held.insert(seq, seq);
             }
             if !held.missing(gap.first, gap.last).is_empty() {
-                band = band.and(band_of(&gap, popup));
+                *of_rig = of_rig.and(band_of(&gap, popup));
             }
         }
     }
-    Ok(band)
+    let capped = |(rig, band): (&String, &Band)| match granted.get(rig) {
+        Some(rights) => band.at_most(*rights),
+        None => *band,
+    };
+    Ok(of_rigs.iter().map(capped).fold(Band::NONE, Band::and))
 }
 
 fn band_of(gap: &Stated, popup: &PopupId) -> Band {

@@ -7,6 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use popwatch_core::event::Event;
+use popwatch_core::event::central::SettlementLine;
+use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{Break, BreakClass};
 use popwatch_core::ledger::fact::EventKey;
@@ -17,7 +20,7 @@ use popwatch_core::money::{Currency, Money};
 use super::BooksFault;
 use super::db::values;
 use super::posting::Poster;
-use super::rows::{column, set_breaks};
+use super::rows::{column, fact_at, position, set_breaks};
 use super::tables::FACTS;
 
 /// What became of a record.
@@ -231,7 +234,10 @@ fn decide(poster: &mut Poster<'_>, fact: &Fact) -> Result<Verdict, BooksFault> {
             Verdict::Conflict
         };
         if verdict == Verdict::Conflict {
-            let found = conflict(one, winner, of_event == at);
+            let found = match file_rows(poster, one, winner)? {
+                Some(found) => found,
+                None => conflict(one, winner, of_event == at),
+            };
             let id = found.id.as_str().to_string();
             breaks.entry(id).or_insert((at, found));
         }
@@ -328,6 +334,63 @@ fn set_state(poster: &Poster<'_>, one: &Candidate, verdict: Verdict) -> Result<(
         )
         .map(drop)
         .map_err(BooksFault::sql("decide a fact"))
+}
+
+/// Two rows of settlement files with one id and other content: which differ by how much.
+fn file_rows(
+    poster: &Poster<'_>,
+    one: &Candidate,
+    winner: &Candidate,
+) -> Result<Option<Break>, BooksFault> {
+    let line_of = |of: &Candidate| -> Result<Option<SettlementLine>, BooksFault> {
+        if of.rig != super::CENTRAL {
+            return Ok(None);
+        }
+        let at = position(&of.rig, of.epoch, of.seq)?;
+        Ok(fact_at(poster.db, at)?.and_then(|fact| {
+            if let Event::System(SystemEvent::SettlementLine(line)) = &fact.event {
+                Some(line.clone())
+            } else {
+                None
+            }
+        }))
+    };
+    let (Some(second), Some(first)) = (line_of(one)?, line_of(winner)?) else {
+        return Ok(None);
+    };
+    let keys = vec![
+        one.book.clone(),
+        "file".to_string(),
+        hex(&one.fact.0),
+        hex(&one.content),
+    ];
+    let say = |line: &SettlementLine| {
+        let currency = Currency::new(&line.currency);
+        currency.map_or_else(String::new, |currency| {
+            Money::new(line.net, currency).to_string()
+        })
+    };
+    let sentence = format!(
+        "Files of account {} tell row {} twice and differently: net {} first, then {}. The first \
+         counts.",
+        first.account,
+        first.line,
+        say(&first),
+        say(&second)
+    );
+    let found = Break::new(BreakClass::FileTwice, keys, sentence).evident(vec![
+        winner.place(),
+        one.place(),
+        first.line.clone(),
+    ]);
+    let same = Currency::new(&second.currency).filter(|_| first.currency == second.currency);
+    Ok(Some(match same {
+        Some(currency) => {
+            let by = second.net.saturating_sub(first.net);
+            found.amounting(Commodity::Money(currency), by, None)
+        }
+        None => found,
+    }))
 }
 
 fn conflict(one: &Candidate, winner: &Candidate, same_business: bool) -> Break {

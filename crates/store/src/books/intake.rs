@@ -380,9 +380,9 @@ impl Intake<'_> {
             }
             SystemEvent::PolicyImplied(policy) => self.policy(&policy.popup, true),
             SystemEvent::RigConflict(conflict) => self.rig_conflict(at, conflict),
+            SystemEvent::RigLoss(loss) => self.rig_loss(at, loss),
             SystemEvent::RigStopped(_)
             | SystemEvent::RigSeal(_)
-            | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
             | SystemEvent::ClockAnchored(_)
             | SystemEvent::ClockStepped(_)

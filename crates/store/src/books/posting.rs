@@ -474,7 +474,7 @@ impl<'a> Poster<'a> {
                 })
             })
             .collect();
-        let band = gaps::band(self.db, popup)?;
+        let band = gaps::band(self.db, popup, &self.granted(popup, sku)?)?;
         let outcomes = evaluate(&self.moves(popup, sku)?, &counts, band);
         for (fact, outcome) in facts.iter().zip(outcomes) {
             let posted = match known.stocked(popup, sku) {
@@ -492,6 +492,20 @@ impl<'a> Poster<'a> {
             self.settle(fact.id, popup.as_str(), &posted, false)?;
         }
         Ok(())
+    }
+
+    /// Items of a SKU that were ever set aside, by rig.
+    fn granted(&mut self, popup: &PopupId, sku: &Sku) -> Result<BTreeMap<String, i64>, BooksFault> {
+        let mut out: BTreeMap<String, i64> = BTreeMap::new();
+        for id in self.lines(popup, sku, line::GRANT)? {
+            if let Some(fact) = self.fact(id)?
+                && let Some((_, rig, items)) = post::grant(&fact)
+            {
+                let sum = out.entry(rig).or_default();
+                *sum = sum.saturating_add(items);
+            }
+        }
+        Ok(out)
     }
 
     fn moves(&self, popup: &PopupId, sku: &Sku) -> Result<Vec<OnHandMove>, BooksFault> {

@@ -10,7 +10,7 @@ use popwatch_core::invariant;
 use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::entry::EntryId;
 use popwatch_core::ledger::reconcile::{
-    CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck,
+    CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck, accept,
     coverage_breaks, reconcile,
 };
 use popwatch_core::ledger::root::{Root, books_root};
@@ -22,7 +22,7 @@ use popwatch_core::time::WallMs;
 use super::db::{DbFault, Row, values};
 use super::held::Held;
 use super::rows::{self, breaks_of, column, epoch_number, fact_at, number, position};
-use super::{Books, BooksFault, frame, gaps};
+use super::{Books, BooksFault, decided, frame, gaps};
 
 /// Records read at once when an epoch is folded again.
 const SCAN_PAGE: i64 = 1_000;
@@ -188,6 +188,7 @@ impl Books {
             breaks.extend(coverage_breaks(popup, &epoch));
         }
         breaks.extend(self.orphans(popup)?);
+        accept(&mut breaks, &decided::accepted_plain(&self.db, popup)?);
         Ok(breaks)
     }
 
@@ -229,6 +230,7 @@ impl Books {
             as_of_ms: as_of.0,
             coverage,
             posted,
+            accepted: decided::accepted_plain(&self.db, popup)?,
             totals: view.totals,
             suspense,
             refold,

@@ -27,8 +27,47 @@ pub(super) fn evaluate(desk: &mut Desk<'_, '_>) -> Result<(), EntryFault> {
     for of in 0..desk.parties.objects.len() {
         if desk.parties.objects[of].kind == ObjectKind::Payment {
             alone(desk, of)?;
+            other_popup(desk, of)?;
         }
     }
+    Ok(())
+}
+
+/// A reference was minted for one popup and its sale told of another.
+fn other_popup(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
+    let Some(at) = desk.pairs.of_object[of] else {
+        return Ok(());
+    };
+    let (object, claim) = (&desk.parties.objects[of], &desk.parties.claims[at]);
+    let told = &claim.fact.popup;
+    let named = (object.merged.object.stamps.iter())
+        .filter_map(|stamp| desk.group.around.popup_of(stamp))
+        .find(|popup| popup != told);
+    let Some(named) = named else {
+        return Ok(());
+    };
+    let sentence = format!(
+        "Order {}: {} was paid to {} for popup {named}, but the till tells it as a sale of {told}, \
+         where it is counted.",
+        claim.sale.order,
+        Money::new(object.merged.object.amount, object.currency),
+        title(&object.place.0)
+    );
+    let evidence = [
+        object.id().to_string(),
+        position_text(claim.fact),
+        told.to_string(),
+        named.to_string(),
+    ];
+    let found = Break::new(BreakClass::OtherPopup, object_keys(object), sentence)
+        .amounting(
+            money(object.currency),
+            fit(object.amount())?,
+            Some(plain(Chart::PspPending)),
+        )
+        .evident(evidence.into());
+    let (fact, book) = (claim.fact.id, told.clone());
+    desk.name(fact, &book, found);
     Ok(())
 }
 

@@ -59,6 +59,7 @@ pub(super) fn account(kind: ProviderKind, name: &str, life_ms: i64) -> AccountRu
         fees: None,
         dispute_fee: None,
         offline_life_ms: life_ms,
+        payout_bank: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Which bank line is which payout (S6): by trace, by the payout's name, else by amount and date
-//! where both are unique. Exclusive.
+//! where both are unique. Exclusive. Where the account says to which bank it pays out, only that
+//! bank's lines are looked at.
 
 use alloc::vec::Vec;
 
 use super::known::{Known, Payout, Stage};
 use super::{BankLine, words};
+use crate::ledger::rules::Rules;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -16,11 +18,15 @@ const STEPS: [fn(&Payout, &BankLine) -> bool; 3] = [
 ];
 
 /// By payout: its bank line.
-pub(super) fn matched(known: &Known<'_>) -> Vec<Option<usize>> {
+pub(super) fn matched(known: &Known<'_>, rules: &Rules) -> Vec<Option<usize>> {
     let mut of_payout: Vec<Option<usize>> = [None].repeat(known.payouts.len());
     let mut taken = [false].repeat(known.bank.len());
     let may = |payout: &Payout, at: usize| {
-        payout.stage == Stage::Sent && known.bank[at].currency == payout.currency
+        let account = rules.account(&payout.account);
+        let bank = account.and_then(|account| account.payout_bank.as_deref());
+        payout.stage == Stage::Sent
+            && known.bank[at].currency == payout.currency
+            && bank.is_none_or(|bank| known.bank[at].line.account == bank)
     };
     for step in STEPS {
         for (of, payout) in known.payouts.iter().enumerate() {

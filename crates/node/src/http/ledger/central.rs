@@ -270,6 +270,7 @@ impl Loading {
             of.stamp_columns = &terms.stamp_columns;
             of.order_columns = &terms.order_columns;
             of.test = terms.test;
+            of.tz = settlement::zone(&terms.tz).unwrap_or(of.tz);
         }
         let refused = |fault: settlement::FileFault| problem(fault.code(), fault.to_string());
         let summary = settlement::inspect(&file, &of).map_err(refused)?;

@@ -14,7 +14,9 @@ use popwatch_core::event::central::CloseSigned;
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::PopupId;
 use popwatch_core::ledger::breaks::{BreakState, Severity};
-use popwatch_core::ledger::close::{Balances, Certificate, InputFile, Scope, Value, Watermark};
+use popwatch_core::ledger::close::{
+    Balances, Certificate, InputFile, Pending, Scope, Value, Watermark,
+};
 use popwatch_core::ledger::reconcile::Reconciliation;
 use popwatch_core::ledger::{Chart, Rule, hex};
 use popwatch_core::limits::{CERTIFICATE_BYTES_MAX, DECISION_BYTES_MAX};
@@ -197,6 +199,7 @@ impl Closing<'_> {
         };
         let mut certificate = certificate(&view, &found, self.scope);
         certificate.as_of_ms = as_of_ms;
+        certificate.pending = books.pending(self.popup).map_err(unreadable)?;
         (certificate.facts, certificate.facts_root) = (facts.count, facts.root);
         certificate.inputs = books
             .files()
@@ -289,7 +292,7 @@ fn is_same(held: &Value, new: &Value) -> bool {
     let (Value::Map(held), Value::Map(new)) = (held, new) else {
         return false;
     };
-    let apart = ["as_of", "prev", "kind", "stock"];
+    let apart = ["as_of", "prev", "kind", "stock", "pending"];
     held.len() == new.len()
         && held
             .iter()
@@ -374,6 +377,7 @@ fn certificate(view: &BooksView, found: &Reconciliation, scope: Scope) -> Certif
             .collect(),
         creators: creators(view),
         breaks: found.breaks.clone(),
+        pending: Pending::default(),
         suspense: found
             .suspense
             .iter()

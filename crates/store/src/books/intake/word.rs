@@ -1,14 +1,18 @@
 //! What rigs say of their epochs beyond what they sent: how far they are, where one ended, which do
 //! not count. A word is about one life, not only about a number: after a fork two lives share one.
 
+use std::collections::BTreeMap;
+
 use popwatch_core::code::Code;
-use popwatch_core::event::system::RigStarted;
-use popwatch_core::id::PopupId;
+use popwatch_core::event::Class;
+use popwatch_core::event::system::{Loss, LossCount, RigStarted};
+use popwatch_core::id::{PopupId, Position};
 use popwatch_core::lane::RecordBatch;
+use popwatch_core::ledger::{Break, BreakClass, FactId};
 
 use super::super::BooksFault;
 use super::super::db::values;
-use super::super::rows::{column, number};
+use super::super::rows::{column, number, set_breaks};
 use super::Intake;
 use super::head::SEQ_MAX;
 
@@ -24,6 +28,39 @@ impl Intake<'_> {
                 self.poster
                     .took_part(&popup, &self.head.rig, beacon.epoch)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A rig says what it refused or dropped: whatever of it carries money is a break of its popup.
+    pub(super) fn rig_loss(&mut self, at: &Position, loss: &Loss) -> Result<(), BooksFault> {
+        let mut lost: BTreeMap<&str, u64> = BTreeMap::new();
+        let money = |one: &&LossCount| one.class == Class::Money.name() && one.count != 0;
+        for one in loss.counts.iter().filter(money) {
+            let sum = lost.entry(&one.popup).or_default();
+            *sum = sum.saturating_add(one.count);
+        }
+        let rig = &self.head.rig;
+        let place = format!("{rig}/{}/{}", at.epoch, at.seq);
+        for (popup, count) in lost {
+            let popup = PopupId::new(popup).ok();
+            let sentence = format!(
+                "{rig} could not take {count} {} that may carry money; nothing is known of what \
+                 {} worth.",
+                if count == 1 { "event" } else { "events" },
+                if count == 1 { "it was" } else { "they were" }
+            );
+            let named = popup.as_ref().map_or("", PopupId::as_str);
+            let keys = [named.to_string(), place.clone()];
+            let found =
+                Break::new(BreakClass::Loss, keys.into(), sentence).evident([place.clone()].into());
+            let cause = FactId::of("rig loss", &[found.id.as_str().as_bytes()]);
+            if let Some(popup) = &popup {
+                self.poster.took_part(popup, rig, self.head.epoch)?;
+            }
+            // Of no popup it is the rig's own.
+            let of_rig = popup.is_none().then_some(rig);
+            set_breaks(self.db, cause, named, of_rig, &[found], self.now_ms, true)?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! Groups, decisions and closes: whatever way facts come, the books are what evaluating them all
 //! from nothing gives.
 
-use popwatch_core::event::central::{BreakAccepted, CashCounted, CloseSigned, ProviderObject};
-use popwatch_core::event::system::SystemEvent;
+use popwatch_core::event::central::{
+    BreakAccepted, CashCounted, CloseSigned, ProviderObject, SettlementLine,
+};
+use popwatch_core::event::system::{Loss, LossCount, SystemEvent};
 use popwatch_core::event::{Cursor, Event, Minor, PaymentCaptured, TokenIssued, TokenRedeemed};
 use popwatch_core::id::{Epoch, OrderId, PaymentMethod, RigId, Seq, TokenId};
 use popwatch_core::lane::{RecordBatch, SkipWhy};
@@ -91,6 +93,23 @@ fn day(seed: u64) -> (Vec<Rig>, Vec<Record>) {
             desk.push(central(&id, at_s, counted_cash(till, amount, at_s)));
             desk.push(central(&format!("b{at}"), at_s, bank(&id, amount)));
         }
+        if roll(5) == 0 {
+            let (epoch, seq) = ([1, 7][usize::try_from(roll(2)).unwrap()], roll(9) + 1);
+            let told = charged(&format!("pi_{}", roll(4)), epoch, seq, amount);
+            desk.push(central(&format!("o{at}"), 30, told));
+        }
+    }
+    // A range that is held by and by, and one of a life that is lost altogether.
+    for (epoch, first, last) in [(1, 4, 8), (7, 2, 3), (7, 6, 9)] {
+        let value = popwatch_core::event::system::TotalsRow {
+            popup: "fri".into(),
+            currency: "GBP".into(),
+            n: 2,
+            captured: i64::try_from(roll(500)).unwrap(),
+            refunded: i64::try_from(roll(50)).unwrap(),
+            ..Default::default()
+        };
+        rigs[0].system(gap(epoch, first, last, vec![value]));
     }
     (rigs, desk)
 }
@@ -277,12 +296,12 @@ fn an_accepted_break_moves_its_suspense_until_its_amount_changes() {
 }
 
 /// What the provider tells of a payment whose reference is anchored at a record of the till.
-fn charged(object: &str, seq: u64, amount: i64) -> SystemEvent {
+fn charged(object: &str, epoch: u32, seq: u64, amount: i64) -> SystemEvent {
     let rig = RigId::new("till-1").unwrap();
     let reference = Reference {
         popup: PopupTag::of_popup(&popup()),
         rig: RigTag::of_rig(&rig),
-        epoch: Epoch(1),
+        epoch: Epoch(epoch),
         seq: Seq(seq),
         purpose: Purpose::Tender(0),
     };
@@ -314,7 +333,7 @@ fn what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order() 
     let (till, mut books) = with_a_loss();
     assert_eq!(value(&books).unwrap().0, 290);
     books
-        .append_central(vec![central("o1", 5, charged("pi_1", 2, 250))], now())
+        .append_central(vec![central("o1", 5, charged("pi_1", 1, 2, 250))], now())
         .unwrap();
     let (left, sentence) = value(&books).unwrap();
     assert_eq!(left, 40);
@@ -332,7 +351,7 @@ fn what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order() 
 
     let mut other = Books::open_memory().unwrap();
     other
-        .append_central(vec![central("o1", 5, charged("pi_1", 2, 250))], now())
+        .append_central(vec![central("o1", 5, charged("pi_1", 1, 2, 250))], now())
         .unwrap();
     let (_, lossy) = loss();
     other.accept(&lossy, now()).unwrap();
@@ -340,7 +359,7 @@ fn what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order() 
 
     // The rest is found too; then the till finds its records again.
     books
-        .append_central(vec![central("o2", 6, charged("pi_2", 4, 40))], now())
+        .append_central(vec![central("o2", 6, charged("pi_2", 1, 4, 40))], now())
         .unwrap();
     assert_eq!(value(&books), None);
     books
@@ -348,6 +367,95 @@ fn what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order() 
         .unwrap();
     assert_eq!(value(&books), None);
     assert!(!classes(&books).contains(&"P-GAP-EXPLAINED"));
+}
+
+#[test]
+fn what_a_rig_could_not_take_is_named_by_popup() {
+    let mut till = Rig::new("till-1", 1, 1);
+    let count = |class: &str, count| LossCount {
+        class: class.into(),
+        cause: "disk_full".into(),
+        popup: "fri".into(),
+        count,
+    };
+    till.system(SystemEvent::RigLoss(Loss {
+        counts: vec![count("money", 2), count("money", 1), count("chat", 9)],
+        ..Loss::default()
+    }));
+    let mut books = deliver(&[till.trunk()]);
+    let found = books.breaks(&popup()).unwrap();
+    let found = found
+        .iter()
+        .find(|one| one.class == BreakClass::Loss)
+        .unwrap();
+    assert_eq!(
+        found.sentence,
+        "till-1 could not take 3 events that may carry money; nothing is known of what they were \
+         worth."
+    );
+    let full = books
+        .reconcile_full(&popup(), None, now().wall, now())
+        .unwrap();
+    assert_eq!(full.hash, state(&books).reconciliation.hash);
+}
+
+#[test]
+fn a_row_told_differently_by_two_files_is_named_and_the_first_counts() {
+    let row = |net| {
+        SystemEvent::SettlementLine(SettlementLine {
+            provider: "stripe".into(),
+            account: "main".into(),
+            line: "txn_1".into(),
+            kind: "charge".into(),
+            currency: "GBP".into(),
+            gross: net,
+            net,
+            ..SettlementLine::default()
+        })
+    };
+    let mut books = Books::open_memory().unwrap();
+    books
+        .append_central(
+            vec![central("a", 1, row(500)), central("b", 2, row(450))],
+            now(),
+        )
+        .unwrap();
+    let found = books.account_breaks().unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .filter(|(_, one)| one.class == BreakClass::FileTwice)
+        .map(|(_, one)| (one.amount, one.sentence.as_str()))
+        .collect();
+    let sentence = "Files of account main tell row txn_1 twice and differently: net GBP 5.00 first, \
+                    then GBP 4.50. The first counts.";
+    assert_eq!(found, [(-50, sentence)]);
+}
+
+#[test]
+fn what_is_accepted_onto_the_value_of_tokens_stays_a_break_there() {
+    let (_, mut books) = with_a_loss();
+    let found = books.breaks(&popup()).unwrap();
+    let value = found.iter().find(|one| one.suspense == 290).unwrap();
+    let accepted = |account: &str| {
+        SystemEvent::BreakAccepted(BreakAccepted {
+            book: "fri".into(),
+            id: value.id.as_str().into(),
+            account: account.into(),
+            amount: 290,
+            currency: "GBP".into(),
+            ..BreakAccepted::default()
+        })
+    };
+    books
+        .append_central(vec![central("a", 9, accepted("2050:summer"))], now())
+        .unwrap();
+    let found = books.breaks(&popup()).unwrap();
+    let found = found.iter().find(|one| one.class == BreakClass::Liability);
+    assert_eq!(found.unwrap().amount, 290);
+    let full = books
+        .reconcile_full(&popup(), None, now().wall, now())
+        .unwrap();
+    assert_eq!(full.hash, state(&books).reconciliation.hash);
 }
 
 #[test]

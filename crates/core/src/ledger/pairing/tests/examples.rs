@@ -85,6 +85,23 @@ fn an_object_in_a_gap_explains_it() {
 }
 
 #[test]
+fn a_reference_of_another_popup_than_its_sale_is_named() {
+    let mut world = World::new();
+    let reference = minted(7);
+    let place = Position {
+        rig: RigId::new("till-1").unwrap(),
+        epoch: Epoch(1),
+        seq: Seq(7),
+    };
+    let popup = PopupId::new("sat").unwrap();
+    world.lost.insert(reference.clone(), (popup, place));
+    world.sell(sale(&reference, 500));
+    world.told(object("pi_1", &reference, 500));
+    let books = world.books();
+    assert_eq!(books.named(), [("X-POPUP-PROV", 500, "fri".into())]);
+}
+
+#[test]
 fn an_object_waits_for_its_claim_then_is_unclaimed() {
     let mut world = World::new();
     world.told(object("pi_1", "p", 500));
