@@ -13,6 +13,7 @@ use popwatch_core::limits::{
 };
 use popwatch_core::loss::Losses;
 use popwatch_store::journal::Pressure;
+use popwatch_wire::door::Standing;
 
 /// Upper edges of the buckets of a commit's time, µs; the last one has none.
 pub(crate) const SYNC_EDGES_US: [u64; 12] = [
@@ -32,8 +33,8 @@ pub(crate) struct Gauges {
     sync: SyncTimes,
 }
 
-/// Until when records of each popup are folded, ms since 1970.
-pub(crate) type Windows = BTreeMap<PopupId, i64>;
+/// How each popup stands.
+pub(crate) type Windows = BTreeMap<PopupId, Standing>;
 
 /// How long commits took.
 #[derive(Debug, Default)]
@@ -135,8 +136,11 @@ impl Gauges {
     pub(crate) fn window(&self, policy: &PopupPolicy) {
         if let Ok(popup) = PopupId::new(&policy.popup) {
             let mut windows = self.windows.lock().expect("no holder panics");
-            let until = policy.ends_ms.saturating_add(WINDOW_AFTER_MS);
-            Arc::make_mut(&mut windows).insert(popup, until);
+            let standing = Standing {
+                until_ms: Some(policy.ends_ms.saturating_add(WINDOW_AFTER_MS)),
+                policy_version: policy.version,
+            };
+            Arc::make_mut(&mut windows).insert(popup, standing);
         }
     }
 
@@ -144,15 +148,13 @@ impl Gauges {
     /// Answers whether this rig knows the popup.
     pub(crate) fn close(&self, popup: &str, wall_ms: i64) -> bool {
         let mut windows = self.windows.lock().expect("no holder panics");
-        let Some((popup, until)) = PopupId::new(popup)
-            .ok()
-            .and_then(|popup| windows.get(&popup).map(|until| (popup, *until)))
-        else {
+        let Some(popup) = PopupId::new(popup).ok() else {
             return false;
         };
-        if until > wall_ms {
-            Arc::make_mut(&mut windows).insert(popup, wall_ms);
-        }
+        let Some(standing) = Arc::make_mut(&mut windows).get_mut(&popup) else {
+            return false;
+        };
+        standing.until_ms = standing.until_ms.map(|until| until.min(wall_ms));
         true
     }
 

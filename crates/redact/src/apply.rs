@@ -112,20 +112,14 @@ pub fn reference<'a>(text: &'a str, key: &ReferenceKey) -> Cow<'a, str> {
 /// What the policy keeps of the optional fields. Required fields are always kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// Policy version that records carry; 0 is the built-in one.
-    pub version: u32,
     removed: BTreeSet<(EventType, &'static str)>,
 }
 
 impl Plan {
     /// A plan that removes these optional fields beyond the built-in one, which keeps all.
     #[must_use]
-    pub fn removing(
-        version: u32,
-        fields: impl IntoIterator<Item = (EventType, &'static str)>,
-    ) -> Self {
+    pub fn removing(fields: impl IntoIterator<Item = (EventType, &'static str)>) -> Self {
         Self {
-            version,
             removed: fields.into_iter().collect(),
         }
     }
@@ -137,7 +131,7 @@ impl Plan {
             let fields = of.fields().iter().filter(|field| !field.required);
             fields.map(|field| (*of, field.name))
         });
-        Self::removing(0, optional)
+        Self::removing(optional)
     }
 
     /// Whether a field is kept.

@@ -54,8 +54,17 @@ pub struct Arrival {
     pub local_sender: bool,
 }
 
-/// Up to which moment, ms since 1970, records of a popup are folded; `None` where nobody told.
-pub type Until<'a> = &'a dyn Fn(&PopupId) -> Option<i64>;
+/// How a popup stands at this till.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Up to which moment its records are folded, ms since 1970; `None` where nobody told.
+    pub until_ms: Option<i64>,
+    /// The policy of it that is in force, by which the ledger says what was promised; 0 for none.
+    pub policy_version: u32,
+}
+
+/// Says how each popup stands.
+pub type Stands<'a> = &'a dyn Fn(&PopupId) -> Standing;
 
 /// What the door made of one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,23 +101,23 @@ impl Door {
         arrival: Arrival,
         counts: &mut Counts,
     ) -> Result<Vec<Admission>, Problem> {
-        self.admit_until(request, arrival, &|_| None, counts)
+        self.admit_under(request, arrival, &|_| Standing::default(), counts)
     }
 
-    /// As [`Door::admit_counted`]. `until` says up to which moment, ms since 1970, records of a popup
-    /// are folded; what was reported and made after it is marked as late.
-    pub fn admit_until(
+    /// As [`Door::admit_counted`]. `stands` says under which policy a popup's records are taken, and up to
+    /// which moment they are folded; what was reported and made after it is marked as late.
+    pub fn admit_under(
         &self,
         request: &Request<'_>,
         arrival: Arrival,
-        until: Until<'_>,
+        stands: Stands<'_>,
         counts: &mut Counts,
     ) -> Result<Vec<Admission>, Problem> {
         let body = inflate(request.content_encoding, request.body)?;
         let mut admissions = Vec::new();
         cloudevents::read(request, &body, &mut |event| {
             admissions.push(match event {
-                Ok(envelope) => self.one(&envelope, arrival, until, counts),
+                Ok(envelope) => self.one(&envelope, arrival, stands, counts),
                 Err(problem) => Admission::Rejected { id: None, problem },
             });
         })?;
@@ -120,13 +129,13 @@ impl Door {
         &self,
         envelope: &Envelope,
         arrival: Arrival,
-        until: Until<'_>,
+        stands: Stands<'_>,
         counts: &mut Counts,
     ) -> Admission {
         let mut counted = Counts::default();
         let checked = catch_unwind(AssertUnwindSafe(|| {
             tests_may_panic(envelope);
-            self.check(envelope, arrival, until, &mut counted)
+            self.check(envelope, arrival, stands, &mut counted)
         }));
         counts.add(&counted);
         let problem = match checked {
@@ -147,7 +156,7 @@ impl Door {
         &self,
         envelope: &Envelope,
         arrival: Arrival,
-        until: Until<'_>,
+        stands: Stands<'_>,
         counts: &mut Counts,
     ) -> Result<Redacted<Draft>, EventProblem> {
         if attribute(envelope, "specversion")? != "1.0" {
@@ -161,7 +170,7 @@ impl Door {
         let (time_ms, time_good) = time(envelope);
         let (age_ms, age_good) = age(envelope);
         let made_ms = time_ms.unwrap_or(arrival.wall_ms).min(arrival.wall_ms);
-        let until_ms = popup.as_ref().and_then(until);
+        let standing = popup.as_ref().map(stands).unwrap_or_default();
 
         let hash_key = self.hash_key();
         let rules = Rules {
@@ -189,9 +198,9 @@ impl Door {
                 age_ms,
             },
             content,
-            policy_version: self.plan.version,
+            policy_version: standing.policy_version,
             flags: Flags {
-                late: until_ms.is_some_and(|until| made_ms > until),
+                late: standing.until_ms.is_some_and(|until| made_ms > until),
                 local_sender: arrival.local_sender,
                 time_ignored: !(time_good && age_good),
             },

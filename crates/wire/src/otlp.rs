@@ -23,7 +23,7 @@ use prost::Message;
 use serde_json::json;
 
 use crate::cloudevents::unparsable;
-use crate::door::{Admission, Arrival, Door, Until};
+use crate::door::{Admission, Arrival, Door, Stands};
 use crate::inflate::inflate;
 use crate::problem::Problem;
 use crate::verdict::{ErrorBody, EventProblem, Status, Verdict};
@@ -168,14 +168,14 @@ pub struct SpanCounts {
 
 impl Door {
     /// Takes an `ExportTraceServiceRequest`: what its checkouts make, or why the request as a whole
-    /// is refused. `until` as for [`Door::admit_until`]. Adds what redaction did to `counts`.
+    /// is refused. `stands` as for [`Door::admit_under`]. Adds what redaction did to `counts`.
     pub fn admit_trace(
         &self,
         format: Format,
         content_encoding: Option<&str>,
         body: &[u8],
         arrival: Arrival,
-        until: Until<'_>,
+        stands: Stands<'_>,
         counts: &mut Counts,
     ) -> Result<Trace, Problem> {
         let body = inflate(content_encoding, body)?;
@@ -194,7 +194,7 @@ impl Door {
                     trace.spans.checkouts += 1;
                     let admitted = envelopes
                         .iter()
-                        .map(|one| self.one(one, arrival, until, counts));
+                        .map(|one| self.one(one, arrival, stands, counts));
                     trace.admissions.extend(admitted);
                 }
                 Err(fault) => {

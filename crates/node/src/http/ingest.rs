@@ -90,11 +90,11 @@ pub(super) async fn events(
         body: &body,
     };
     let windows = edge.windows();
-    let until = |popup: &PopupId| windows.get(popup).copied();
+    let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
     let counts = &mut Counts::default();
     let admitted = edge
         .door
-        .admit_until(&request, edge.arrival(peer), &until, counts)?;
+        .admit_under(&request, edge.arrival(peer), &stands, counts)?;
     let answer = edge.commit(admitted).await?;
     if let Some(told) = text(client_loss::HEADER) {
         match client_loss::parse(told) {

@@ -67,13 +67,13 @@ impl Inner {
     ) -> Result<Partial, ProblemAnswer> {
         let (_room, body) = self.body(headers, body).await?;
         let windows = self.windows();
-        let until = |popup: &PopupId| windows.get(popup).copied();
+        let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
         let mut trace = self.door().admit_trace(
             format,
             encoding(headers),
             &body,
             self.arrival(peer),
-            &until,
+            &stands,
             &mut Counts::default(),
         )?;
         let mut verdicts = Vec::with_capacity(trace.admissions.len());

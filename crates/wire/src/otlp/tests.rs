@@ -1,4 +1,5 @@
 use super::*;
+use crate::door::Standing;
 use popwatch_core::event::Event;
 use popwatch_core::id::{JournalId, PopupId, RigId};
 use popwatch_core::record::Record;
@@ -32,7 +33,7 @@ fn admit(format: Format, encoding: Option<&str>, body: &[u8]) -> Result<Trace, P
         encoding,
         body,
         NOW,
-        &|_| None,
+        &|_| Standing::default(),
         &mut Counts::default(),
     )
 }
@@ -483,7 +484,10 @@ fn any_span() -> impl Strategy<Value = Json> {
 fn checkouts_of_a_popup_that_is_closed_are_late() {
     let body = request(shop(), json!([checkout(&[])])).to_string();
     let admit = |until: i64| {
-        let of = |_: &PopupId| Some(until);
+        let of = |_: &PopupId| Standing {
+            until_ms: Some(until),
+            ..Standing::default()
+        };
         let counts = &mut Counts::default();
         let trace = door().admit_trace(Format::Json, None, body.as_bytes(), NOW, &of, counts);
         let trace = trace.unwrap();
@@ -525,7 +529,7 @@ proptest! {
         let body = request(shop(), json!(turned)).to_string();
         let later = Arrival { mono_ns: 9_000_000_000, wall_ms: NOW.wall_ms + 9_000, ..NOW };
         let again = door()
-            .admit_trace(Format::Json, None, body.as_bytes(), later, &|_| None, &mut Counts::default())
+            .admit_trace(Format::Json, None, body.as_bytes(), later, &|_| Standing::default(), &mut Counts::default())
             .unwrap();
         prop_assert_eq!(first.spans, again.spans);
         let sorted = |trace: &Trace| {

@@ -295,6 +295,7 @@ impl Script {
                 fees: Some(FEES),
                 dispute_fee: None,
                 offline_life_ms: 86_400_000,
+                payout_bank: None,
             }],
             ..Rules::default()
         };
