@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 mod boards;
 mod checkout;
 mod completeness;
+mod difference;
 mod durations;
 mod live;
 mod orders;

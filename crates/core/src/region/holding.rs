@@ -25,6 +25,12 @@ struct Held {
     bytes: Vec<u8>,
 }
 
+impl Held {
+    fn cell(&self) -> Cell {
+        Cell::decode(&*self.bytes).expect("only bytes that decoded are held")
+    }
+}
+
 /// One life of a rig's journal.
 #[derive(Debug, Clone, Default)]
 struct Life {
@@ -258,10 +264,14 @@ impl Holding {
             bytes: bytes.to_vec(),
         };
         if counts {
-            if let Some(held) = held {
-                shift(&mut self.live, &mut self.fingerprint, Shift::Take, held);
+            match held {
+                Some(held) => {
+                    self.live.replace(held.cell(), cell);
+                    let gone = u128::from_le_bytes(held.edition.1);
+                    self.fingerprint = self.fingerprint.wrapping_sub(gone);
+                }
+                None => self.live.shift(Shift::Add, cell),
             }
-            self.live.shift(Shift::Add, cell);
             self.fingerprint = self.fingerprint.wrapping_add(u128::from_le_bytes(digest));
         }
         if life.cells.insert(cell.minute, fresh).is_none() {
@@ -471,8 +481,7 @@ impl Holding {
 
 /// Adds a held cell to the running state, or takes it away.
 fn shift(live: &mut Live, fingerprint: &mut u128, by: Shift, held: &Held) {
-    let cell = Cell::decode(&*held.bytes).expect("only bytes that decoded are held");
-    live.shift(by, &cell);
+    live.shift(by, &held.cell());
     let digest = u128::from_le_bytes(held.edition.1);
     *fingerprint = match by {
         Shift::Add => fingerprint.wrapping_add(digest),

@@ -47,23 +47,24 @@ fn below(x: f64, a: f64, b: f64) -> f64 {
 fn fraction(x: f64, a: f64, b: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let not_zero = |value: f64| if value.abs() < TINY { TINY } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / not_zero(1.0 - (a + b) * x / (a + 1.0));
-    let mut all = d;
-    let mut m = 1.0;
-    while m < 10_000.0 {
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+    let mut ratio = 1.0;
+    let mut inverse = 1.0 / not_zero(1.0 - (a + b) * x / (a + 1.0));
+    let mut all = inverse;
+    let mut term = 1.0;
+    while term < 10_000.0 {
+        let twice = 2.0 * term;
+        let even = term * (b - term) * x / ((a + twice - 1.0) * (a + twice));
+        let odd = -(a + term) * (a + b + term) * x / ((a + twice) * (a + twice + 1.0));
         let before = all;
         for step in [even, odd] {
-            d = 1.0 / not_zero(1.0 + step * d);
-            c = not_zero(1.0 + step / c);
-            all *= c * d;
+            inverse = 1.0 / not_zero(1.0 + step * inverse);
+            ratio = not_zero(1.0 + step / ratio);
+            all *= ratio * inverse;
         }
         if (all - before).abs() <= 1e-15 * all.abs() {
             break;
         }
-        m += 1.0;
+        term += 1.0;
     }
     all
 }

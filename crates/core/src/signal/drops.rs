@@ -180,35 +180,36 @@ fn minutes_of((from, to): Span) -> f64 {
 }
 
 fn lift(live: &Live, drop: &DropView, now_ms: i64) -> Option<Lift> {
-    let t = drop.opened_ms;
+    let opened = drop.opened_ms;
     let of_sku = sold(live, &drop.sku);
     let ends = end_of(drop, &of_sku);
-    let window = (t, ends.min(now_ms));
+    let window = (opened, ends.min(now_ms));
     let opens = live.minutes.keys().next().map(|minute| start(*minute))?;
-    let before = ((t - BEFORE_MS.0).max(opens), t - BEFORE_MS.1);
-    let (w, b) = (minutes_of(window), minutes_of(before));
-    if w < MINUTES_MIN || b < MINUTES_MIN {
+    let stretch = ((opened - BEFORE_MS.0).max(opens), opened - BEFORE_MS.1);
+    let (minutes, minutes_before) = (minutes_of(window), minutes_of(stretch));
+    if minutes < MINUTES_MIN || minutes_before < MINUTES_MIN {
         return None;
     }
-    let y = units_in(&of_sku, window);
-    let c = units_in(&of_sku, before);
-    let (g, growth_from) = growth(live, &of_sku, window, before);
+    let during = units_in(&of_sku, window);
+    let before = units_in(&of_sku, stretch);
+    let (growth, growth_from) = growth(live, &of_sku, window, stretch);
     let halo = (window.1, window.1.saturating_add(HALO_MS));
-    let incremental = y - g * w * c / b;
-    let scale = b / (w * g);
-    let ratio = (c > 0.0).then(|| y / w / (g * (c + 0.5) / b));
+    let rate = growth * before / minutes_before;
+    let incremental = during - rate * minutes;
+    let usual = growth * (before + 0.5) / minutes_before;
+    let ratio = (before > 0.0).then(|| during / minutes / usual);
     let bound = |q| {
-        let p = beta::quantile(q, y + 0.5, c + 0.5);
-        ten_thousandths(p / (1.0 - p) * scale)
+        let share = beta::quantile(q, during + 0.5, before + 0.5);
+        ten_thousandths(share / (1.0 - share) * minutes_before / (minutes * growth))
     };
     Some(Lift {
         window_ms: window.1 - window.0,
-        censored: ends < t.saturating_add(WINDOW_MS),
+        censored: ends < opened.saturating_add(WINDOW_MS),
         running: now_ms < ends,
-        during: ten_thousandths(y),
-        before: ten_thousandths(c),
-        before_ms: before.1 - before.0,
-        growth: ten_thousandths(g),
+        during: ten_thousandths(during),
+        before: ten_thousandths(before),
+        before_ms: stretch.1 - stretch.0,
+        growth: ten_thousandths(growth),
         growth_from,
         ratio: ratio.map(ten_thousandths),
         interval: ratio.map(|_| (bound(0.05), bound(0.95))),
@@ -217,7 +218,7 @@ fn lift(live: &Live, drop: &DropView, now_ms: i64) -> Option<Lift> {
             .price
             .map(|price| whole(incremental * real(price.into()))),
         halo: ten_thousandths(units_in(&of_sku, halo)),
-        halo_expected: ten_thousandths(g * minutes_of(halo) * c / b),
+        halo_expected: ten_thousandths(rate * minutes_of(halo)),
         halo_over: now_ms >= halo.1,
     })
 }

@@ -9,6 +9,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 
+use super::difference::difference;
 use super::durations::Durations;
 use super::sums::{
     BoardSums, CheckoutSums, CountSums, MoneySums, OpenSums, OrderSums, RiskSums, Shift, StockSums,
@@ -260,6 +261,13 @@ impl Live {
     #[must_use]
     pub fn same_minute(&self, other: &Self, minute: u32) -> bool {
         self.minutes.get(&minute) == other.minutes.get(&minute)
+    }
+
+    /// Takes a cell that was added away and adds a newer version of it.
+    pub fn replace(&mut self, mut old: Cell, new: &Cell) {
+        let fresh = difference(&mut old, new);
+        self.shift(Shift::Take, &old);
+        self.shift(Shift::Add, &fresh);
     }
 
     /// Adds a cell, or takes away one that was added.

@@ -112,10 +112,10 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(index: u8, epoch: u32) -> Self {
+    fn new(index: u8, epoch: u8) -> Self {
         let rig = RigId::new(&format!("rig-{index}")).unwrap();
         let mut rig = Self {
-            fold: EpochFold::new(rig, Epoch(epoch), EpochId([index * 16 + epoch as u8; 16])),
+            fold: EpochFold::new(rig, Epoch(epoch.into()), EpochId([index * 16 + epoch; 16])),
             records: Vec::new(),
             index,
             anchored: false,

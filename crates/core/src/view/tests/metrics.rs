@@ -148,7 +148,7 @@ fn a_silent_rigs_rights_bound_the_stock_and_no_rights_are_no_bound() {
     second.skus = vec![sku("mug", 0, 4)];
     let mut region = Region::new(RegionId([1; 16]));
     let cuts = vec![cut("till-1", 0, 9, 1), cut("till-2", 0, 9, 1)];
-    let _ = region.accept(
+    let ack = region.accept(
         &batch(
             &[first, second],
             cuts,
@@ -156,6 +156,7 @@ fn a_silent_rigs_rights_bound_the_stock_and_no_rights_are_no_bound() {
         ),
         now(1),
     );
+    assert_eq!(ack.refused, vec![]);
     let low = |region: &Region, minute| -> Vec<_> {
         let view = region.view(POPUP, now(minute)).unwrap();
         let mut rows: Vec<_> = view
@@ -173,7 +174,8 @@ fn a_silent_rigs_rights_bound_the_stock_and_no_rights_are_no_bound() {
             ("pen".into(), Some(20), Some(20))
         ]
     );
-    let _ = region.accept(&batch(&[], vec![], vec![beacon("till-1", 2, 9, 0)]), now(3));
+    let ack = region.accept(&batch(&[], vec![], vec![beacon("till-1", 2, 9, 0)]), now(3));
+    assert_eq!(ack.refused, vec![]);
     region.tick(now(3));
     assert_eq!(
         low(&region, 3),
