@@ -122,6 +122,14 @@ pub enum Row {
     Sku(SkuRow),
     /// `board/<name>`.
     Board(BoardRows),
+    /// `slo/<name>`.
+    Slo(Box<SloRow>),
+    /// `funnel`.
+    Funnel(Box<FunnelRow>),
+    /// `chat/<stream>`.
+    Chat(StreamRow),
+    /// `drop/<drop>`.
+    Drop(Box<DropRow>),
     /// `edge`: only on the rig's own page.
     Edge(Box<EdgeStatus>),
 }
@@ -160,9 +168,36 @@ pub fn snapshot(view: &PopupView) -> Snapshot {
         let key = format!("board/{}", board.name());
         all.insert(key, Row::Board(summary_board(view, board)));
     }
+    promised_and_signalled(view, &mut all);
     Snapshot {
         asof: asof(view),
         rows: all,
+    }
+}
+
+/// Promises with an outcome, the funnel once somebody entered it, streams, drops.
+fn promised_and_signalled(view: &PopupView, all: &mut Rows) {
+    for slo in view.slos.iter().filter(|slo| slo.so_far.n > 0) {
+        let row = slo_row(slo);
+        all.insert(format!("slo/{}", row.slo), Row::Slo(Box::new(row)));
+    }
+    let signals = &view.signals;
+    let mut entered = signals
+        .funnel
+        .with_chat
+        .iter()
+        .chain(&signals.funnel.without_chat);
+    if entered.any(|step| step.n > 0) {
+        let row = Box::new(funnel_row(&signals.funnel));
+        all.insert("funnel".into(), Row::Funnel(row));
+    }
+    for stream in &signals.streams {
+        let row = stream_row(stream);
+        all.insert(format!("chat/{}", row.stream), Row::Chat(row));
+    }
+    for drop in &signals.drops {
+        let row = drop_row(drop);
+        all.insert(format!("drop/{}", row.drop), Row::Drop(Box::new(row)));
     }
 }
 

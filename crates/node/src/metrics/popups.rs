@@ -10,6 +10,7 @@ use popwatch_core::view::exports::{
     CHECKOUT_OUTCOMES, HistTotals, MoneyKey, POLARITIES, REDEMPTION_OUTCOMES, RigTotals,
 };
 use popwatch_core::view::{MoneySums, PopupView};
+use popwatch_wire::answer_v1::{SloRow, slo_row};
 use popwatch_wire::exposition::{Exposition, Family, MetricKind, Native};
 
 use crate::live::Live;
@@ -205,6 +206,36 @@ const POPUP_GAUGES: &[PopupGauge] = &[
         },
     },
     PopupGauge {
+        name: "popwatch_slo_budget_remaining_ratio",
+        help: "Share of a promise's budget for the whole popup that is left; below 0 it is broken.",
+        samples: |family, view, of| {
+            slos(family, view, of, |row| {
+                let gone = i64::try_from(row.budget.as_ref()?.consumed_ppm).ok()?;
+                Some(ten_thousandths((1_000_000 - gone) / 100))
+            });
+        },
+    },
+    PopupGauge {
+        name: "popwatch_slo_survival_ratio",
+        help: "Probability to finish inside the budget.",
+        samples: |family, view, of| {
+            slos(family, view, of, |row| {
+                Some(millionths(row.budget.as_ref()?.survival_ppm.into()))
+            });
+        },
+    },
+    PopupGauge {
+        name: "popwatch_slo_evidence",
+        help: "Evidence against a promise, as the decimal logarithm.",
+        samples: |family, view, of| {
+            slos(family, view, of, |row| {
+                Some(ten_thousandths(
+                    row.signal.evidence_milli.saturating_mul(10),
+                ))
+            });
+        },
+    },
+    PopupGauge {
         name: "popwatch_coverage_ratio",
         help: "Records held in cells of those known to exist; absent while none is known.",
         samples: |family, view, of| {
@@ -341,6 +372,19 @@ fn stock(
     for row in view.stock.iter().filter(|row| of.skus.contains(&row.sku)) {
         if let Some(units) = value(row) {
             family.sample(&[("popup", &of.popup), ("sku", &row.sku)], units);
+        }
+    }
+}
+
+fn slos(
+    family: &mut Family<'_>,
+    view: &PopupView,
+    of: &PopupExports,
+    value: fn(&SloRow) -> Option<String>,
+) {
+    for row in view.slos.iter().map(slo_row) {
+        if let Some(number) = value(&row) {
+            family.sample(&[("popup", &of.popup), ("slo", row.slo)], number);
         }
     }
 }

@@ -277,14 +277,20 @@ fn promises(board: &Board, lines: &mut Vec<Line>) {
     {
         let name = name.trim_start_matches("slo/");
         let state = row["state"].as_str().unwrap_or("");
-        let left = number(row, "budget_left_ppm")
-            .map_or_else(String::new, |ppm| format!("  {} % left", ppm / 10_000));
-        let tone = if state.is_empty() || state == "ok" {
-            Tone::Plain
-        } else {
-            Tone::Warn
+        let budget = &row["budget"];
+        let gone = number(budget, "consumed_ppm");
+        let left = gone.map_or_else(String::new, |ppm| {
+            format!("  {} % of its budget left", 100 - ppm / 10_000)
+        });
+        let survival = number(budget, "survival_ppm");
+        let survival = survival.map_or_else(String::new, |ppm| {
+            format!(", {} % to stay inside", ppm / 10_000)
+        });
+        let tone = match state {
+            "watch" | "page" => Tone::Warn,
+            _calm => Tone::Plain,
         };
-        lines.push((tone, format!(" slo {name}  {state}{left}")));
+        lines.push((tone, format!(" {name}  {state}{left}{survival}")));
     }
 }
 

@@ -15,6 +15,7 @@ fn board() -> Board {
         "min/28333334": minute(28_333_334, 100), "min/28333336": minute(28_333_336, 800),
         "rig/till-1": {"rig": "till-1", "state": "ok", "durable_seq": 18, "unsent": {"records": 0}, "battery": 80, "clock_u_ms": 12},
         "rig/till-2": {"rig": "till-2", "state": "silent", "durable_seq": null, "unsent": null},
+        "slo/checkout_success": {"state": "watch", "budget": {"consumed_ppm": 390_000, "survival_ppm": 610_000}},
         "sku/mug": {"sku": "mug\u{1b}[31m", "expected": 3, "sold": 9, "counted": null, "skew": null, "oversold": false},
         "board/creators": {"rows": [{"rank": 1, "id": "ana", "currency": "EUR", "net": 900, "units": 4}]},
     });
@@ -59,6 +60,7 @@ fn a_popup_fits_eighty_by_twenty_four() {
     for part in [
         "▁ █\n",
         " checkout  P50 21.3 s  P95 41.0 s  n 61  6 open  at least 70.0 s\n",
+        " checkout_success  watch  61 % of its budget left, 61 % to stay inside\n",
         " till-1               ok                      18         0  80 %    ±12\n",
         " till-2               silent                   -   unknown\n",
         " mug·[31m                               3         9         -         -\n",
