@@ -95,7 +95,7 @@ fn day(seed: u64) -> (Vec<Rig>, Vec<Record>) {
         }
         if roll(5) == 0 {
             let (epoch, seq) = ([1, 7][usize::try_from(roll(2)).unwrap()], roll(9) + 1);
-            let told = charged(&format!("pi_{}", roll(4)), epoch, seq, amount);
+            let told = charged(&format!("pi_{at}"), epoch, seq, amount);
             desk.push(central(&format!("o{at}"), 30, told));
         }
     }
