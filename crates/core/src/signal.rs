@@ -4,6 +4,10 @@
 //! which cells came cannot show. Counts are integers; shares, rates and lifts leave as whole
 //! ten-thousandths, so that equal cells give equal bytes. Floats live only inside, and only the
 //! operations of IEEE 754 and libm are used: no platform differs from another.
+#![allow(
+    clippy::float_arithmetic,
+    reason = "ratios and their intervals; no amount of money is summed here"
+)]
 
 mod beta;
 mod chat;

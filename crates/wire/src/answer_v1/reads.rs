@@ -143,12 +143,12 @@ pub fn series(view: &PopupView, query: SeriesQuery) -> Series {
         checkout: shown
             .checkouts
             .then(|| rows::checkout_counts(&point.checkout)),
-        orders: shown.orders.then(|| OrderStep {
+        orders: shown.orders.then_some(OrderStep {
             out: point.orders.out,
             gone: point.orders.gone,
             refunded: point.orders.refunded,
         }),
-        chat: shown.chat.then(|| ChatStep {
+        chat: shown.chat.then_some(ChatStep {
             messages: point.streams.messages,
             covered: point.streams.covered,
             negative: point.streams.negative,
