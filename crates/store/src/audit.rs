@@ -475,6 +475,7 @@ mod tests {
                 (0, "local/audit/till-1/2".into())
             );
             log.append(&[entry(9)], &sign).unwrap();
+            drop(log);
             assert_eq!(open(&fs).1, Began::On);
         }
         let fs = len();
