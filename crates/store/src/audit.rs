@@ -118,9 +118,11 @@ impl<F: Fs> AuditLog<F> {
     /// Opens the newest trail below `fs`, or begins one. `base` is the origin of the first; the second
     /// is `base/2`. Fails where the disk cannot be read.
     pub fn open(fs: F, base: &str) -> Result<(Self, Began), AuditFault> {
-        let lock = fs.lock().map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => AuditFault::Held,
-            _ => disk("locking the audit trail")(error),
+        let lock = fs.lock().map_err(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                return AuditFault::Held;
+            }
+            disk("locking the audit trail")(error)
         })?;
         let names = fs.list(DIR).map_err(disk("listing the audit trail"))?;
         let newest = names

@@ -239,24 +239,21 @@ fn foreign(of: &Accepted) -> Option<Break> {
     let currency = Commodity::parse(&of.commodity)?.currency()?;
     let money = Money::new(of.amount, currency);
     let part = &account.part;
-    let (class, sentence) = match account.of {
-        Chart::TokenValue => (
-            BreakClass::Liability,
-            format!(
-                "Tokens of campaign {part} are owed {money} that no token is worth: break {} was \
-                 accepted there.",
-                of.id
-            ),
-        ),
-        Chart::CoopPool => (
-            BreakClass::Pool,
-            format!(
-                "The pool of {part} holds {money} that no sale put there: break {} was accepted \
-                 there.",
-                of.id
-            ),
-        ),
-        _ => return None,
+    let (class, sentence) = if account.of == Chart::TokenValue {
+        let sentence = format!(
+            "Tokens of campaign {part} are owed {money} that no token is worth: break {} was \
+             accepted there.",
+            of.id
+        );
+        (BreakClass::Liability, sentence)
+    } else if account.of == Chart::CoopPool {
+        let sentence = format!(
+            "The pool of {part} holds {money} that no sale put there: break {} was accepted there.",
+            of.id
+        );
+        (BreakClass::Pool, sentence)
+    } else {
+        return None;
     };
     let keys = [of.book.clone(), of.id.clone(), of.account.clone()];
     Some(

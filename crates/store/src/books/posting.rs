@@ -61,9 +61,12 @@ pub(super) struct Poster<'a> {
     pub(super) known: Known,
     pub(super) promises: Promises,
     /// Flash drops that groups asked for: none comes while groups are evaluated.
-    pub(super) drops: RefCell<BTreeMap<(PopupId, Sku), Vec<Rc<Fact>>>>,
+    pub(super) drops: RefCell<Drops>,
     next_entry: Option<i64>,
 }
+
+/// Flash drops of a SKU of a popup.
+type Drops = BTreeMap<(PopupId, Sku), Vec<Rc<Fact>>>;
 
 impl<'a> Poster<'a> {
     pub(super) fn new(db: &'a Db, terms: &'a Terms, now_ms: i64) -> Self {
