@@ -287,7 +287,9 @@ mod tests {
     #[test]
     fn a_region_above_ends_with_the_same_cells_and_cuts() {
         let (mut hub, mut above, mut clock) = (region(1), region(2), 0);
-        hub.accept(&batch("till-1", 0, 3_000), at(0));
+        for from in [0, 1_000, 2_000] {
+            hub.accept(&batch("till-1", from, from + 1_000), at(0));
+        }
         hub.accept(&batch("till-2", 0, 5), at(0));
         let mut up = relay("hub");
         assert!(

@@ -1,6 +1,6 @@
 //! A region on site feeds one in town: the town sees what the stall sells, through the hub alone.
 
-use crate::support::{Site, cells, free_port, get, sale, sell, until};
+use crate::support::{Site, cells, free_port, sale, sell, try_get, until};
 
 const POPUP: &str = "market";
 
@@ -35,8 +35,10 @@ fn a_region_above_shows_what_the_hub_holds_and_both_may_forget() {
         });
     };
     level("the town has the sale");
-    let rigs = get(&town, &format!("/v1/popups/{POPUP}/rigs"));
-    assert_eq!(rigs["rigs"][0]["rig"], "till-1");
+    until("the town shows its till", || {
+        let rigs = try_get(&town, &format!("/v1/popups/{POPUP}/rigs"))?;
+        (rigs["rigs"][0]["rig"] == "till-1").then_some(())
+    });
 
     above.kill();
     sell(&site.edge, &[sale(POPUP, "a", "2", 300)]);

@@ -157,7 +157,8 @@ fn a_snapshot_has_the_rows_that_pages_are_built_against() {
             "now",
             "popup",
             "rig/till-1",
-            "sku/mug"
+            "sku/mug",
+            "slo/refund_rate"
         ]
     );
     assert_eq!(

@@ -51,7 +51,7 @@ fn a_popup_fits_eighty_by_twenty_four() {
     let text = text(&lines);
     assert!(
         text.starts_with(
-            " stall  1:00 h of 3:00 h                              23:13:20  live, 1 s ago\n \
+            " stall  1:00 h of 3:00 h                                23:13:20  live, 1 s ago\n \
          18 of 20 records, all up to 23:13:19  2 not at the ledger  SILENT till-2\n \
          net EUR         123.00  7 orders  refunds 0.45"
         ),
