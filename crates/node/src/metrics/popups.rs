@@ -106,8 +106,14 @@ const RIG_COUNTERS: &[RigCounter] = &[
     },
 ];
 
-/// Histograms of a rig: name, help, kinds with the value of their label `mode`.
-const RIG_HISTOGRAMS: &[(&str, &str, &[(HistKind, &str)])] = &[
+/// A histogram of a rig: name, help, kinds with the value of their label `mode`.
+type RigHistogram = (
+    &'static str,
+    &'static str,
+    &'static [(HistKind, &'static str)],
+);
+
+const RIG_HISTOGRAMS: &[RigHistogram] = &[
     (
         "popwatch_checkout_duration_seconds",
         "From the start of a checkout to its completion.",

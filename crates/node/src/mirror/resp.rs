@@ -80,10 +80,11 @@ impl Connection {
     /// Sends a command and waits for its answer; a refusal is an error.
     pub(super) async fn ask(&mut self, parts: &[&[u8]]) -> Result<Value> {
         self.send(parts).await?;
-        match in_time(self.next()).await? {
-            Value::Refused(why) => Err(Error::other(why)),
-            answer => Ok(answer),
+        let answer = in_time(self.next()).await?;
+        if let Value::Refused(why) = answer {
+            return Err(Error::other(why));
         }
+        Ok(answer)
     }
 
     /// Sends a command.

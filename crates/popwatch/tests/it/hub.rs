@@ -1,6 +1,6 @@
 //! A region on site feeds one in town: the town sees what the stall sells, through the hub alone.
 
-use crate::support::{Site, cells, free_port, http, sale, sell, until};
+use crate::support::{Site, cells, free_port, sale, sell, try_get, until};
 
 const POPUP: &str = "market";
 
@@ -35,11 +35,9 @@ fn a_region_above_shows_what_the_hub_holds_and_both_may_forget() {
         });
     };
     level("the town has the sale");
-    // Cells are answered from the region's memory, its view follows within 100 ms.
-    let path = format!("GET /v1/popups/{POPUP}/rigs");
-    until("the town shows the till", || {
-        let rigs = http(&town, &path, &[], b"").ok()?;
-        (rigs.status == 200 && rigs.json()["rigs"][0]["rig"] == "till-1").then_some(())
+    until("the town shows its till", || {
+        let rigs = try_get(&town, &format!("/v1/popups/{POPUP}/rigs"))?;
+        (rigs["rigs"][0]["rig"] == "till-1").then_some(())
     });
 
     above.kill();

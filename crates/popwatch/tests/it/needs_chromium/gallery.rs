@@ -46,7 +46,7 @@ fn answer(mut connection: TcpStream, given: &Value) -> std::io::Result<()> {
         line.clear();
         request.read_line(&mut line)?;
     }
-    if path.ends_with("/stream") {
+    if path.contains("/stream?") {
         let asof = json!({ "server_ms": given["server_ms"], "watermark_ms": null, "have": 0,
             "known": 0, "unsent": { "records": 0, "money": [], "unknown": [] }, "silent": [],
             "stage": [] });
