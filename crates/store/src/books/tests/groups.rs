@@ -149,7 +149,7 @@ fn give(books: &mut Books, piece: &Piece) {
 const LATER: i64 = T0 + 40 * 86_400_000;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn three_orders_three_times_over_and_from_nothing_are_one(seed in any::<u64>(), size in 0u64..4) {
