@@ -10,7 +10,8 @@ fn a_small_run_reaches_its_bars() {
     let report = run(100);
     assert_eq!(report, run(100), "a seed decides all");
     for row in &report.falses {
-        assert!(row.ours * 100 <= row.popups, "{row:?}");
+        // Pages in one popup of a hundred at most: six or more of 100 would then come once in 1,800 runs.
+        assert!(row.ours <= 5, "{row:?}");
         assert!(row.scaled > row.popups / 5, "the others are there: {row:?}");
     }
     let bars = [60_000, 240_000, 60 * 60_000, 150_000];

@@ -14,8 +14,13 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/public
 /// As published with the log.
 const KEY: &str = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx";
 
+#[expect(clippy::disallowed_methods, reason = "the vectors are files")]
+fn stored(path: &str) -> Vec<u8> {
+    std::fs::read(Path::new(FOLDER).join(path)).unwrap()
+}
+
 fn vectors(name: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(Path::new(FOLDER).join(name)).unwrap();
+    let text = String::from_utf8(stored(name)).unwrap();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -80,9 +85,8 @@ fn every_public_proof_is_judged_as_its_makers_say() {
 
 #[test]
 fn a_log_made_by_others_has_our_tiles_roots_and_proofs() {
-    let folder = Path::new(FOLDER).join("tessera");
     let key = PublicKey::parse(KEY).unwrap();
-    let read = |path: String| std::fs::read(folder.join(path)).unwrap();
+    let read = |path: String| stored(&format!("tessera/{path}"));
     let all = read("tile/entries/000.p/15".into());
     let (entries, rest) = read_bundle(&all);
     assert_eq!((entries.len(), rest.len()), (15, 0));
