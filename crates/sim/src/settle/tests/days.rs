@@ -286,6 +286,7 @@ impl Script {
         told.collect()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one day, told in order")]
     fn book(&self, objects: Vec<ProviderObject>, rows: &[Row], damaged: Option<&str>) -> Outcome {
         let mut books = Books::open_memory().unwrap();
         let rules = Rules {
