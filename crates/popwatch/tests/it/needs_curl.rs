@@ -178,6 +178,15 @@ fn sells(stand: &mut Stand) {
     reconcile += &format!(" --ledger http://{}", stand.port(2));
     let books = stand.run(&reconcile);
     assert!(books.contains("EUR 9.00 (2 sales)"), "{books}");
+    for (start, says) in [
+        ("popwatch statement", "ana"),
+        ("popwatch close", "market-day close 1 closed"),
+        ("popwatch audit", "books.closed"),
+    ] {
+        let line = stand.take(start) + &format!(" --ledger http://{}", stand.port(2));
+        let said = stand.run(&line);
+        assert!(said.contains(says), "{line}\n{said}");
+    }
     assert_eq!(all.stop(), Some(0));
     let inspect = stand.take("popwatch journal inspect");
     assert!(stand.run(&inspect).contains("payment.captured"));
