@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::response::Parts;
 use bytes::{Buf, Bytes};
 use popwatch_core::code::Code;
@@ -211,6 +212,10 @@ impl Feed {
     pub(super) fn head(&self, parts: &Parts) -> Bytes {
         let mut head = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
         for (name, value) in &parts.headers {
+            // Routing took the answer for an empty one; what follows ends with its connection.
+            if name == CONTENT_LENGTH {
+                continue;
+            }
             head.extend_from_slice(name.as_str().as_bytes());
             head.extend_from_slice(b": ");
             head.extend_from_slice(value.as_bytes());

@@ -47,6 +47,8 @@ impl Stream {
             head.contains("nosniff") && head.contains("cache-control: no-store"),
             "{head}"
         );
+        // A browser would take the stream for one that ended.
+        assert!(!head.contains("content-length"), "{head}");
         Self {
             lines,
             id: String::new(),
