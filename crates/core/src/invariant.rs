@@ -10,6 +10,7 @@ use core::fmt::Debug;
 use crate::event::Class;
 use crate::event::system::Loss;
 use crate::money::Currency;
+use crate::tlog::{Checkpoint, Hash, leaf_hash, verify_inclusion};
 
 /// What a predicate says: the law holds, or a sentence that names where it does not.
 pub type Held = Result<(), String>;
@@ -201,6 +202,25 @@ pub fn nothing_forbidden(place: &str, bytes: &[u8], scan: impl Fn(&[u8]) -> usiz
         0 => Ok(()),
         hits => Err(format!("L7: {hits} forbidden values in {place}")),
     }
+}
+
+/// L9: `entry` names the read and is entry `number` of the log under the signed `head`.
+pub fn read_was_audited(
+    read: &str,
+    entry: &[u8],
+    number: u64,
+    hashes: &[Hash],
+    head: &Checkpoint,
+) -> Held {
+    let is_named = !read.is_empty()
+        && entry
+            .windows(read.len())
+            .any(|window| window == read.as_bytes());
+    if !is_named {
+        return Err(format!("L9: entry {number} is not of this read"));
+    }
+    verify_inclusion(&leaf_hash(entry), number, head.size, hashes, &head.root)
+        .map_err(|fault| format!("L9: entry {number} is not under the signed head: {fault}"))
 }
 
 /// L10: money is never refused while a less important class is taken. `refused` holds the classes
