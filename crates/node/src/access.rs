@@ -24,7 +24,7 @@ use popwatch_core::code::Code;
 use popwatch_core::ledger::close::Value;
 use popwatch_wire::audit;
 use popwatch_wire::feed_v1::Audience;
-use popwatch_wire::pass::account::Accounts;
+use popwatch_wire::pass::account::{Accounts, CodeFault};
 use popwatch_wire::pass::revoked::Revoked;
 use popwatch_wire::pass::{
     self, AccessKey, AccessPublic, Circumstances, Network, Opened, PassFault,
@@ -36,7 +36,7 @@ use self::files::Files;
 use self::sessions::{Session, Sessions};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
-use crate::config::{AccessConfig, Config, ConfigFault, RoleName};
+use crate::config::{AccessConfig, Config, ConfigFault};
 
 /// Between two looks at what commands changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -227,11 +227,10 @@ impl Access {
     }
 
     /// The guard of a listener. `rig` is whose edge it is.
-    pub(crate) fn guard(&self, role: RoleName, address: SocketAddr, rig: Option<&str>) -> Guard {
+    pub(crate) fn guard(&self, address: SocketAddr, rig: Option<&str>) -> Guard {
         let is_loopback = address.ip().is_loopback();
         Guard {
             access: self.clone(),
-            role: role.routes(),
             rig: rig.map(str::to_owned),
             is_free: is_loopback && self.0.org == LOCAL_ORG,
             network: match is_loopback {
@@ -253,7 +252,6 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     access: Access,
-    role: routes::Role,
     rig: Option<String>,
     is_free: bool,
     network: Network,
@@ -276,7 +274,7 @@ impl Guard {
             Method::GET | Method::HEAD => Some(routes::Method::Get),
             _ => None,
         };
-        let found = method.and_then(|method| routes::find(self.role, method, asked.path));
+        let found = method.and_then(|method| routes::find(method, asked.path));
         let Some(found) = found else {
             let is_ours = ["/v1", "/audit"]
                 .iter()
@@ -457,9 +455,15 @@ impl Guard {
         let asked = tokio::task::spawn_blocking(move || {
             let now_ms = shared.ambient.wall_ms();
             let mut held = shared.held();
+            // A command may have made this very factor just now.
+            if let Some(accounts) = shared.files.accounts() {
+                held.accounts = accounts;
+            }
             let taken = held.accounts.take(&actor, &typed, now_ms);
             // A code whose use is not remembered could be used again.
-            shared.files.keep_accounts(&held.accounts)?;
+            if taken != Err(CodeFault::Unknown) {
+                shared.files.keep_accounts(&held.accounts)?;
+            }
             Ok::<_, std::io::Error>(taken)
         });
         let unkept = |what: &str| {

@@ -295,7 +295,7 @@ impl Node {
         };
         let router = http::ledger_router(common, state, webhooks, raw);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = self.access.guard(RoleName::Ledger, address, None);
+        let guard = self.access.guard(address, None);
         self.serve(listener, fixed(router, allowed, guard), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
@@ -315,7 +315,7 @@ impl Node {
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = (self.access).guard(RoleName::Edge, address, Some(rig.as_str()));
+        let guard = self.access.guard(address, Some(rig.as_str()));
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
             Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {

@@ -86,7 +86,7 @@ impl Node {
         let router = http::region_router(common, lane, state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = self.access.guard(RoleName::Region, address, None);
+        let guard = self.access.guard(address, None);
         self.serve(listener, fixed(router, allowed, guard), room);
         self.region = Some(address);
         Ok(())

@@ -124,7 +124,8 @@ fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
             .starts_with("Bearer")
     );
     let bearer = format!("Bearer {till}");
-    assert_eq!(post(&[media, ("Authorization", &bearer)]).status, 200);
+    let taken = post(&[media, ("Authorization", &bearer)]);
+    assert_eq!(taken.status, 200, "{taken:?}");
     let other = desk.pass(&["--scope", "till", "--of", "till-2"]);
     let other = format!("Bearer {other}");
     refused(&post(&[media, ("Authorization", &other)]), 403, "PW0705");

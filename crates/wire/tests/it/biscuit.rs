@@ -25,7 +25,7 @@ fn extern_test() -> ExternFunc {
             true => "equal strings".to_owned(),
             false => "different strings".to_owned(),
         })),
-        (Term::Str(text), None) => Ok(Term::Str(text)),
+        (left, None) => Ok(left),
         (_, _) => Err("unsupported operands".to_owned()),
     }))
 }
