@@ -32,6 +32,8 @@ pub enum Law {
     L6,
     /// Nothing forbidden reaches a durable byte, a log, a wire or a screen.
     L7,
+    /// No entry that verifies, no single record shown.
+    L9,
     /// A rig never stops selling; what degrades does so in order and is counted.
     L10,
     /// Memory is bounded.
@@ -42,7 +44,7 @@ pub enum Law {
 
 impl Law {
     /// All laws that have a predicate.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::L1,
         Self::L2,
         Self::L3,
@@ -50,6 +52,7 @@ impl Law {
         Self::L5,
         Self::L6,
         Self::L7,
+        Self::L9,
         Self::L10,
         Self::L11,
         Self::L12,
@@ -66,6 +69,7 @@ impl Law {
             Self::L5 => "money_exact",
             Self::L6 => "books_balance",
             Self::L7 => "nothing_forbidden",
+            Self::L9 => "read_was_audited",
             Self::L10 => "sells_on",
             Self::L11 => "within_limits",
             Self::L12 => "same_cells",

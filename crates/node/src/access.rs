@@ -11,6 +11,8 @@
 
 pub mod desk;
 mod files;
+
+pub(crate) use files::keep;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -105,6 +107,16 @@ impl Caller {
                 let own = holder.subject.popup.as_deref();
                 own.is_none_or(|own| own == popup)
             }
+        }
+    }
+
+    /// The creator whose own alone they may see.
+    pub(crate) fn creator(&self) -> Option<&str> {
+        match self {
+            Self::Holder(holder) if holder.subject.scope == Scope::Creator => {
+                Some(&holder.subject.extent)
+            }
+            Self::Here | Self::Holder(_) => None,
         }
     }
 

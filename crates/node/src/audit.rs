@@ -3,6 +3,8 @@
 //! What always holds: an action that leaves a trace is refused while the trail cannot be written, and
 //! taking sales never waits for it.
 
+pub(crate) mod cross;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 

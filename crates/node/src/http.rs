@@ -50,6 +50,7 @@ use self::feed::Handover;
 use self::shared::ProblemAnswer;
 use crate::access::{Asked, Caller, Guard};
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::page;
 
 /// Where tills report.
@@ -77,9 +78,11 @@ pub(crate) fn edge_router(
         .route("/v1/metrics", post(otlp::metrics))
         .with_state(edge);
     let audited = raw.trail.clone().map(audit_routes).unwrap_or_default();
+    let peers = raw.peers.clone().map(peers_route).unwrap_or_default();
     let router = own
         .merge(raw_route(raw))
         .merge(audited)
+        .merge(peers)
         .merge(cells_route(page))
         .merge(live_routes(live))
         .merge(webhook_route(webhooks))
@@ -132,10 +135,23 @@ pub(crate) fn ledger_router(
             post(ledger::central::decisions),
         )
         .with_state(ledger);
+    let peers = raw.peers.clone().map(|peers| {
+        let swapped = Router::new()
+            .route("/v1/audit/peer", post(audit::peer))
+            .with_state(peers.clone());
+        swapped.merge(peers_route(peers))
+    });
     own.merge(webhook_route(webhooks))
         .merge(raw_route(raw))
+        .merge(peers.unwrap_or_default())
         .merge(audit_routes(trail))
         .merge(common_routes(common))
+}
+
+fn peers_route(peers: Peers) -> Router {
+    Router::new()
+        .route("/v1/audit/peers", get(audit::peers))
+        .with_state(peers)
 }
 
 fn raw_route(raw: RawState) -> Router {
@@ -148,6 +164,7 @@ fn audit_routes(trail: Trail) -> Router {
     Router::new()
         .route("/v1/audit", get(audit::entries))
         .route("/v1/audit/{number}/proof", get(audit::proof))
+        .route("/v1/popups/{popup}/access-log", get(audit::access_log))
         .route("/audit/checkpoint", get(audit::checkpoint))
         .route("/audit/tile/{*tile}", get(audit::tile))
         .with_state(trail)

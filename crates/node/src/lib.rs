@@ -54,6 +54,7 @@ use tokio::task::JoinSet;
 use crate::access::{Access, Guard};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
@@ -273,7 +274,7 @@ impl Node {
         let trail = trail(whole, "ledger", ambient)?;
         self.access.set_trail(&trail);
         self.trail = Some(trail.clone());
-        let raw_books = handle.clone();
+        let (raw_books, raw_trail) = (handle.clone(), trail.clone());
         let state = LedgerState {
             trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
@@ -289,6 +290,7 @@ impl Node {
         };
         let raw = RawState {
             trail: self.trail.clone(),
+            peers: Some(Peers::new(data, &raw_trail, ambient)),
             access: self.access.clone(),
             source: Source::Books(raw_books),
             ambient: ambient.clone(),
@@ -423,8 +425,10 @@ impl Node {
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, page.clone(), readers, ambient);
+        let trail = self.rig_trail(whole, &rig, ambient);
         let raw = RawState {
-            trail: self.rig_trail(whole, &rig, ambient),
+            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
+            trail,
             access: self.access.clone(),
             source: Source::Journal {
                 data: whole.data.clone(),
@@ -452,6 +456,23 @@ impl Node {
             }
         }
         self.trail.clone()
+    }
+
+    /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
+    fn link_trails(
+        &mut self,
+        whole: &Config,
+        config: &EdgeConfig,
+        rig: &RigId,
+        trail: Option<&Trail>,
+        ambient: &Ambient,
+    ) -> Option<Peers> {
+        let ledger = config.ledger.clone().filter(|_| whole.ledger.is_none())?;
+        let peers = Peers::new(&whole.data, trail?, ambient);
+        let pass = self.access.own_pass(Scope::Till, rig.as_str());
+        let task = peers.clone().run(ledger, pass);
+        self.tasks.spawn(until(self.shutdown.subscribe(), task));
+        Some(peers)
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.

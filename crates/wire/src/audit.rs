@@ -21,6 +21,8 @@ use popwatch_core::tlog::{self, Checkpoint, Hash, ProofFault};
 
 use crate::note::{self, NoteFault, PublicKey};
 
+pub mod heads;
+
 /// First line of a proof.
 const PROOF: &str = "c2sp.org/tlog-proof@v1";
 /// Hashes of the longest proof: one a level of the tree.
@@ -68,6 +70,8 @@ actions! {
     RawRead = "raw.read", "Somebody asked to read single records.";
     RawClosed = "raw.closed", "A read of single records ended; an allowed read without one is unfinished.";
     Exported = "records.exported", "Records were exported.";
+    PeerConvicted = "peer.convicted", "A peer's trail is not what it was.";
+    PeerAccepted = "peer.accepted", "Somebody said why a peer's trail is not what it was.";
 }
 
 /// Whether it was done.

@@ -549,6 +549,41 @@ pub const ROUTES: &[Route] = &[
     ),
     get(
         &[Role::Edge, Role::Ledger],
+        "/v1/popups/{popup}/access-log",
+        "Who looked at single records, what for, and what became of it; for a creator, at their own.",
+        &[POPUP],
+        &[
+            done("The reads, newest first.", JSON, Some("Document")),
+            AUDIT_DAMAGED,
+        ],
+    ),
+    get(
+        &[Role::Edge, Role::Ledger],
+        "/v1/audit/peers",
+        "The newest heads seen of the peers' trails, and which are not believed.",
+        &[],
+        &[done("The peers.", JSON, Some("Document"))],
+    ),
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/audit/peer",
+        summary: "Exchange the newest heads of two audit trails, each with the proof that it goes on.",
+        parameters: &[],
+        takes: &CLOSE_TAKES,
+        answers: &[
+            done(
+                "Our head, and what we make of yours.",
+                JSON,
+                Some("Document"),
+            ),
+            BAD_QUERY,
+            refused(413, "It is too large."),
+            refused(503, "It could not be kept."),
+        ],
+    },
+    get(
+        &[Role::Edge, Role::Ledger],
         "/v1/audit/{number}/proof",
         "That an entry is in the trail, as a file that needs only the key (c2sp.org/tlog-proof@v1).",
         &[Parameter {

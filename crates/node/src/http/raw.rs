@@ -25,6 +25,7 @@ use super::shared::{ProblemAnswer, problem, read_body};
 use crate::access::{Access, Caller};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::books_thread::BooksHandle;
 use crate::gate::{self, Shut};
 
@@ -38,6 +39,8 @@ const PAGE: u32 = 500;
 pub(crate) struct RawState {
     /// Where it is written down; none while it cannot be opened.
     pub(crate) trail: Option<Trail>,
+    /// What is known of the peers' trails.
+    pub(crate) peers: Option<Peers>,
     /// The rules.
     pub(crate) access: Access,
     /// Where the records are.
@@ -82,6 +85,12 @@ pub(super) async fn read(
         let says = "this popwatch has no audit trail, so it shows no single record";
         problem(Code::AuditUnwritten, says.to_owned())
     })?;
+    let (peers, rigs) = (state.peers.clone(), request.rigs.clone());
+    let closed = tokio::task::spawn_blocking(move || peers?.closed_for(&rigs)).await;
+    if let Some(why) = closed.unwrap_or_else(|_| Some("cannot be looked at".to_owned())) {
+        let says = format!("{why}; no single record is shown until somebody says why it is so");
+        return Err(problem(Code::AuditUnproved, says));
+    }
     let id: [u8; 16] = state.ambient.random();
     let id = popwatch_core::ledger::hex(&id);
     let rules = state.access.rules();

@@ -76,9 +76,8 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         (Post, "/v1/popups/{popup}/counts") => To(Action::Counts, Whole),
         (Post, "/v1/popups/{popup}/raw") => To(Action::RawRead, Own),
         (Get, "/v1/popups/{popup}/access-log") => To(Action::AuditRead, Own),
-        (Get, "/v1/audit" | "/v1/audit/{number}/proof" | "/v1/audit/peers") => {
-            To(Action::AuditRead, Whole)
-        }
+        (Get, "/v1/audit" | "/v1/audit/peers") => To(Action::AuditRead, Whole),
+        (Get, "/v1/audit/{number}/proof") => To(Action::AuditRead, Own),
         // Heads hold hashes alone, and whoever keeps one keeps us honest.
         (Get, "/audit/checkpoint") => Open,
         (Get, "/audit/tile/{tile}") => To(Action::AuditRead, Whole),
