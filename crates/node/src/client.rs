@@ -36,7 +36,7 @@ pub struct Client {
     pool: Pool<HttpConnector, Body>,
     answer_wait: Duration,
     /// What each call shows of who calls; never printed.
-    shown: Option<HeaderValue>,
+    shown: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What came back, whatever its status.
@@ -160,7 +160,7 @@ impl Client {
         Self {
             pool,
             answer_wait,
-            shown: None,
+            shown: Vec::new(),
         }
     }
 
@@ -168,12 +168,23 @@ impl Client {
     /// is no pass.
     #[must_use]
     pub fn with_pass(mut self, pass: Option<&str>) -> Self {
-        let value = pass.and_then(|pass| HeaderValue::from_str(&format!("Bearer {pass}")).ok());
-        self.shown = value.map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
+        self.show(AUTHORIZATION, pass.map(|pass| format!("Bearer {pass}")));
         self
+    }
+
+    /// Shows this code of the second factor with each call; none, and nothing is shown.
+    #[must_use]
+    pub fn with_code(mut self, code: Option<&str>) -> Self {
+        let name = HeaderName::from_static(crate::access::CODE);
+        self.show(name, code.map(str::to_owned));
+        self
+    }
+
+    fn show(&mut self, name: HeaderName, text: Option<String>) {
+        if let Some(mut value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            value.set_sensitive(true);
+            self.shown.push((name, value));
+        }
     }
 
     /// Asks for `url`.
@@ -228,8 +239,8 @@ impl Client {
             let value = HeaderValue::from_str(value).map_err(|_| fault())?;
             request.headers_mut().append(key, value);
         }
-        if let Some(shown) = &self.shown {
-            request.headers_mut().append(AUTHORIZATION, shown.clone());
+        for (name, value) in &self.shown {
+            request.headers_mut().append(name, value.clone());
         }
         match timeout(self.answer_wait, self.exchange(request, &authority)).await {
             Ok(outcome) => outcome,

@@ -1,6 +1,7 @@
 //! `popwatch reconcile`: what the ledger found when it laid records, cells and counts side by side.
 
 use crate::args::ReconcileArgs;
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -166,7 +167,7 @@ pub(super) async fn run(args: &ReconcileArgs, format: Format) -> anyhow::Result<
             .map(|at| format!("as_of={}", at.replace('+', "%2B"))),
     );
     let url = format!("{url}?{}", asked.join("&"));
-    let answer = Client::new()
+    let answer = caller::client()
         .get(&url, &[("accept", "application/json")])
         .await
         .with_context(|| {
@@ -249,7 +250,7 @@ async fn bring(args: &ReconcileArgs, popup: &PopupId) -> anyhow::Result<()> {
 
 /// Posts a decision; what is not taken is the caller's to mend.
 async fn take(url: &str, body: Vec<u8>, what: &str) -> anyhow::Result<Value> {
-    let answer = Client::new()
+    let answer = caller::client()
         .post(url, &[("content-type", "application/json")], body)
         .await
         .with_context(|| format!("{what} did not reach the ledger"))?;
@@ -275,7 +276,7 @@ async fn upload(url: &str, name: &str) -> anyhow::Result<String> {
         }
     };
     let headers = [("content-type", "application/octet-stream")];
-    let answer = Client::with_waits(connect, UPLOAD_WAIT)
+    let answer = caller::showing(Client::with_waits(connect, UPLOAD_WAIT))
         .post_file(url, &headers, file, length, sent)
         .await;
     bar.finish_and_clear();
