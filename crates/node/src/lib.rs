@@ -55,6 +55,7 @@ use crate::access::{Access, Guard};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
+use crate::audit::trails::trail;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
@@ -147,17 +148,6 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
-}
-
-/// The trail of what people do to the books. Opening reads a short file.
-fn trail(config: &Config, of: &str, ambient: &Ambient) -> Result<Trail, StartFault> {
-    let (data, org) = (&config.data, &config.access.org);
-    let key = keys::audit(data, org, ambient)?;
-    let origin = format!("{org}/audit/{of}");
-    Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
-        path: data.join("audit"),
-        source,
-    })
 }
 
 /// What the books are evaluated by.
@@ -438,41 +428,6 @@ impl Node {
             ambient: ambient.clone(),
         };
         Ok(http::edge_router(common, state, page, live, webhooks, raw))
-    }
-
-    /// The trail of this data directory: the ledger's, where one is in this process, else the rig's own.
-    /// Without one the till sells on and shows no single record.
-    fn rig_trail(&mut self, whole: &Config, rig: &RigId, ambient: &Ambient) -> Option<Trail> {
-        if self.trail.is_none() {
-            match trail(whole, rig.as_str(), ambient) {
-                Ok(opened) => {
-                    self.access.set_trail(&opened);
-                    self.trail = Some(opened);
-                }
-                Err(fault) => {
-                    let fault = chain(&fault);
-                    tracing::error!(code = %Code::AuditUnwritten, fault, "the audit trail cannot be opened; no single record is shown");
-                }
-            }
-        }
-        self.trail.clone()
-    }
-
-    /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
-    fn link_trails(
-        &mut self,
-        whole: &Config,
-        config: &EdgeConfig,
-        rig: &RigId,
-        trail: Option<&Trail>,
-        ambient: &Ambient,
-    ) -> Option<Peers> {
-        let ledger = config.ledger.clone().filter(|_| whole.ledger.is_none())?;
-        let peers = Peers::new(&whole.data, trail?, ambient);
-        let pass = self.access.own_pass(Scope::Till, rig.as_str());
-        let task = peers.clone().run(ledger, pass);
-        self.tasks.spawn(until(self.shutdown.subscribe(), task));
-        Some(peers)
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.

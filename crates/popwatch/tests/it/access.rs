@@ -498,7 +498,7 @@ fn a_single_record_is_shown_only_after_its_entry_and_everybody_concerned_sees_wh
         on_rig()["told_of_us"].as_str().map(|_| ())
     });
     let (status, said) = read(&site.ledger, &operator, &lead[2], &body);
-    assert_eq!((status, said.contains("PW0806")), (500, true), "{said}");
+    assert_eq!((status, said.contains("PW0806")), (403, true), "{said}");
     // A person says why; then it is taken anew.
     let accept = [
         "audit",
