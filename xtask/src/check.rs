@@ -69,6 +69,7 @@ const STAGES: &[Stage] = &[
         fast: false,
         tools: &[
             &setup::CURL,
+            &setup::DPKG_DEB,
             &setup::PROMETHEUS,
             &setup::PROMTOOL,
             &setup::HLEDGER,

@@ -195,6 +195,14 @@ pub(crate) const CURL: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// What Debian packages are built with.
+pub(crate) const DPKG_DEB: Tool = Tool {
+    name: "dpkg_deb",
+    programs: &["dpkg-deb"],
+    packages: &["dpkg"],
+    modules: NO_MODULES,
+};
+
 /// Python, and in a virtual environment the official SDKs of CloudEvents and OpenTelemetry and a
 /// transparency log's verifier.
 pub(crate) const PYTHON: Tool = Tool {
@@ -267,6 +275,7 @@ pub(crate) const UNSHARE: Tool = Tool {
 pub(crate) const TOOLS: [&Tool; 12] = [
     &CHROMIUM,
     &CURL,
+    &DPKG_DEB,
     &HLEDGER,
     &NODE,
     &POSTGRESQL,

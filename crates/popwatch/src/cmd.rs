@@ -2,9 +2,11 @@
 
 mod audit;
 mod close;
+mod completions;
 mod demo;
 mod export;
 mod journal;
+mod man;
 mod reconcile;
 mod replay;
 mod run;
@@ -32,5 +34,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
         Command::Top(args) => top::run(&args, format).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => tokio::task::block_in_place(|| man::run(&args)),
     }
 }
