@@ -68,6 +68,7 @@ const STAGES: &[Stage] = &[
         name: "borders",
         fast: false,
         tools: &[
+            &setup::ALERTMANAGER,
             &setup::CURL,
             &setup::PROMETHEUS,
             &setup::PROMTOOL,
