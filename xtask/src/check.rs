@@ -68,6 +68,7 @@ const STAGES: &[Stage] = &[
         name: "borders",
         fast: false,
         tools: &[
+            &setup::ALERTMANAGER,
             &setup::CURL,
             &setup::DPKG_DEB,
             &setup::PROMETHEUS,

@@ -171,6 +171,14 @@ pub(crate) const PROMETHEUS: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A real Alertmanager, which is told of pages.
+pub(crate) const ALERTMANAGER: Tool = Tool {
+    name: "alertmanager",
+    programs: &["prometheus-alertmanager"],
+    packages: &["prometheus-alertmanager"],
+    modules: NO_MODULES,
+};
+
 /// What several regions share as a mirror.
 pub(crate) const REDIS: Tool = Tool {
     name: "redis",
@@ -272,7 +280,8 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 12] = [
+pub(crate) const TOOLS: [&Tool; 13] = [
+    &ALERTMANAGER,
     &CHROMIUM,
     &CURL,
     &DPKG_DEB,

@@ -188,7 +188,7 @@ impl Node {
             .collect::<Result<_, _>>()?;
         let mut node = Self::empty();
         if let Some(region) = &config.region {
-            node.start_region(region, ambient).await?;
+            node.start_region(region, &config.data, ambient).await?;
         }
         if let Some(ledger) = &config.ledger {
             node.start_ledger(ledger, &config, ambient).await?;

@@ -23,6 +23,7 @@ mod hub;
 mod kills;
 mod ledger;
 mod metrics;
+mod needs_alertmanager;
 mod needs_chromium;
 mod needs_curl;
 mod needs_dpkg_deb;
