@@ -41,6 +41,38 @@ pub struct Config {
     /// Accounts at payment providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// Who may call.
+    #[serde(default)]
+    pub access: AccessConfig,
+}
+
+/// `[access]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessConfig {
+    /// The organisation whose passes are taken. Default `local`: whoever sits at this machine needs none.
+    #[serde(default = "default_org")]
+    pub org: String,
+    /// The public access key, as `popwatch access keygen` prints it; that of the data directory if
+    /// absent.
+    pub key: Option<String>,
+    /// The pass this process shows to its peers, in a file.
+    pub pass_file: Option<PathBuf>,
+    /// Whether views are shown over HTTP without encryption beyond this machine, and nothing else is
+    /// taken there. Default false.
+    #[serde(default)]
+    pub plain_lan: bool,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            org: default_org(),
+            key: None,
+            pass_file: None,
+            plain_lan: false,
+        }
+    }
 }
 
 /// `[edge]`.
@@ -174,6 +206,9 @@ pub struct PopupConfig {
     pub promises: Option<promises::PromisesConfig>,
 }
 
+fn default_org() -> String {
+    String::from("local")
+}
 fn default_data() -> PathBuf {
     PathBuf::from("popwatch-data")
 }
@@ -306,6 +341,7 @@ impl Config {
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),
+            access: AccessConfig::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`Node::start`] brings up the roles of one process; [`Node::stop`] ends them in order: no new
 //! requests, what was handed over is committed, `rig.stopped` is journaled, files are closed.
 
+pub mod access;
 pub mod ambient;
 pub mod client;
 pub mod config;
@@ -11,6 +12,7 @@ mod alerts;
 mod audit;
 mod books_thread;
 mod driver;
+mod gate;
 mod gauges;
 mod health;
 mod http;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures_util::FutureExt;
+use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RigId};
@@ -48,13 +51,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::access::{Access, Guard};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
-use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
+use crate::http::{
+    AllowedHosts, Common, EdgeState, LedgerState, LiveState, RawState, Readers, Source,
+};
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
@@ -80,6 +87,8 @@ pub struct Node {
     pub ledger: Option<SocketAddr>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    access: Access,
+    trail: Option<Trail>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
     books: Option<(BooksHandle, JoinHandle<()>)>,
 }
@@ -141,9 +150,10 @@ pub enum StartFault {
 }
 
 /// The trail of what people do to the books. Opening reads a short file.
-fn trail(data: &Path, ambient: &Ambient) -> Result<Trail, StartFault> {
-    let key = keys::audit(data, http::ORG, ambient)?;
-    let origin = format!("{}/audit/ledger", http::ORG);
+fn trail(config: &Config, of: &str, ambient: &Ambient) -> Result<Trail, StartFault> {
+    let (data, org) = (&config.data, &config.access.org);
+    let key = keys::audit(data, org, ambient)?;
+    let origin = format!("{org}/audit/{of}");
     Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
         path: data.join("audit"),
         source,
@@ -186,7 +196,8 @@ impl Node {
             .iter()
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
-        let mut node = Self::empty();
+        let access = Access::open(&config, ambient)?;
+        let mut node = Self::empty(access.clone());
         if let Some(region) = &config.region {
             node.start_region(region, &config.data, ambient).await?;
         }
@@ -196,10 +207,12 @@ impl Node {
         if let Some(edge) = &config.edge {
             node.start_edge(edge, &config, policies, ambient).await?;
         }
+        let tended = until(node.shutdown.subscribe(), access.tended());
+        node.tasks.spawn(tended);
         Ok(node)
     }
 
-    fn empty() -> Self {
+    fn empty(access: Access) -> Self {
         let (shutdown, _) = watch::channel(false);
         Self {
             edge: None,
@@ -207,6 +220,8 @@ impl Node {
             ledger: None,
             shutdown,
             tasks: JoinSet::new(),
+            access,
+            trail: None,
             journal: None,
             books: None,
         }
@@ -256,7 +271,10 @@ impl Node {
             },
             Health::Answers,
         );
-        let trail = trail(data, ambient)?;
+        let trail = trail(whole, "ledger", ambient)?;
+        self.access.set_trail(&trail);
+        self.trail = Some(trail.clone());
+        let (raw_books, raw_trail) = (handle.clone(), trail.clone());
         let state = LedgerState {
             trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
@@ -266,12 +284,21 @@ impl Node {
             data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
+            access: self.access.clone(),
             ambient: ambient.clone(),
             metrics: counters,
         };
-        let router = http::ledger_router(common, state, webhooks);
+        let raw = RawState {
+            trail: self.trail.clone(),
+            peers: Some(Peers::new(data, &raw_trail, ambient)),
+            access: self.access.clone(),
+            source: Source::Books(raw_books),
+            ambient: ambient.clone(),
+        };
+        let router = http::ledger_router(common, state, webhooks, raw);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), CONNECTIONS_MAX);
+        let guard = self.access.guard(address, None);
+        self.serve(listener, fixed(router, allowed, guard), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
     }
@@ -290,13 +317,15 @@ impl Node {
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
+        let guard = self.access.guard(address, Some(rig.as_str()));
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
-            Ok(router) => fixed(router, allowed.clone()),
+            Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {
                 let fault = chain(&fault);
                 tracing::error!(code = %Code::NotDurable, fault, "the journal cannot be opened; it is tried again");
                 let router = unopened(&rig, &fault);
-                let (routers, served) = watch::channel(http::dressed(router, allowed.clone()));
+                let dressed = http::dressed(router, allowed.clone(), guard.clone());
+                let (routers, served) = watch::channel(dressed);
                 let again = Reopening {
                     config: config.clone(),
                     whole: whole.clone(),
@@ -304,6 +333,8 @@ impl Node {
                     ambient: ambient.clone(),
                     routers,
                     allowed,
+                    guard,
+                    access: self.access.clone(),
                 };
                 self.tasks.spawn(again.run(self.shutdown.subscribe()));
                 served
@@ -394,7 +425,54 @@ impl Node {
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, page.clone(), readers, ambient);
-        Ok(http::edge_router(common, state, page, live, webhooks))
+        let trail = self.rig_trail(whole, &rig, ambient);
+        let raw = RawState {
+            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
+            trail,
+            access: self.access.clone(),
+            source: Source::Journal {
+                data: whole.data.clone(),
+                rig,
+                status: shown,
+            },
+            ambient: ambient.clone(),
+        };
+        Ok(http::edge_router(common, state, page, live, webhooks, raw))
+    }
+
+    /// The trail of this data directory: the ledger's, where one is in this process, else the rig's own.
+    /// Without one the till sells on and shows no single record.
+    fn rig_trail(&mut self, whole: &Config, rig: &RigId, ambient: &Ambient) -> Option<Trail> {
+        if self.trail.is_none() {
+            match trail(whole, rig.as_str(), ambient) {
+                Ok(opened) => {
+                    self.access.set_trail(&opened);
+                    self.trail = Some(opened);
+                }
+                Err(fault) => {
+                    let fault = chain(&fault);
+                    tracing::error!(code = %Code::AuditUnwritten, fault, "the audit trail cannot be opened; no single record is shown");
+                }
+            }
+        }
+        self.trail.clone()
+    }
+
+    /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
+    fn link_trails(
+        &mut self,
+        whole: &Config,
+        config: &EdgeConfig,
+        rig: &RigId,
+        trail: Option<&Trail>,
+        ambient: &Ambient,
+    ) -> Option<Peers> {
+        let ledger = config.ledger.clone().filter(|_| whole.ledger.is_none())?;
+        let peers = Peers::new(&whole.data, trail?, ambient);
+        let pass = self.access.own_pass(Scope::Till, rig.as_str());
+        let task = peers.clone().run(ledger, pass);
+        self.tasks.spawn(until(self.shutdown.subscribe(), task));
+        Some(peers)
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -405,12 +483,13 @@ impl Node {
         ambient: &Ambient,
     ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let pass = self.access.own_pass(Scope::Till, rig.as_str());
         let mut connect = |link, url: &str, path| {
             let (peer, task) = peer::link(
                 link,
                 url,
                 path,
-                rig.as_str(),
+                (rig.as_str(), pass.clone()),
                 replies.clone(),
                 ambient.clone(),
             );
@@ -483,8 +562,9 @@ impl Node {
 fn fixed(
     router: impl Into<http::Routes>,
     allowed: AllowedHosts,
+    guard: Guard,
 ) -> watch::Receiver<Arc<http::Served>> {
-    watch::channel(http::dressed(router, allowed)).1
+    watch::channel(http::dressed(router, allowed, guard)).1
 }
 
 /// What an edge without a journal serves.
@@ -517,6 +597,8 @@ struct Reopening {
     ambient: Ambient,
     routers: watch::Sender<Arc<http::Served>>,
     allowed: AllowedHosts,
+    guard: Guard,
+    access: Access,
 }
 
 impl Reopening {
@@ -526,12 +608,12 @@ impl Reopening {
                 _ = shutdown.changed() => return,
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
-            let mut node = Node::empty();
+            let mut node = Node::empty(self.access.clone());
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
                 Ok(router) => {
                     tracing::info!("the journal is open; sales are taken again");
-                    let router = http::dressed(router, self.allowed.clone());
+                    let router = http::dressed(router, self.allowed.clone(), self.guard.clone());
                     drop(self.routers.send_replace(router));
                     drop(shutdown.changed().await);
                     return Box::pin(node.stop()).await;

@@ -64,7 +64,7 @@ pub(crate) fn link(
     link: Link,
     url: &str,
     path: &str,
-    rig: &str,
+    (rig, pass): (&str, Option<String>),
     replies: mpsc::Sender<Reply>,
     ambient: Ambient,
 ) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
@@ -72,7 +72,7 @@ pub(crate) fn link(
     let target = format!("{}{path}", url.trim_end_matches('/'));
     let rig = rig.to_owned();
     let task = async move {
-        let client = Client::new();
+        let client = Client::new().with_pass(pass.as_deref());
         let headers = [
             ("content-type", "application/x-protobuf"),
             ("content-encoding", "zstd"),

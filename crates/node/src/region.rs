@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use popwatch_core::access::Scope;
 use popwatch_core::id::{PopupId, RegionId, RigId};
 use popwatch_core::lane::relay::Relay;
 use popwatch_core::lane::{CellAck, CellBatch};
@@ -87,7 +88,8 @@ impl Node {
         let router = http::region_router(common, lane, state);
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), room);
+        let guard = self.access.guard(address, None);
+        self.serve(listener, fixed(router, allowed, guard), room);
         self.region = Some(address);
         Ok(())
     }
@@ -103,11 +105,19 @@ impl Node {
         let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
         let name = format!("region-{}", name.collect::<String>());
         let name = RigId::new(&name).expect("letters, a dash and digits are a name");
+        let pass = self.access.own_pass(Scope::Till, name.as_str());
         let mut upstreams = Vec::new();
         for (index, url) in config.upstream.iter().enumerate() {
             let link = Link::Region(index);
             let (to, clock) = (replies.clone(), ambient.clone());
-            let (peer, task) = peer::link(link, url, "/v1/cells", name.as_str(), to, clock);
+            let (peer, task) = peer::link(
+                link,
+                url,
+                "/v1/cells",
+                (name.as_str(), pass.clone()),
+                to,
+                clock,
+            );
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             upstreams.push((Relay::new(name.clone()), peer));
         }

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cmd::access::AccessArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read and verify the trail of who did what to the books.
     Audit(AuditArgs),
+    /// Make, read and revoke passes and second factors.
+    Access(AccessArgs),
     /// Show a popup live in the terminal, from an edge or a region.
     Top(TopArgs),
     /// Print the completion script of a shell.
@@ -486,7 +489,7 @@ pub(crate) enum JournalFormat {
 }
 
 /// `http://host:port`, without a slash at its end.
-fn base_url(text: &str) -> Result<String, String> {
+pub(crate) fn base_url(text: &str) -> Result<String, String> {
     match text.strip_prefix("http://") {
         Some(rest) if !rest.trim_end_matches('/').is_empty() => {
             Ok(text.trim_end_matches('/').to_owned())

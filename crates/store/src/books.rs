@@ -33,6 +33,7 @@ mod rows;
 mod rules;
 mod schema;
 mod shown;
+mod single;
 mod statements;
 mod tables;
 mod unsettled;

@@ -116,8 +116,17 @@ pub const fn status(code: Code) -> u16 {
         | Code::WebhookUnparsable
         | Code::PromiseRefused
         | Code::QueryInvalid => 400,
-        Code::SignatureRefused => 401,
-        Code::OriginForeign | Code::PeerRefused => 403,
+        Code::SignatureRefused
+        | Code::PassExpired
+        | Code::PassRevoked
+        | Code::PassInvalid
+        | Code::PassTooLarge
+        | Code::SecondFactorRefused => 401,
+        Code::OriginForeign
+        | Code::PeerRefused
+        | Code::ScopeRefused
+        | Code::RevokedListOld
+        | Code::PlainRefused => 403,
         Code::PopupUnknown
         | Code::PathUnknown
         | Code::ProviderUnknown
@@ -162,6 +171,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::AuditDamaged
+        | Code::ReadUnproved
         | Code::ViewRepaired
         | Code::PopupOverrun
         | Code::AlertUndelivered

@@ -1,5 +1,6 @@
 //! The receiving end of the cells lane.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
+use crate::access::Caller;
 use crate::region::{RegionOrder, RegionReport};
 
 /// How handlers reach the region's loop.
@@ -63,9 +65,11 @@ impl RegionLane {
 /// Merges cells; answers what the region holds now.
 pub(super) async fn cells(
     State(lane): State<RegionLane>,
+    Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let batch: CellBatch = read_batch(body).await?;
+    caller.brings(&batch.sender)?;
     let ack = lane
         .ask(|answer| RegionOrder::Accept(batch, answer))
         .await?;
