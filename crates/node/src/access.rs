@@ -378,10 +378,7 @@ impl Guard {
         let shared = &self.access.0;
         let says = |fault: &PassFault| {
             let detail = format!("the pass is not taken: {fault}");
-            Problem::new(fault.code(), detail).with_status(match fault.code() {
-                Code::ScopeRefused => 403,
-                _other => 401,
-            })
+            Problem::new(fault.code(), detail)
         };
         let key = shared.key.ok_or_else(|| {
             let fault = "this popwatch knows no access key; popwatch access keygen makes one";

@@ -189,7 +189,7 @@ impl Node {
         let access = Access::open(&config, ambient)?;
         let mut node = Self::empty(access.clone());
         if let Some(region) = &config.region {
-            node.start_region(region, ambient).await?;
+            node.start_region(region, &config.data, ambient).await?;
         }
         if let Some(ledger) = &config.ledger {
             node.start_ledger(ledger, &config, ambient).await?;
@@ -415,18 +415,7 @@ impl Node {
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, page.clone(), readers, ambient);
-        let trail = self.rig_trail(whole, &rig, ambient);
-        let raw = RawState {
-            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
-            trail,
-            access: self.access.clone(),
-            source: Source::Journal {
-                data: whole.data.clone(),
-                rig,
-                status: shown,
-            },
-            ambient: ambient.clone(),
-        };
+        let raw = self.rig_raw(whole, config, rig, shown, ambient);
         Ok(http::edge_router(common, state, page, live, webhooks, raw))
     }
 

@@ -3,9 +3,11 @@
 pub(crate) mod access;
 mod audit;
 mod close;
+mod completions;
 mod demo;
 mod export;
 mod journal;
+mod man;
 pub(crate) mod raw;
 mod reconcile;
 mod replay;
@@ -37,5 +39,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Raw(args) => raw::run(&args).await,
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Top(args) => top::run(&args, format).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => tokio::task::block_in_place(|| man::run(&args)),
     }
 }

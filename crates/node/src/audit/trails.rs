@@ -1,13 +1,18 @@
 //! Which trail a data directory has, and who it is exchanged with.
 
+use std::sync::Arc;
+
 use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::id::RigId;
+use popwatch_wire::answer_v1::EdgeStatus;
+use tokio::sync::watch;
 
 use super::Trail;
 use super::cross::Peers;
 use crate::ambient::Ambient;
 use crate::config::{Config, EdgeConfig};
+use crate::http::{RawState, Source};
 use crate::{Node, StartFault, chain, keys, until};
 
 /// The trail of what people do to the books. Opening reads a short file.
@@ -24,12 +29,7 @@ pub(crate) fn trail(config: &Config, of: &str, ambient: &Ambient) -> Result<Trai
 impl Node {
     /// The trail of this data directory: the ledger's, where one is in this process, else the rig's own.
     /// Without one the till sells on and shows no single record.
-    pub(crate) fn rig_trail(
-        &mut self,
-        whole: &Config,
-        rig: &RigId,
-        ambient: &Ambient,
-    ) -> Option<Trail> {
+    fn rig_trail(&mut self, whole: &Config, rig: &RigId, ambient: &Ambient) -> Option<Trail> {
         if self.trail.is_none() {
             match trail(whole, rig.as_str(), ambient) {
                 Ok(opened) => {
@@ -45,8 +45,31 @@ impl Node {
         self.trail.clone()
     }
 
+    /// What single records of a rig are read with.
+    pub(crate) fn rig_raw(
+        &mut self,
+        whole: &Config,
+        config: &EdgeConfig,
+        rig: RigId,
+        status: watch::Receiver<Arc<EdgeStatus>>,
+        ambient: &Ambient,
+    ) -> RawState {
+        let trail = self.rig_trail(whole, &rig, ambient);
+        RawState {
+            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
+            trail,
+            access: self.access.clone(),
+            source: Source::Journal {
+                data: whole.data.clone(),
+                rig,
+                status,
+            },
+            ambient: ambient.clone(),
+        }
+    }
+
     /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
-    pub(crate) fn link_trails(
+    fn link_trails(
         &mut self,
         whole: &Config,
         config: &EdgeConfig,
