@@ -350,10 +350,8 @@ impl Node {
         let (vitals, measured) = watch::channel(found);
         let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
-        self.tasks.spawn(until(
-            self.shutdown.subscribe(),
-            doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone()),
-        ));
+        let doubt = doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone());
+        self.tasks.spawn(until(self.shutdown.subscribe(), doubt));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let path = whole.data.clone();
         let spawned = spawn_journal(journal, ambient.clone(), news, vitals);
