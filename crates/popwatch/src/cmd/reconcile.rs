@@ -40,6 +40,8 @@ pub(super) struct Reconciliation {
     #[serde(default)]
     suggestions: Vec<Suggestion>,
     #[serde(default)]
+    claims_not_compared: u64,
+    #[serde(default)]
     payouts: Vec<Payout>,
     #[serde(default)]
     breaks: Vec<Break>,
@@ -498,6 +500,12 @@ impl Reconciliation {
             lines.extend(print::table(&rows, &[1]));
         }
         lines.extend(self.suggestions.iter().flat_map(Suggestion::lines));
+        if self.claims_not_compared > 0 {
+            lines.push(format!(
+                "{} older payments without a confirmation were not compared; accept or match the newer ones first",
+                self.claims_not_compared
+            ));
+        }
         lines.push(self.suspense_line());
         lines.push(if self.closed { "closed" } else { "not closed" }.to_owned());
         lines
