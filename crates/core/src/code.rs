@@ -1,7 +1,7 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
+//! 07 enrolment · 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
 //! 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
@@ -81,6 +81,9 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    IdentityDamaged = 712, "the stored identity is damaged and a new one is used";
+    PeerStranger = 713, "another key answered than the pinned one";
+    PlainExposed = 714, "this address speaks TLS with other machines";
     AuditUnwritten = 801, "the audit trail could not be written";
     AuditUnknown = 802, "the audit trail has no such entry or tile";
     AuditDamaged = 804, "the audit trail is damaged and another began";

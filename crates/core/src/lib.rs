@@ -54,6 +54,8 @@ pub mod tlog;
 
 pub mod host;
 
+pub mod membership;
+
 pub mod role;
 
 pub mod invariant;

@@ -41,6 +41,10 @@ pub struct Config {
     /// Accounts at payment providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// Whether other machines are answered over plain HTTP too. Default false: they are answered over
+    /// TLS; this machine always may speak plain HTTP.
+    #[serde(default)]
+    pub plain_http: bool,
 }
 
 /// `[edge]`.
@@ -306,6 +310,7 @@ impl Config {
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),
+            plain_http: false,
         }
     }
 

@@ -46,6 +46,7 @@ pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 use self::feed::Handover;
 use crate::audit::Trail;
 use crate::page;
+use crate::tls::{Line, Received, Reception, Stream};
 
 /// Where tills report.
 const EVENTS: &str = "/v1/events";
@@ -222,7 +223,8 @@ pub(crate) fn dressed(routes: impl Into<Routes>, allowed: AllowedHosts) -> Arc<S
 impl Served {
     /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages); else
     /// the route's answer. A provider comes by a public name, and each of its messages is signed.
-    async fn answer(&self, mut request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn answer(&self, mut request: hyper::Request<Incoming>, line: Line) -> Response {
+        let peer = line.peer;
         let foreign = self.allowed.foreign(request.headers());
         let is_signed = request.uri().path().starts_with(WEBHOOKS);
         let mut response = match (foreign.filter(|_| !is_signed), &self.routes.till) {
@@ -242,6 +244,7 @@ impl Served {
             }
             (None, _) => {
                 request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(line);
                 let router = TowerToHyperService::new(self.routes.router.clone());
                 match router.call(request).await {
                     Ok(response) => response,
@@ -262,6 +265,7 @@ fn is_report(request: &hyper::Request<Incoming>) -> bool {
 /// `connections_max` connections are open: one more is closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
+    reception: Reception,
     routers: watch::Receiver<Arc<Served>>,
     connections_max: usize,
     mut shutdown: watch::Receiver<bool>,
@@ -287,9 +291,20 @@ pub(crate) async fn serve(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
-        let (routers, shutdown) = (routers.clone(), shutdown.clone());
+        let (routers, mut shutdown) = (routers.clone(), shutdown.clone());
+        let reception = reception.clone();
         connections.spawn(async move {
-            connection(stream, peer, routers, shutdown).await;
+            // An answer is small and somebody waits for it; a socket that refuses is only slower.
+            drop(stream.set_nodelay(true));
+            let received = tokio::select! {
+                _ = shutdown.changed() => Received::Gone,
+                received = reception.receive(stream, peer) => received,
+            };
+            match received {
+                Received::Open(stream, line) => connection(stream, line, routers, shutdown).await,
+                Received::Exposed(stream) => exposed(stream, shutdown).await,
+                Received::Gone => {}
+            }
             drop(place);
         });
     }
@@ -300,20 +315,18 @@ pub(crate) async fn serve(
 /// One connection until it ends, or until its last answer after `shutdown`. A live stream takes it
 /// out of HTTP's hands.
 async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    line: Line,
     routers: watch::Receiver<Arc<Served>>,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    // An answer is small and somebody waits for it; a socket that refuses is only slower.
-    drop(stream.set_nodelay(true));
     let (hand, mut handed) = mpsc::channel(1);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let served = Arc::clone(&routers.borrow());
         let hand = hand.clone();
         async move {
             let is_read = request.method() == hyper::Method::GET;
-            let response = served.answer(request, peer).await;
+            let response = served.answer(request, line).await;
             let feed = response.extensions().get::<Handover>();
             if let Some(feed) = feed.filter(|_| is_read).and_then(Handover::take) {
                 let (head, _) = response.into_parts();
@@ -345,6 +358,27 @@ async fn connection(
     };
     let stream = connection.into_parts().io.into_inner();
     feed.run(stream, head).await;
+}
+
+/// Tells whoever speaks plain HTTP from another machine what to speak.
+async fn exposed(stream: TcpStream, mut shutdown: watch::Receiver<bool>) {
+    let service = service_fn(|_: hyper::Request<Incoming>| async {
+        let detail = "other machines are answered over TLS 1.3; call https://KEY@host:port with the \
+                      key that this popwatch prints at its start";
+        let mut response = shared::problem(Code::PlainExposed, detail.to_owned()).into_response();
+        keep_honest(&mut response);
+        Ok::<_, Infallible>(response)
+    });
+    let told = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = shutdown.changed() => {}
+        // A connection that breaks is its client's to notice.
+        ended = told => drop(ended),
+    }
 }
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.

@@ -6,6 +6,7 @@
 pub mod ambient;
 pub mod client;
 pub mod config;
+pub mod identity;
 
 mod alerts;
 mod audit;
@@ -25,6 +26,7 @@ mod refold;
 mod region;
 mod store_thread;
 mod syncs;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -55,11 +57,13 @@ use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
+use crate::identity::Identity;
 use crate::live::Publisher;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::peer::{Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
 use crate::store_thread::{JournalHandle, spawn_journal};
+use crate::tls::Reception;
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
 use popwatch_wire::exposition::Exposition;
@@ -78,6 +82,9 @@ pub struct Node {
     pub region: Option<SocketAddr>,
     /// Where the ledger listens.
     pub ledger: Option<SocketAddr>,
+    /// What peers know it by.
+    pub identity: Identity,
+    reception: Reception,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
@@ -186,7 +193,8 @@ impl Node {
             .iter()
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
-        let mut node = Self::empty();
+        let identity = identity_of(&config, ambient);
+        let mut node = Self::empty(identity, config.plain_http);
         if let Some(region) = &config.region {
             node.start_region(region, ambient).await?;
         }
@@ -199,12 +207,24 @@ impl Node {
         Ok(node)
     }
 
-    fn empty() -> Self {
+    /// Where others reach what listens on `address`: over TLS, but on this machine alone.
+    #[must_use]
+    pub fn url(&self, address: SocketAddr) -> String {
+        match address.ip().is_loopback() {
+            true => format!("http://{address}/"),
+            false => format!("https://{}@{address}/", self.identity.key()),
+        }
+    }
+
+    fn empty(identity: Identity, plain: bool) -> Self {
         let (shutdown, _) = watch::channel(false);
+        let reception = Reception::new(&identity, plain);
         Self {
             edge: None,
             region: None,
             ledger: None,
+            identity,
+            reception,
             shutdown,
             tasks: JoinSet::new(),
             journal: None,
@@ -304,6 +324,7 @@ impl Node {
                     ambient: ambient.clone(),
                     routers,
                     allowed,
+                    identity: self.identity.clone(),
                 };
                 self.tasks.spawn(again.run(self.shutdown.subscribe()));
                 served
@@ -410,7 +431,7 @@ impl Node {
                 link,
                 url,
                 path,
-                rig.as_str(),
+                (rig.as_str(), &self.identity),
                 replies.clone(),
                 ambient.clone(),
             );
@@ -474,9 +495,31 @@ impl Node {
         room: usize,
     ) {
         let shutdown = self.shutdown.subscribe();
+        let reception = self.reception.clone();
         self.tasks
-            .spawn(http::serve(listener, routers, room, shutdown));
+            .spawn(http::serve(listener, reception, routers, room, shutdown));
     }
+}
+
+/// Who this process is. A region alone on its machine needs no disk, so nor does its key.
+fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
+    let is_reached = |region: &config::RegionConfig| !region.listen.ip().is_loopback();
+    let is_kept = config.edge.is_some()
+        || config.ledger.is_some()
+        || config.region.as_ref().is_some_and(is_reached);
+    if is_kept {
+        match Identity::open(&config.data, ambient) {
+            Ok(identity) => return identity,
+            Err(fault) => {
+                let fault = chain(&fault);
+                tracing::error!(
+                    fault,
+                    "the identity cannot be had; a passing one is used until the next start"
+                );
+            }
+        }
+    }
+    Identity::of(&ambient.random())
 }
 
 /// A router that stays.
@@ -517,6 +560,7 @@ struct Reopening {
     ambient: Ambient,
     routers: watch::Sender<Arc<http::Served>>,
     allowed: AllowedHosts,
+    identity: Identity,
 }
 
 impl Reopening {
@@ -526,7 +570,7 @@ impl Reopening {
                 _ = shutdown.changed() => return,
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
-            let mut node = Node::empty();
+            let mut node = Node::empty(self.identity.clone(), false);
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
                 Ok(router) => {

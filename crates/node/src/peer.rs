@@ -10,7 +10,8 @@ use popwatch_core::limits::PEER_DELAY_MS_MAX;
 use tokio::sync::mpsc;
 
 use crate::ambient::Ambient;
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, ClientFault};
+use crate::identity::Identity;
 
 /// What came back from a peer.
 #[derive(Debug)]
@@ -64,15 +65,15 @@ pub(crate) fn link(
     link: Link,
     url: &str,
     path: &str,
-    rig: &str,
+    (rig, identity): (&str, &Identity),
     replies: mpsc::Sender<Reply>,
     ambient: Ambient,
 ) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
     let (handle, mut queue) = PeerHandle::new(url);
     let target = format!("{}{path}", url.trim_end_matches('/'));
-    let rig = rig.to_owned();
+    let (rig, identity) = (rig.to_owned(), identity.clone());
     let task = async move {
-        let client = Client::new();
+        let client = Client::of(identity);
         let headers = [
             ("content-type", "application/x-protobuf"),
             ("content-encoding", "zstd"),
@@ -82,6 +83,11 @@ pub(crate) fn link(
         while let Some(body) = queue.recv().await {
             let outcome = match client.post(&target, &headers, body).await {
                 Ok(answer) => judge(answer),
+                Err(fault @ ClientFault::Stranger { .. }) => {
+                    let code = Code::PeerStranger;
+                    tracing::warn!(%code, %fault, "the peer is not the one this rig was told of");
+                    Err(PeerFault::Unreachable)
+                }
                 Err(fault) => {
                     tracing::debug!(%fault, peer = target, "peer not reached");
                     Err(PeerFault::Unreachable)

@@ -67,7 +67,7 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
         for target in &config.alerts {
-            let here = format!("http://{address}/");
+            let here = self.url(address);
             let (live, ambient) = (live.clone(), ambient.clone());
             let ends = self.shutdown.subscribe();
             let task = alerts::run(target.clone(), here, live, ambient, ends);
@@ -105,7 +105,8 @@ impl Node {
         for (index, url) in config.upstream.iter().enumerate() {
             let link = Link::Region(index);
             let (to, clock) = (replies.clone(), ambient.clone());
-            let (peer, task) = peer::link(link, url, "/v1/cells", name.as_str(), to, clock);
+            let from = (name.as_str(), &self.identity);
+            let (peer, task) = peer::link(link, url, "/v1/cells", from, to, clock);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             upstreams.push((Relay::new(name.clone()), peer));
         }

@@ -2,6 +2,7 @@
 
 use crate::print::Format;
 use clap::{Parser, Subcommand};
+use popwatch_core::membership::IdKey;
 use std::path::PathBuf;
 
 /// Observability for live commerce and pop-ups.
@@ -461,13 +462,23 @@ pub(crate) enum JournalFormat {
     Csv,
 }
 
-/// `http://host:port`, without a slash at its end.
+/// `http://host:port` or `https://KEY@host:port`, without a slash at its end.
 fn base_url(text: &str) -> Result<String, String> {
-    match text.strip_prefix("http://") {
-        Some(rest) if !rest.trim_end_matches('/').is_empty() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        Some(_) | None => Err("give an address of the form http://host:port".to_owned()),
+    let text = text.trim_end_matches('/');
+    let plain = text
+        .strip_prefix("http://")
+        .is_some_and(|rest| !rest.is_empty());
+    let keyed = text
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split_once('@'));
+    let keyed = keyed.is_some_and(|(key, at)| IdKey::parse(key).is_some() && !at.is_empty());
+    match plain || keyed {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "give an address of the form http://host:port, or https://KEY@host:port with the key \
+             that popwatch run prints there"
+                .to_owned(),
+        ),
     }
 }
 
@@ -491,5 +502,7 @@ mod tests {
         assert_eq!(base_url("http://a:1/").as_deref(), Ok("http://a:1"));
         assert!(base_url("a:1").is_err() && base_url("https://a").is_err());
         assert!(base_url("http:///").is_err());
+        let keyed = format!("https://{}@a:1", IdKey([7; 32]));
+        assert_eq!(base_url(&format!("{keyed}/")), Ok(keyed));
     }
 }

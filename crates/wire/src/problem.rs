@@ -117,7 +117,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::PromiseRefused
         | Code::QueryInvalid => 400,
         Code::SignatureRefused => 401,
-        Code::OriginForeign | Code::PeerRefused => 403,
+        Code::OriginForeign | Code::PeerRefused | Code::PlainExposed => 403,
         Code::PopupUnknown
         | Code::PathUnknown
         | Code::ProviderUnknown
@@ -155,6 +155,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::TailTorn
         | Code::CacheDamaged
         | Code::KeyDamaged
+        | Code::IdentityDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
@@ -176,7 +177,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::UnderVoltage
         | Code::HostHot
         | Code::Defect => 500,
-        Code::PeerNonsense => 502,
+        Code::PeerNonsense | Code::PeerStranger => 502,
         Code::NotDurable
         | Code::SyncFailed
         | Code::LedgerUnavailable

@@ -33,7 +33,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         ("ledger", node.ledger),
     ] {
         if let Some(address) = address {
-            print::note(format!("{what:<7} http://{address}/"));
+            print::note(format!("{what:<7} {}", node.url(address)));
         }
     }
     stop_signal().await?;

@@ -20,6 +20,7 @@ mod door;
 mod forks;
 mod host;
 mod hub;
+mod identity;
 mod kills;
 mod ledger;
 mod metrics;
