@@ -63,6 +63,7 @@ codes! {
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
+    RigRevoked = 304, "the rig was revoked and its records wait for a person";
     PeerNonsense = 305, "the peer's answer makes no sense";
     EpochForked = 310, "two journals use one rig and epoch";
     PositionOtherBytes = 311, "one position holds two different records";
@@ -81,9 +82,13 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    EnrolRefused = 710, "the enrolment code is not taken";
+    EnrolUnproved = 711, "the other end does not know the enrolment code";
     IdentityDamaged = 712, "the stored identity is damaged and a new one is used";
     PeerStranger = 713, "another key answered than the pinned one";
     PlainExposed = 714, "this address speaks TLS with other machines";
+    MembershipDamaged = 715, "the stored membership cannot be used";
+    MemberUnknown = 716, "no such member is in the register";
     AuditUnwritten = 801, "the audit trail could not be written";
     AuditUnknown = 802, "the audit trail has no such entry or tile";
     AuditDamaged = 804, "the audit trail is damaged and another began";

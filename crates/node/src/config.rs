@@ -41,6 +41,9 @@ pub struct Config {
     /// Accounts at payment providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
+    /// The organisation that this process belongs to. Default `local`: whoever reaches it may take part.
+    #[serde(default = "default_org")]
+    pub org: String,
     /// Whether other machines are answered over plain HTTP too. Default false: they are answered over
     /// TLS; this machine always may speak plain HTTP.
     #[serde(default)]
@@ -178,6 +181,9 @@ pub struct PopupConfig {
     pub promises: Option<promises::PromisesConfig>,
 }
 
+fn default_org() -> String {
+    String::from(crate::register::LOCAL_ORG)
+}
 fn default_data() -> PathBuf {
     PathBuf::from("popwatch-data")
 }
@@ -190,7 +196,7 @@ fn default_region() -> SocketAddr {
 fn default_ledger() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8730))
 }
-fn default_rig() -> String {
+pub(crate) fn default_rig() -> String {
     String::from("till-1")
 }
 fn default_probes() -> bool {
@@ -310,6 +316,7 @@ impl Config {
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),
+            org: default_org(),
             plain_http: false,
         }
     }

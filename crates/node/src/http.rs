@@ -4,6 +4,7 @@
 //! browser honest; errors are RFC 9457 problem documents.
 
 mod audit;
+mod enrol;
 mod feed;
 mod ingest;
 mod lanes;
@@ -18,12 +19,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -46,6 +47,7 @@ pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 use self::feed::Handover;
 use crate::audit::Trail;
 use crate::page;
+use crate::register::{Desk, Gate};
 use crate::tls::{Line, Received, Reception, Stream};
 
 /// Where tills report.
@@ -80,9 +82,15 @@ pub(crate) fn edge_router(
 }
 
 /// The routes of a region.
-pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
+pub(crate) fn region_router(
+    common: Common,
+    lane: RegionLane,
+    live: LiveState,
+    gate: Gate,
+) -> Router {
     let own = Router::new()
         .route("/v1/cells", post(lanes::cells))
+        .layer(Extension(gate))
         .with_state(lane.clone());
     own.merge(cells_route(lane))
         .merge(live_routes(live))
@@ -91,7 +99,7 @@ pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -
 
 /// The routes of a ledger.
 pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: WebhookState) -> Router {
-    let trail = ledger.trail.clone();
+    let (trail, desk) = (ledger.trail.clone(), ledger.desk.clone());
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -121,6 +129,7 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
         .with_state(ledger);
     own.merge(webhook_route(webhooks))
         .merge(audit_routes(trail))
+        .merge(member_routes(desk))
         .merge(common_routes(common))
 }
 
@@ -131,6 +140,15 @@ fn audit_routes(trail: Trail) -> Router {
         .route("/audit/checkpoint", get(audit::checkpoint))
         .route("/audit/tile/{*tile}", get(audit::tile))
         .with_state(trail)
+}
+
+fn member_routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/enrol", post(enrol::enrol))
+        .route("/v1/rigs", get(enrol::members).post(enrol::invite))
+        .route("/v1/rigs/{rig}/revocation", post(enrol::revoke))
+        .route("/v1/rigs/{rig}/acceptance", post(enrol::accept))
+        .with_state(desk)
 }
 
 fn webhook_route(webhooks: WebhookState) -> Router {

@@ -7,6 +7,7 @@ pub mod ambient;
 pub mod client;
 pub mod config;
 pub mod identity;
+pub mod member;
 
 mod alerts;
 mod audit;
@@ -24,6 +25,7 @@ mod peer;
 mod probes;
 mod refold;
 mod region;
+mod register;
 mod store_thread;
 mod syncs;
 mod tls;
@@ -37,6 +39,7 @@ use futures_util::FutureExt;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RigId};
+use popwatch_core::ledger::hex;
 use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_core::role::edge::Edge;
@@ -59,9 +62,11 @@ use crate::health::{EdgeHealth, Health};
 use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
 use crate::identity::Identity;
 use crate::live::Publisher;
+use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
-use crate::peer::{Link, PeerHandle, Reply};
+use crate::peer::{As, Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
+use crate::register::{Desk, Gate, LOCAL_ORG, Setting};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use crate::tls::Reception;
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
@@ -84,6 +89,8 @@ pub struct Node {
     pub ledger: Option<SocketAddr>,
     /// What peers know it by.
     pub identity: Identity,
+    member: Option<Member>,
+    gate: Gate,
     reception: Reception,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -187,14 +194,21 @@ fn webhooks(
 
 impl Node {
     /// Starts the roles of `config`. Port 0 takes any free port; the node knows which.
-    pub async fn start(config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
+    pub async fn start(mut config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
+        let identity = identity_of(&config, ambient);
+        let member = Member::read(&config.data, identity.key());
+        if let Some(member) = &member {
+            member.apply(&mut config)?;
+        }
+        speak_tls_with_oneself(&mut config, &identity);
         let policies: Vec<PopupPolicy> = config
             .popups
             .iter()
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
-        let identity = identity_of(&config, ambient);
+        let gate = gate(&config, member.as_ref(), &identity, ambient)?;
         let mut node = Self::empty(identity, config.plain_http);
+        (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
             node.start_region(region, ambient).await?;
         }
@@ -224,11 +238,22 @@ impl Node {
             region: None,
             ledger: None,
             identity,
+            member: None,
+            gate: Gate::default(),
             reception,
             shutdown,
             tasks: JoinSet::new(),
             journal: None,
             books: None,
+        }
+    }
+
+    /// As whom its links speak.
+    fn speaks_as<'a>(&'a self, name: &'a str) -> As<'a> {
+        As {
+            name,
+            identity: &self.identity,
+            member: self.member.as_ref(),
         }
     }
 
@@ -277,7 +302,9 @@ impl Node {
             Health::Answers,
         );
         let trail = trail(data, ambient)?;
+        let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
         let state = LedgerState {
+            desk,
             trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
             closing: Arc::default(),
@@ -294,6 +321,34 @@ impl Node {
         self.serve(listener, fixed(router, allowed), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
+    }
+
+    /// The desk for members of the organisation whose ledger this is.
+    async fn desk(
+        &self,
+        whole: &Config,
+        config: &LedgerConfig,
+        (books, trail): (&BooksHandle, &Trail),
+        ambient: &Ambient,
+    ) -> Result<Desk, StartFault> {
+        let reached = |url: &&String| !url.contains("//127.") && !url.contains("//localhost");
+        let region = self.region.filter(|address| !address.ip().is_loopback());
+        let edge = whole.edge.as_ref();
+        let setting = Setting {
+            identity: self.identity.clone(),
+            org: whole.org.clone(),
+            org_key: keys::org(&whole.data, &whole.org, ambient)?,
+            books: books.clone(),
+            trail: trail.clone(),
+            ambient: ambient.clone(),
+            regions: config.regions.iter().filter(reached).cloned().collect(),
+            region_port: region.map(|address| address.port()),
+            pseudonym_key: hex(&keys::shared_root(whole, ambient)?),
+            own_rig: edge.map(|edge| edge.rig.clone()),
+        };
+        let data = whole.data.clone();
+        let opened = Desk::open(setting).await;
+        opened.map_err(|source| StartFault::Books { path: data, source })
     }
 
     async fn start_edge(
@@ -325,6 +380,7 @@ impl Node {
                     routers,
                     allowed,
                     identity: self.identity.clone(),
+                    member: self.member.clone(),
                 };
                 self.tasks.spawn(again.run(self.shutdown.subscribe()));
                 served
@@ -426,15 +482,14 @@ impl Node {
         ambient: &Ambient,
     ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let (identity, member) = (self.identity.clone(), self.member.clone());
+        let who = As {
+            name: rig.as_str(),
+            identity: &identity,
+            member: member.as_ref(),
+        };
         let mut connect = |link, url: &str, path| {
-            let (peer, task) = peer::link(
-                link,
-                url,
-                path,
-                (rig.as_str(), &self.identity),
-                replies.clone(),
-                ambient.clone(),
-            );
+            let (peer, task) = peer::link(link, url, path, who, replies.clone(), ambient.clone());
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             peer
         };
@@ -522,6 +577,48 @@ fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
     Identity::of(&ambient.random())
 }
 
+/// Where processes of an organisation know each other by their keys, the roles of one process do too:
+/// what it calls on its own plain address it calls over TLS.
+fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
+    if config.org == LOCAL_ORG {
+        return;
+    }
+    let ledger = config.ledger.as_ref().map(|ledger| ledger.listen);
+    let region = config.region.as_ref().map(|region| region.listen);
+    let Some(edge) = &mut config.edge else {
+        return;
+    };
+    let own = |url: &mut String, address: Option<SocketAddr>| {
+        if let Some(address) = address
+            && *url == format!("http://{address}")
+        {
+            *url = format!("https://{}@{address}", identity.key());
+        }
+    };
+    if let Some(url) = &mut edge.ledger {
+        own(url, ledger);
+    }
+    edge.regions.iter_mut().for_each(|url| own(url, region));
+}
+
+/// Who may bring cells to a region of this process.
+fn gate(
+    config: &Config,
+    member: Option<&Member>,
+    identity: &Identity,
+    ambient: &Ambient,
+) -> Result<Gate, ConfigFault> {
+    if config.org == LOCAL_ORG || config.region.is_none() {
+        return Ok(Gate::default());
+    }
+    let org_key = match (member, &config.ledger) {
+        (Some(member), _) => Some(member.org_key().clone()),
+        (None, Some(_)) => Some(keys::org(&config.data, &config.org, ambient)?.public()),
+        (None, None) => None,
+    };
+    Ok(Gate::new(identity.key(), org_key))
+}
+
 /// A router that stays.
 fn fixed(
     router: impl Into<http::Routes>,
@@ -561,6 +658,7 @@ struct Reopening {
     routers: watch::Sender<Arc<http::Served>>,
     allowed: AllowedHosts,
     identity: Identity,
+    member: Option<Member>,
 }
 
 impl Reopening {
@@ -571,6 +669,7 @@ impl Reopening {
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
             let mut node = Node::empty(self.identity.clone(), false);
+            node.member.clone_from(&self.member);
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
                 Ok(router) => {

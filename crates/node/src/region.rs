@@ -82,7 +82,7 @@ impl Node {
         let metrics = move || Arc::clone(&sources).tell().boxed();
         let common = Common::new(RoleName::Region, "region", metrics, Health::Answers);
         let state = self.live_state(live, lane.clone(), readers, ambient);
-        let router = http::region_router(common, lane, state);
+        let router = http::region_router(common, lane, state, self.gate.clone());
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
         self.serve(listener, fixed(router, allowed), room);
@@ -105,8 +105,8 @@ impl Node {
         for (index, url) in config.upstream.iter().enumerate() {
             let link = Link::Region(index);
             let (to, clock) = (replies.clone(), ambient.clone());
-            let from = (name.as_str(), &self.identity);
-            let (peer, task) = peer::link(link, url, "/v1/cells", from, to, clock);
+            let who = self.speaks_as(name.as_str());
+            let (peer, task) = peer::link(link, url, "/v1/cells", who, to, clock);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             upstreams.push((Relay::new(name.clone()), peer));
         }

@@ -3,6 +3,7 @@
 mod audit;
 mod close;
 mod demo;
+mod enrol;
 mod export;
 mod journal;
 mod reconcile;
@@ -31,6 +32,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Enrol(args) => enrol::run(&args, format).await,
         Command::Top(args) => top::run(&args, format).await,
     }
 }

@@ -58,6 +58,10 @@ actions! {
     SettlementTaken = "settlement.taken", "A settlement or bank file was read into the books.";
     CountTaken = "count.taken", "A count sheet was read into the books.";
     CreatorPaid = "creator.paid", "A payment to a creator was noted.";
+    RigInvited = "rig.invited", "A code was made with which one machine may join.";
+    RigEnrolled = "rig.enrolled", "A machine joined, or somebody tried without the code.";
+    RigRevoked = "rig.revoked", "A machine was revoked: what it sends waits for a person.";
+    RigAccepted = "rig.accepted", "Records of a revoked machine were booked.";
 }
 
 /// Whether it was done.

@@ -116,12 +116,13 @@ pub const fn status(code: Code) -> u16 {
         | Code::WebhookUnparsable
         | Code::PromiseRefused
         | Code::QueryInvalid => 400,
-        Code::SignatureRefused => 401,
-        Code::OriginForeign | Code::PeerRefused | Code::PlainExposed => 403,
+        Code::SignatureRefused | Code::EnrolUnproved => 401,
+        Code::OriginForeign | Code::PeerRefused | Code::PlainExposed | Code::EnrolRefused => 403,
         Code::PopupUnknown
         | Code::PathUnknown
         | Code::ProviderUnknown
         | Code::NeverClosed
+        | Code::MemberUnknown
         | Code::AuditUnknown => 404,
         Code::EventConflict
         | Code::EpochForked
@@ -141,6 +142,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::CardInIdentity
         | Code::TypeReserved
         | Code::RecordQuarantined
+        | Code::RigRevoked
         | Code::ModeRefused
         | Code::AmountInexact
         | Code::SettlementFileRefused
@@ -156,6 +158,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::CacheDamaged
         | Code::KeyDamaged
         | Code::IdentityDamaged
+        | Code::MembershipDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked

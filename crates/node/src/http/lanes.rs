@@ -1,8 +1,9 @@
 //! The receiving end of the cells lane.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
@@ -15,7 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
+use crate::peer::MEMBERSHIP;
 use crate::region::{RegionOrder, RegionReport};
+use crate::register::Gate;
+use crate::tls::Line;
 
 /// How handlers reach the region's loop.
 #[derive(Debug, Clone)]
@@ -63,8 +67,15 @@ impl RegionLane {
 /// Merges cells; answers what the region holds now.
 pub(super) async fn cells(
     State(lane): State<RegionLane>,
+    Extension(gate): Extension<Gate>,
+    Extension(line): Extension<Line>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
+    let shown = headers
+        .get(MEMBERSHIP)
+        .and_then(|shown| shown.to_str().ok());
+    gate.admits(line.key, shown)?;
     let batch: CellBatch = read_batch(body).await?;
     let ack = lane
         .ask(|answer| RegionOrder::Accept(batch, answer))

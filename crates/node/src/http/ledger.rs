@@ -9,11 +9,11 @@ mod unsettled;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use popwatch_core::cell::Cell;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
@@ -42,6 +42,8 @@ use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
 use crate::config::provider::FileTerms;
 use crate::metrics::LedgerMetrics;
+use crate::register::Desk;
+use crate::tls::Line;
 
 /// A batch that takes longer is taken for a sign that the ledger is behind, ms.
 const SLOW_MS: u64 = 1_000;
@@ -51,6 +53,8 @@ const SLOW_ITEMS_MIN: usize = 64;
 /// What the ledger's handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct LedgerState {
+    /// Who may speak as which rig.
+    pub(crate) desk: Desk,
     /// The books' thread.
     pub(crate) books: BooksHandle,
     /// Regions whose cells are compared with the re-fold.
@@ -85,10 +89,12 @@ impl From<Busy> for ProblemAnswer {
 /// Stores a batch; answers after the commit.
 pub(super) async fn records(
     State(state): State<LedgerState>,
+    Extension(line): Extension<Line>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let (arrived_us, arrived_ns) = (state.ambient.wall_us(), state.ambient.mono_ns());
     let batch: RecordBatch = read_batch(body).await?;
+    state.desk.admits(&batch.rig, line.key)?;
     let (items, echo) = (batch.items.len(), batch.sent_mono_ns);
     match state.books.accept(batch).await? {
         Ok(mut ack) => {
