@@ -1,7 +1,7 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 07 enrolment · 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
+//! 07 passes, enrolment · 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
 //! 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
@@ -82,6 +82,14 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    PassExpired = 701, "the pass has expired";
+    PassRevoked = 702, "the pass was revoked";
+    PassInvalid = 703, "a pass is needed and none that verifies came";
+    PassTooLarge = 704, "the pass is larger than a pass can be";
+    ScopeRefused = 705, "the pass does not allow this";
+    SecondFactorRefused = 706, "a code of the second factor is needed or was wrong";
+    RevokedListOld = 707, "the list of revoked passes is too old";
+    PlainRefused = 708, "this is not done over an unencrypted connection";
     EnrolRefused = 710, "the enrolment code is not taken";
     EnrolUnproved = 711, "the other end does not know the enrolment code";
     IdentityDamaged = 712, "the stored identity is damaged and a new one is used";
@@ -91,6 +99,7 @@ codes! {
     MemberUnknown = 716, "no such member is in the register";
     AuditUnwritten = 801, "the audit trail could not be written";
     AuditUnknown = 802, "the audit trail has no such entry or tile";
+    ReadUnproved = 803, "the audit entry of a raw read does not verify";
     AuditDamaged = 804, "the audit trail is damaged and another began";
     AuditUnproved = 806, "the audit trail is not what was signed";
     ProviderUnknown = 901, "no such provider or account is configured";

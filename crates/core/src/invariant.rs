@@ -10,6 +10,7 @@ use core::fmt::Debug;
 use crate::event::Class;
 use crate::event::system::Loss;
 use crate::money::Currency;
+use crate::tlog::{Checkpoint, Hash, leaf_hash, verify_inclusion};
 
 /// What a predicate says: the law holds, or a sentence that names where it does not.
 pub type Held = Result<(), String>;
@@ -31,6 +32,8 @@ pub enum Law {
     L6,
     /// Nothing forbidden reaches a durable byte, a log, a wire or a screen.
     L7,
+    /// No entry that verifies, no single record shown.
+    L9,
     /// A rig never stops selling; what degrades does so in order and is counted.
     L10,
     /// Memory is bounded.
@@ -41,7 +44,7 @@ pub enum Law {
 
 impl Law {
     /// All laws that have a predicate.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::L1,
         Self::L2,
         Self::L3,
@@ -49,6 +52,7 @@ impl Law {
         Self::L5,
         Self::L6,
         Self::L7,
+        Self::L9,
         Self::L10,
         Self::L11,
         Self::L12,
@@ -65,6 +69,7 @@ impl Law {
             Self::L5 => "money_exact",
             Self::L6 => "books_balance",
             Self::L7 => "nothing_forbidden",
+            Self::L9 => "read_was_audited",
             Self::L10 => "sells_on",
             Self::L11 => "within_limits",
             Self::L12 => "same_cells",
@@ -201,6 +206,25 @@ pub fn nothing_forbidden(place: &str, bytes: &[u8], scan: impl Fn(&[u8]) -> usiz
         0 => Ok(()),
         hits => Err(format!("L7: {hits} forbidden values in {place}")),
     }
+}
+
+/// L9: `entry` names the read and is entry `number` of the log under the signed `head`.
+pub fn read_was_audited(
+    read: &str,
+    entry: &[u8],
+    number: u64,
+    hashes: &[Hash],
+    head: &Checkpoint,
+) -> Held {
+    let is_named = !read.is_empty()
+        && entry
+            .windows(read.len())
+            .any(|window| window == read.as_bytes());
+    if !is_named {
+        return Err(format!("L9: entry {number} is not of this read"));
+    }
+    verify_inclusion(&leaf_hash(entry), number, head.size, hashes, &head.root)
+        .map_err(|fault| format!("L9: entry {number} is not under the signed head: {fault}"))
 }
 
 /// L10: money is never refused while a less important class is taken. `refused` holds the classes

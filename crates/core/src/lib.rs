@@ -52,6 +52,8 @@ pub mod settlement;
 
 pub mod tlog;
 
+pub mod access;
+
 pub mod host;
 
 pub mod membership;

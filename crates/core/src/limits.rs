@@ -478,6 +478,44 @@ pub const ENROL_REGIONS_MAX: usize = REGIONS_MAX;
 /// Quarantined records that are booked in one transaction.
 pub const ACCEPT_RECORDS_MAX: usize = 1_024;
 
+// Access.
+
+/// A pass as it travels, bytes. Beyond: 401 PW0704.
+pub const PASS_BYTES_MAX: usize = 4 << 10;
+/// Blocks of a pass behind the first: so often it can be handed on. Beyond: 401 PW0703.
+pub const PASS_HANDOVERS_MAX: usize = 4;
+/// Facts while a pass is judged. Beyond: 401 PW0703.
+pub const PASS_FACTS_MAX: u64 = 1_000;
+/// Rounds while a pass is judged. Beyond: 401 PW0703.
+pub const PASS_ROUNDS_MAX: u64 = 100;
+/// How long a pass may be judged, ms: far above what one takes on a loaded till, since a valid pass
+/// must not be refused for the load. Beyond: 401 PW0703.
+pub const PASS_MS_MAX: u64 = 1_000;
+/// Ids and names in a pass, bytes each. Beyond: not issued.
+pub const PASS_NAME_BYTES_MAX: usize = 96;
+/// Revoked passes that are remembered. Beyond: the one that was revoked first goes.
+pub const REVOKED_MAX: usize = 4_096;
+/// How old the list of revoked passes may be for grave actions, ms. Beyond: 403 PW0707.
+pub const REVOKED_AGE_MS_MAX: i64 = 24 * 3_600_000;
+/// Sessions of one process. Beyond: the oldest ends.
+pub const SESSIONS_MAX: usize = 1_024;
+/// Body of a session's request, bytes. Beyond: 413 PW0107.
+pub const SESSION_BYTES_MAX: usize = 16 << 10;
+/// Accounts with a second factor. Beyond: none is added.
+pub const ACCOUNTS_MAX: usize = 1_024;
+/// Wrong codes in a row until an account rests. Beyond: 401 PW0706.
+pub const CODES_WRONG_MAX: u32 = 5;
+/// How long it rests, ms.
+pub const CODES_REST_MS: i64 = 15 * 60_000;
+/// One-time codes on paper, for each account.
+pub const ONE_TIME_CODES: usize = 8;
+/// Rigs that one raw read names. Beyond: 403 PW0705.
+pub const RAW_RIGS_MAX: usize = 64;
+/// Fields that one raw read names. Beyond: 403 PW0705.
+pub const RAW_FIELDS_MAX: usize = 64;
+/// How long a raw read may take, ms. Beyond: it ends, and the trail says so.
+pub const RAW_MS_MAX: u64 = 5 * 60_000;
+
 // Closing and answers of the books.
 
 /// File of one certificate, bytes: it travels in one record. A certificate of more stock lists the

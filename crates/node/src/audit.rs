@@ -3,9 +3,12 @@
 //! What always holds: an action that leaves a trace is refused while the trail cannot be written, and
 //! taking sales never waits for it.
 
+pub(crate) mod cross;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use popwatch_core::access::raw::{AccessGrant, Allowed};
 use popwatch_core::code::Code;
 use popwatch_core::ledger::close::Value;
 use popwatch_store::audit::{AuditFault, AuditLog, Began};
@@ -14,6 +17,7 @@ use popwatch_wire::audit::{Action, Decision, Entry};
 use popwatch_wire::note::{NoteKey, PublicKey};
 
 use crate::ambient::Ambient;
+use crate::gate::{self, GateFault};
 
 /// Who acts where nobody has to say who they are.
 const LOCAL: &str = "local";
@@ -74,6 +78,7 @@ impl Trail {
             decision: Decision::Allowed,
             reason: String::new(),
             detail,
+            access: None,
         }
     }
 
@@ -82,6 +87,12 @@ impl Trail {
         let bytes = entry.encode().ok_or(AuditFault::Size)?;
         let sign = |text: &str| self.0.key.sign(text);
         self.with(|log| log.append(&[bytes], &sign).map(|numbers| numbers.start))
+    }
+
+    /// Writes an allowed read down and proves it. Blocks for two syncs.
+    pub(crate) fn commit(&self, allowed: Allowed) -> Result<AccessGrant, GateFault> {
+        let at_ms = self.0.ambient.wall_ms();
+        self.with(|log| gate::commit(allowed, log, &self.0.key, at_ms))
     }
 
     /// Makes sure that an entry could be written now. Blocks.

@@ -18,7 +18,7 @@ use futures_util::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -47,6 +47,8 @@ pub struct Client {
     answer_wait: Duration,
     /// An address with TLS may lack its key.
     meets: bool,
+    /// What each call shows of who calls; never printed.
+    shown: Option<HeaderValue>,
 }
 
 /// What came back, whatever its status.
@@ -201,7 +203,20 @@ impl Client {
             pool,
             answer_wait,
             meets,
+            shown: None,
         }
+    }
+
+    /// Shows this pass with each call; none, and nothing is shown. A text that cannot stand in a header
+    /// is no pass.
+    #[must_use]
+    pub fn with_pass(mut self, pass: Option<&str>) -> Self {
+        let value = pass.and_then(|pass| HeaderValue::from_str(&format!("Bearer {pass}")).ok());
+        self.shown = value.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        });
+        self
     }
 
     /// Asks for `url`.
@@ -255,6 +270,9 @@ impl Client {
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| fault())?;
             let value = HeaderValue::from_str(value).map_err(|_| fault())?;
             request.headers_mut().append(key, value);
+        }
+        if let Some(shown) = &self.shown {
+            request.headers_mut().append(AUTHORIZATION, shown.clone());
         }
         match timeout(self.answer_wait, self.exchange(request, &authority)).await {
             Ok(outcome) => outcome,

@@ -41,13 +41,42 @@ pub struct Config {
     /// Accounts at payment providers, by name.
     #[serde(default)]
     pub providers: BTreeMap<String, ProviderConfig>,
-    /// The organisation that this process belongs to. Default `local`: whoever reaches it may take part.
-    #[serde(default = "default_org")]
-    pub org: String,
+    /// Who may call.
+    #[serde(default)]
+    pub access: AccessConfig,
     /// Whether other machines are answered over plain HTTP too. Default false: they are answered over
     /// TLS; this machine always may speak plain HTTP.
     #[serde(default)]
     pub plain_http: bool,
+}
+
+/// `[access]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessConfig {
+    /// The organisation whose passes are taken. Default `local`: whoever sits at this machine needs none.
+    #[serde(default = "default_org")]
+    pub org: String,
+    /// The public access key, as `popwatch access keygen` prints it; that of the data directory if
+    /// absent.
+    pub key: Option<String>,
+    /// The pass this process shows to its peers, in a file.
+    pub pass_file: Option<PathBuf>,
+    /// Whether views are shown over HTTP without encryption beyond this machine, and nothing else is
+    /// taken there. Default false.
+    #[serde(default)]
+    pub plain_lan: bool,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            org: default_org(),
+            key: None,
+            pass_file: None,
+            plain_lan: false,
+        }
+    }
 }
 
 /// `[edge]`.
@@ -182,7 +211,7 @@ pub struct PopupConfig {
 }
 
 fn default_org() -> String {
-    String::from(crate::register::LOCAL_ORG)
+    String::from(crate::access::LOCAL_ORG)
 }
 fn default_data() -> PathBuf {
     PathBuf::from("popwatch-data")
@@ -316,7 +345,7 @@ impl Config {
             }),
             popups: Vec::new(),
             providers: BTreeMap::new(),
-            org: default_org(),
+            access: AccessConfig::default(),
             plain_http: false,
         }
     }

@@ -3,6 +3,7 @@
 //! [`serve`] runs one role's router until shutdown. Every answer carries the headers that keep a
 //! browser honest; errors are RFC 9457 problem documents.
 
+mod access;
 mod audit;
 mod enrol;
 mod feed;
@@ -11,6 +12,7 @@ mod lanes;
 mod ledger;
 mod live;
 mod otlp;
+mod raw;
 mod shared;
 mod webhooks;
 
@@ -41,11 +43,15 @@ pub(crate) use lanes::RegionLane;
 pub(crate) use ledger::{LedgerState, ORG};
 pub(crate) use live::LiveState;
 pub(crate) use otlp::SpanMetrics;
+pub(crate) use raw::{RawState, Source};
 pub(crate) use shared::Common;
 pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
 
 use self::feed::Handover;
+use self::shared::ProblemAnswer;
+use crate::access::{Asked, Caller, Guard};
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::page;
 use crate::register::{Desk, Gate};
 use crate::tls::{Line, Received, Reception, Stream};
@@ -64,6 +70,7 @@ pub(crate) fn edge_router(
     page: RegionLane,
     live: LiveState,
     webhooks: WebhookState,
+    raw: RawState,
 ) -> Routes {
     let till = Some(edge.clone());
     let own = Router::new()
@@ -73,7 +80,12 @@ pub(crate) fn edge_router(
         .route("/v1/logs", post(otlp::logs))
         .route("/v1/metrics", post(otlp::metrics))
         .with_state(edge);
+    let audited = raw.trail.clone().map(audit_routes).unwrap_or_default();
+    let peers = raw.peers.clone().map(peers_route).unwrap_or_default();
     let router = own
+        .merge(raw_route(raw))
+        .merge(audited)
+        .merge(peers)
         .merge(cells_route(page))
         .merge(live_routes(live))
         .merge(webhook_route(webhooks))
@@ -98,7 +110,12 @@ pub(crate) fn region_router(
 }
 
 /// The routes of a ledger.
-pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: WebhookState) -> Router {
+pub(crate) fn ledger_router(
+    common: Common,
+    ledger: LedgerState,
+    webhooks: WebhookState,
+    raw: RawState,
+) -> Router {
     let (trail, desk) = (ledger.trail.clone(), ledger.desk.clone());
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
@@ -127,16 +144,37 @@ pub(crate) fn ledger_router(common: Common, ledger: LedgerState, webhooks: Webho
             post(ledger::central::decisions),
         )
         .with_state(ledger);
+    let peers = raw.peers.clone().map(|peers| {
+        let swapped = Router::new()
+            .route("/v1/audit/peer", post(audit::peer))
+            .with_state(peers.clone());
+        swapped.merge(peers_route(peers))
+    });
     own.merge(webhook_route(webhooks))
+        .merge(raw_route(raw))
+        .merge(peers.unwrap_or_default())
         .merge(audit_routes(trail))
         .merge(member_routes(desk))
         .merge(common_routes(common))
+}
+
+fn peers_route(peers: Peers) -> Router {
+    Router::new()
+        .route("/v1/audit/peers", get(audit::peers))
+        .with_state(peers)
+}
+
+fn raw_route(raw: RawState) -> Router {
+    Router::new()
+        .route("/v1/popups/{popup}/raw", post(raw::read))
+        .with_state(raw)
 }
 
 fn audit_routes(trail: Trail) -> Router {
     Router::new()
         .route("/v1/audit", get(audit::entries))
         .route("/v1/audit/{number}/proof", get(audit::proof))
+        .route("/v1/popups/{popup}/access-log", get(audit::access_log))
         .route("/audit/checkpoint", get(audit::checkpoint))
         .route("/audit/tile/{*tile}", get(audit::tile))
         .with_state(trail)
@@ -181,7 +219,11 @@ fn live_routes(live: LiveState) -> Router {
 }
 
 fn common_routes(common: Common) -> Router {
+    let session = Router::new()
+        .route("/v1/session", get(access::shown).post(access::changed))
+        .with_state(());
     let mut router = Router::new()
+        .merge(session)
         .route("/healthz", get(shared::healthz))
         .route("/readyz", get(shared::readyz))
         .route("/metrics", get(shared::metrics))
@@ -230,39 +272,55 @@ impl From<Router> for Routes {
 pub(crate) struct Served {
     routes: Routes,
     allowed: AllowedHosts,
+    guard: Guard,
 }
 
-/// Every answer carries what keeps a browser honest; other hosts are turned away.
-pub(crate) fn dressed(routes: impl Into<Routes>, allowed: AllowedHosts) -> Arc<Served> {
+/// Every answer carries what keeps a browser honest; other hosts, and who may not, are turned away.
+pub(crate) fn dressed(
+    routes: impl Into<Routes>,
+    allowed: AllowedHosts,
+    guard: Guard,
+) -> Arc<Served> {
     let routes = routes.into();
-    Arc::new(Served { routes, allowed })
+    Arc::new(Served {
+        routes,
+        allowed,
+        guard,
+    })
 }
 
 impl Served {
     /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages); else
     /// the route's answer. A provider comes by a public name, and each of its messages is signed.
     async fn answer(&self, mut request: hyper::Request<Incoming>, line: Line) -> Response {
-        let peer = line.peer;
+        let (peer, guard) = (line.peer, self.guard.on(&line));
         let foreign = self.allowed.foreign(request.headers());
         let is_signed = request.uri().path().starts_with(WEBHOOKS);
-        let mut response = match (foreign.filter(|_| !is_signed), &self.routes.till) {
-            (Some(name), _) => shared::problem(
-                Code::OriginForeign,
-                format!(
-                    "the {name} header names another host; call this popwatch by its own address"
-                ),
-            )
-            .into_response(),
-            (None, Some(till)) if is_report(&request) => {
+        let foreign = foreign.filter(|_| !is_signed).map(|name| {
+            let says = format!(
+                "the {name} header names another host; call this popwatch by its own address"
+            );
+            shared::problem(Code::OriginForeign, says)
+        });
+        let caller = match foreign {
+            Some(foreign) => Err(foreign),
+            None => caller(&guard, &request, &line).await,
+        };
+        let mut response = match (caller, &self.routes.till) {
+            (Err(refused), _) => refused.into_response(),
+            (Ok(_), Some(till)) if is_report(&request) => {
                 let (head, body) = request.into_parts();
                 let body = Body::new(body);
                 ingest::events(State(till.clone()), ConnectInfo(peer), head.headers, body)
                     .await
                     .into_response()
             }
-            (None, _) => {
-                request.extensions_mut().insert(ConnectInfo(peer));
-                request.extensions_mut().insert(line);
+            (Ok(caller), _) => {
+                let extensions = request.extensions_mut();
+                extensions.insert(ConnectInfo(peer));
+                extensions.insert(line);
+                extensions.insert(caller);
+                extensions.insert(guard);
                 let router = TowerToHyperService::new(self.routes.router.clone());
                 match router.call(request).await {
                     Ok(response) => response,
@@ -273,6 +331,21 @@ impl Served {
         keep_honest(&mut response);
         response
     }
+}
+
+/// Who brings a request, if they may.
+async fn caller(
+    guard: &Guard,
+    request: &hyper::Request<Incoming>,
+    line: &Line,
+) -> Result<Caller, ProblemAnswer> {
+    let asked = Asked {
+        method: request.method(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: request.headers(),
+    };
+    Ok(guard.admit(&asked, line).await?)
 }
 
 fn is_report(request: &hyper::Request<Incoming>) -> bool {

@@ -3,6 +3,7 @@
 //! [`Node::start`] brings up the roles of one process; [`Node::stop`] ends them in order: no new
 //! requests, what was handed over is committed, `rig.stopped` is journaled, files are closed.
 
+pub mod access;
 pub mod ambient;
 pub mod client;
 pub mod config;
@@ -13,6 +14,7 @@ mod alerts;
 mod audit;
 mod books_thread;
 mod driver;
+mod gate;
 mod gauges;
 mod health;
 mod http;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures_util::FutureExt;
+use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RigId};
@@ -53,20 +56,24 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::access::{Access, Guard, LOCAL_ORG};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
+use crate::audit::cross::Peers;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
-use crate::http::{AllowedHosts, Common, EdgeState, LedgerState, LiveState, Readers};
+use crate::http::{
+    AllowedHosts, Common, EdgeState, LedgerState, LiveState, RawState, Readers, Source,
+};
 use crate::identity::Identity;
 use crate::live::Publisher;
 use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::peer::{As, Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
-use crate::register::{Desk, Gate, LOCAL_ORG, Setting};
+use crate::register::{Desk, Gate, Setting};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use crate::tls::Reception;
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
@@ -94,6 +101,8 @@ pub struct Node {
     reception: Reception,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    access: Access,
+    trail: Option<Trail>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
     books: Option<(BooksHandle, JoinHandle<()>)>,
 }
@@ -155,9 +164,10 @@ pub enum StartFault {
 }
 
 /// The trail of what people do to the books. Opening reads a short file.
-fn trail(data: &Path, ambient: &Ambient) -> Result<Trail, StartFault> {
-    let key = keys::audit(data, http::ORG, ambient)?;
-    let origin = format!("{}/audit/ledger", http::ORG);
+fn trail(config: &Config, of: &str, ambient: &Ambient) -> Result<Trail, StartFault> {
+    let (data, org) = (&config.data, &config.access.org);
+    let key = keys::audit(data, org, ambient)?;
+    let origin = format!("{org}/audit/{of}");
     Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
         path: data.join("audit"),
         source,
@@ -207,7 +217,9 @@ impl Node {
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
         let gate = gate(&config, member.as_ref(), &identity, ambient)?;
-        let mut node = Self::empty(identity, config.plain_http);
+        let access = Access::open(&config, ambient)?;
+        let plain = config.plain_http || config.access.plain_lan;
+        let mut node = Self::empty(identity, plain, access.clone());
         (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
             node.start_region(region, ambient).await?;
@@ -218,6 +230,8 @@ impl Node {
         if let Some(edge) = &config.edge {
             node.start_edge(edge, &config, policies, ambient).await?;
         }
+        let tended = until(node.shutdown.subscribe(), access.tended());
+        node.tasks.spawn(tended);
         Ok(node)
     }
 
@@ -230,7 +244,7 @@ impl Node {
         }
     }
 
-    fn empty(identity: Identity, plain: bool) -> Self {
+    fn empty(identity: Identity, plain: bool, access: Access) -> Self {
         let (shutdown, _) = watch::channel(false);
         let reception = Reception::new(&identity, plain);
         Self {
@@ -243,17 +257,20 @@ impl Node {
             reception,
             shutdown,
             tasks: JoinSet::new(),
+            access,
+            trail: None,
             journal: None,
             books: None,
         }
     }
 
     /// As whom its links speak.
-    fn speaks_as<'a>(&'a self, name: &'a str) -> As<'a> {
+    fn speaks_as<'a>(&'a self, name: &'a str, pass: Option<&'a str>) -> As<'a> {
         As {
             name,
             identity: &self.identity,
             member: self.member.as_ref(),
+            pass,
         }
     }
 
@@ -301,7 +318,10 @@ impl Node {
             },
             Health::Answers,
         );
-        let trail = trail(data, ambient)?;
+        let trail = trail(whole, "ledger", ambient)?;
+        self.access.set_trail(&trail);
+        self.trail = Some(trail.clone());
+        let (raw_books, raw_trail) = (handle.clone(), trail.clone());
         let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
         let state = LedgerState {
             desk,
@@ -313,12 +333,21 @@ impl Node {
             data: data.as_path().into(),
             books: handle,
             regions: config.regions.clone().into(),
+            access: self.access.clone(),
             ambient: ambient.clone(),
             metrics: counters,
         };
-        let router = http::ledger_router(common, state, webhooks);
+        let raw = RawState {
+            trail: self.trail.clone(),
+            peers: Some(Peers::new(data, &raw_trail, ambient)),
+            access: self.access.clone(),
+            source: Source::Books(raw_books),
+            ambient: ambient.clone(),
+        };
+        let router = http::ledger_router(common, state, webhooks, raw);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), CONNECTIONS_MAX);
+        let guard = self.access.guard(None);
+        self.serve(listener, fixed(router, allowed, guard), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
     }
@@ -336,15 +365,17 @@ impl Node {
         let edge = whole.edge.as_ref();
         let setting = Setting {
             identity: self.identity.clone(),
-            org: whole.org.clone(),
-            org_key: keys::org(&whole.data, &whole.org, ambient)?,
+            org: whole.access.org.clone(),
+            org_key: keys::org(&whole.data, &whole.access.org, ambient)?,
             books: books.clone(),
             trail: trail.clone(),
             ambient: ambient.clone(),
             regions: config.regions.iter().filter(reached).cloned().collect(),
             region_port: region.map(|address| address.port()),
             pseudonym_key: hex(&keys::shared_root(whole, ambient)?),
-            own_rig: edge.map(|edge| edge.rig.clone()),
+            own_rig: edge
+                .filter(|_| whole.access.org != LOCAL_ORG)
+                .map(|edge| edge.rig.clone()),
         };
         let data = whole.data.clone();
         let opened = Desk::open(setting).await;
@@ -365,13 +396,15 @@ impl Node {
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
+        let guard = self.access.guard(Some(rig.as_str()));
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
-            Ok(router) => fixed(router, allowed.clone()),
+            Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {
                 let fault = chain(&fault);
                 tracing::error!(code = %Code::NotDurable, fault, "the journal cannot be opened; it is tried again");
                 let router = unopened(&rig, &fault);
-                let (routers, served) = watch::channel(http::dressed(router, allowed.clone()));
+                let dressed = http::dressed(router, allowed.clone(), guard.clone());
+                let (routers, served) = watch::channel(dressed);
                 let again = Reopening {
                     config: config.clone(),
                     whole: whole.clone(),
@@ -379,6 +412,8 @@ impl Node {
                     ambient: ambient.clone(),
                     routers,
                     allowed,
+                    guard,
+                    access: self.access.clone(),
                     identity: self.identity.clone(),
                     member: self.member.clone(),
                 };
@@ -471,7 +506,54 @@ impl Node {
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, page.clone(), readers, ambient);
-        Ok(http::edge_router(common, state, page, live, webhooks))
+        let trail = self.rig_trail(whole, &rig, ambient);
+        let raw = RawState {
+            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
+            trail,
+            access: self.access.clone(),
+            source: Source::Journal {
+                data: whole.data.clone(),
+                rig,
+                status: shown,
+            },
+            ambient: ambient.clone(),
+        };
+        Ok(http::edge_router(common, state, page, live, webhooks, raw))
+    }
+
+    /// The trail of this data directory: the ledger's, where one is in this process, else the rig's own.
+    /// Without one the till sells on and shows no single record.
+    fn rig_trail(&mut self, whole: &Config, rig: &RigId, ambient: &Ambient) -> Option<Trail> {
+        if self.trail.is_none() {
+            match trail(whole, rig.as_str(), ambient) {
+                Ok(opened) => {
+                    self.access.set_trail(&opened);
+                    self.trail = Some(opened);
+                }
+                Err(fault) => {
+                    let fault = chain(&fault);
+                    tracing::error!(code = %Code::AuditUnwritten, fault, "the audit trail cannot be opened; no single record is shown");
+                }
+            }
+        }
+        self.trail.clone()
+    }
+
+    /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
+    fn link_trails(
+        &mut self,
+        whole: &Config,
+        config: &EdgeConfig,
+        rig: &RigId,
+        trail: Option<&Trail>,
+        ambient: &Ambient,
+    ) -> Option<Peers> {
+        let ledger = config.ledger.clone().filter(|_| whole.ledger.is_none())?;
+        let peers = Peers::new(&whole.data, trail?, ambient);
+        let pass = self.access.own_pass(Scope::Till, rig.as_str());
+        let task = peers.clone().run(ledger, pass);
+        self.tasks.spawn(until(self.shutdown.subscribe(), task));
+        Some(peers)
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -483,10 +565,12 @@ impl Node {
     ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
         let (identity, member) = (self.identity.clone(), self.member.clone());
+        let pass = self.access.own_pass(Scope::Till, rig.as_str());
         let who = As {
             name: rig.as_str(),
             identity: &identity,
             member: member.as_ref(),
+            pass: pass.as_deref(),
         };
         let mut connect = |link, url: &str, path| {
             let (peer, task) = peer::link(link, url, path, who, replies.clone(), ambient.clone());
@@ -580,7 +664,7 @@ fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
 /// Where processes of an organisation know each other by their keys, the roles of one process do too:
 /// what it calls on its own plain address it calls over TLS.
 fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
-    if config.org == LOCAL_ORG {
+    if config.access.org == LOCAL_ORG {
         return;
     }
     let ledger = config.ledger.as_ref().map(|ledger| ledger.listen);
@@ -608,12 +692,12 @@ fn gate(
     identity: &Identity,
     ambient: &Ambient,
 ) -> Result<Gate, ConfigFault> {
-    if config.org == LOCAL_ORG || config.region.is_none() {
+    if config.access.org == LOCAL_ORG || config.region.is_none() {
         return Ok(Gate::default());
     }
     let org_key = match (member, &config.ledger) {
         (Some(member), _) => Some(member.org_key().clone()),
-        (None, Some(_)) => Some(keys::org(&config.data, &config.org, ambient)?.public()),
+        (None, Some(_)) => Some(keys::org(&config.data, &config.access.org, ambient)?.public()),
         (None, None) => None,
     };
     Ok(Gate::new(identity.key(), org_key))
@@ -623,8 +707,9 @@ fn gate(
 fn fixed(
     router: impl Into<http::Routes>,
     allowed: AllowedHosts,
+    guard: Guard,
 ) -> watch::Receiver<Arc<http::Served>> {
-    watch::channel(http::dressed(router, allowed)).1
+    watch::channel(http::dressed(router, allowed, guard)).1
 }
 
 /// What an edge without a journal serves.
@@ -657,6 +742,8 @@ struct Reopening {
     ambient: Ambient,
     routers: watch::Sender<Arc<http::Served>>,
     allowed: AllowedHosts,
+    guard: Guard,
+    access: Access,
     identity: Identity,
     member: Option<Member>,
 }
@@ -668,13 +755,14 @@ impl Reopening {
                 _ = shutdown.changed() => return,
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
-            let mut node = Node::empty(self.identity.clone(), false);
+            let access = self.access.clone();
+            let mut node = Node::empty(self.identity.clone(), false, access);
             node.member.clone_from(&self.member);
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
                 Ok(router) => {
                     tracing::info!("the journal is open; sales are taken again");
-                    let router = http::dressed(router, self.allowed.clone());
+                    let router = http::dressed(router, self.allowed.clone(), self.guard.clone());
                     drop(self.routers.send_replace(router));
                     drop(shutdown.changed().await);
                     return Box::pin(node.stop()).await;

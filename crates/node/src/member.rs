@@ -133,7 +133,7 @@ impl Member {
                 edge.popup = Some(popup.to_string());
             }
         }
-        self.membership.org.clone_into(&mut config.org);
+        self.membership.org.clone_into(&mut config.access.org);
         Ok(())
     }
 
@@ -302,7 +302,7 @@ mod tests {
         assert!(config.region.is_none() && config.ledger.is_none());
         member.apply(&mut config).unwrap();
         let edge = config.edge.as_ref().unwrap();
-        assert_eq!((&*edge.rig, &*config.org), ("till-7", "acme"));
+        assert_eq!((&*edge.rig, &*config.access.org), ("till-7", "acme"));
         assert_eq!(edge.ledger.as_deref(), Some("https://l"));
         assert_eq!(edge.regions, ["https://r"]);
         assert_eq!(edge.popup.as_deref(), Some("fri"));

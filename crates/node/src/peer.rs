@@ -74,6 +74,8 @@ pub(crate) struct As<'a> {
     pub(crate) identity: &'a Identity,
     /// What says that the key belongs to the organisation.
     pub(crate) member: Option<&'a Member>,
+    /// The pass it shows.
+    pub(crate) pass: Option<&'a str>,
 }
 
 /// Makes a link to `url` + `path`; the second part is its task.
@@ -88,11 +90,12 @@ pub(crate) fn link(
     let (handle, mut queue) = PeerHandle::new(url);
     let target = format!("{}{path}", url.trim_end_matches('/'));
     let (rig, identity) = (who.name.to_owned(), who.identity.clone());
+    let pass = who.pass.map(str::to_owned);
     let membership = who
         .member
         .map_or_else(String::new, |of| base64(of.note().as_bytes()));
     let task = async move {
-        let client = Client::of(identity);
+        let client = Client::of(identity).with_pass(pass.as_deref());
         let headers = [
             ("content-type", "application/x-protobuf"),
             ("content-encoding", "zstd"),

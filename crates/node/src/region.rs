@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use popwatch_core::access::Scope;
 use popwatch_core::id::{PopupId, RegionId, RigId};
 use popwatch_core::lane::relay::Relay;
 use popwatch_core::lane::{CellAck, CellBatch};
@@ -85,7 +86,8 @@ impl Node {
         let router = http::region_router(common, lane, state, self.gate.clone());
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
-        self.serve(listener, fixed(router, allowed), room);
+        let guard = self.access.guard(None);
+        self.serve(listener, fixed(router, allowed, guard), room);
         self.region = Some(address);
         Ok(())
     }
@@ -101,11 +103,12 @@ impl Node {
         let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
         let name = format!("region-{}", name.collect::<String>());
         let name = RigId::new(&name).expect("letters, a dash and digits are a name");
+        let pass = self.access.own_pass(Scope::Till, name.as_str());
         let mut upstreams = Vec::new();
         for (index, url) in config.upstream.iter().enumerate() {
             let link = Link::Region(index);
             let (to, clock) = (replies.clone(), ambient.clone());
-            let who = self.speaks_as(name.as_str());
+            let who = self.speaks_as(name.as_str(), pass.as_deref());
             let (peer, task) = peer::link(link, url, "/v1/cells", who, to, clock);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             upstreams.push((Relay::new(name.clone()), peer));

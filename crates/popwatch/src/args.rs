@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cmd::access::AccessArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
 use popwatch_core::membership::IdKey;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read and verify the trail of who did what to the books.
     Audit(AuditArgs),
+    /// Make, read and revoke passes and second factors.
+    Access(AccessArgs),
     /// Let a new machine into the organisation, or a lost one out.
     Enrol(EnrolArgs),
     /// Show a popup live in the terminal, from an edge or a region.
@@ -513,7 +516,7 @@ pub(crate) enum JournalFormat {
 }
 
 /// `http://host:port` or `https://KEY@host:port`, without a slash at its end.
-fn base_url(text: &str) -> Result<String, String> {
+pub(crate) fn base_url(text: &str) -> Result<String, String> {
     let text = text.trim_end_matches('/');
     let plain = text
         .strip_prefix("http://")

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod access;
 mod audit;
 mod close;
 mod demo;
@@ -32,6 +33,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Enrol(args) => enrol::run(&args, format).await,
         Command::Top(args) => top::run(&args, format).await,
     }

@@ -26,6 +26,7 @@ mod minutes;
 mod model;
 mod net;
 mod peers;
+mod reads;
 mod rig;
 mod runner;
 mod saboteur;

@@ -28,6 +28,8 @@ pub(crate) enum Saboteur {
     LostPosting,
     /// A way into the journal past the detectors.
     DeafDetector,
+    /// A reader that shows records without a grant.
+    HastyReader,
     /// A door that answers for money only after the ledger did.
     WaitingDoor,
     /// A line that keeps every body that was not answered, to send it later.
@@ -38,7 +40,7 @@ pub(crate) enum Saboteur {
 
 impl Saboteur {
     /// All of them, by their law.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ForgetfulDisk,
         Self::ReusedSeq,
         Self::BlindLedger,
@@ -46,6 +48,7 @@ impl Saboteur {
         Self::MixedSum,
         Self::LostPosting,
         Self::DeafDetector,
+        Self::HastyReader,
         Self::WaitingDoor,
         Self::EndlessQueue,
         Self::HastyFold,
@@ -62,6 +65,7 @@ impl Saboteur {
             Self::MixedSum => Law::L5,
             Self::LostPosting => Law::L6,
             Self::DeafDetector => Law::L7,
+            Self::HastyReader => Law::L9,
             Self::WaitingDoor => Law::L10,
             Self::EndlessQueue => Law::L11,
             Self::HastyFold => Law::L12,
@@ -79,6 +83,7 @@ impl Saboteur {
             Self::MixedSum => "a sum over all currencies",
             Self::LostPosting => "a posting left out",
             Self::DeafDetector => "a way past the detectors",
+            Self::HastyReader => "a read without a grant",
             Self::WaitingDoor => "ingest that waits for a peer",
             Self::EndlessQueue => "a queue without a bound",
             Self::HastyFold => "a fold that trusts arrival order",

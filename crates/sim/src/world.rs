@@ -28,6 +28,7 @@ use crate::check::{Checked, Finding, Memory, find_on_disk, same_cells};
 use crate::model::{Fact, Model};
 use crate::net::{Line, Net, Peer};
 use crate::peers::{LedgerSide, RegionSide};
+use crate::reads;
 use crate::rig::{Heard, Outcome, Rig, announced};
 use crate::saboteur::Saboteur;
 use crate::script::{Day, Script, Step};
@@ -132,7 +133,10 @@ pub(crate) fn day(seed: u64, until: Option<u64>, saboteur: Option<Saboteur>) -> 
         Ok(world) => world,
         Err(finding) => return Ended::before_it_began(seed, finding),
     };
-    let ran = catch_unwind(AssertUnwindSafe(|| world.run(&mut script, until)));
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        world.run(&mut script, until)?;
+        reads::read(seed, saboteur)
+    }));
     let finding = match ran {
         Ok(Ok(())) => None,
         Ok(Err(finding)) => Some(finding),

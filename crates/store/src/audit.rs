@@ -334,6 +334,14 @@ impl<F: Fs> AuditLog<F> {
         }))
     }
 
+    /// An entry with its proof, all of it read from the disk again: what a grant rests on.
+    pub fn read_back(&self, number: u64) -> Result<Proved, AuditFault> {
+        let head = self.read_whole("head", CHECKPOINT_BYTES_MAX as u64)?;
+        let head = String::from_utf8(head).map_err(|_| AuditFault::Damaged)?;
+        let proved = self.prove(number)?.ok_or(AuditFault::Damaged)?;
+        Ok(Proved { head, ..proved })
+    }
+
     /// The proof that the present trail continues its first `old` entries; `None` where there never were
     /// so many.
     #[must_use]

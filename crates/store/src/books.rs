@@ -34,6 +34,7 @@ mod rows;
 mod rules;
 mod schema;
 mod shown;
+mod single;
 mod statements;
 mod tables;
 mod unsettled;

@@ -11,6 +11,7 @@
 
 use std::fmt::Write as _;
 
+use popwatch_core::access::Subject;
 use popwatch_core::base64::{base64, from_base64};
 use popwatch_core::code::Code;
 use popwatch_core::ledger::close::Value;
@@ -19,6 +20,8 @@ use popwatch_core::limits::{AUDIT_ENTRY_BYTES_MAX, CHECKPOINT_BYTES_MAX};
 use popwatch_core::tlog::{self, Checkpoint, Hash, ProofFault};
 
 use crate::note::{self, NoteFault, PublicKey};
+
+pub mod heads;
 
 /// First line of a proof.
 const PROOF: &str = "c2sp.org/tlog-proof@v1";
@@ -58,6 +61,17 @@ actions! {
     SettlementTaken = "settlement.taken", "A settlement or bank file was read into the books.";
     CountTaken = "count.taken", "A count sheet was read into the books.";
     CreatorPaid = "creator.paid", "A payment to a creator was noted.";
+    KeyMade = "access.key_made", "The key that signs passes was made.";
+    PassIssued = "pass.issued", "A pass was issued.";
+    PassRevoked = "pass.revoked", "A pass, or all of somebody's, was revoked.";
+    FactorMade = "factor.made", "Somebody got a second factor.";
+    StepUp = "step_up", "A code of the second factor was asked for and not shown.";
+    Refused = "access.refused", "Somebody asked for what their pass does not allow.";
+    RawRead = "raw.read", "Somebody asked to read single records.";
+    RawClosed = "raw.closed", "A read of single records ended; an allowed read without one is unfinished.";
+    Exported = "records.exported", "Records were exported.";
+    PeerConvicted = "peer.convicted", "A peer's trail is not what it was.";
+    PeerAccepted = "peer.accepted", "Somebody said why a peer's trail is not what it was.";
     RigInvited = "rig.invited", "A code was made with which one machine may join.";
     RigEnrolled = "rig.enrolled", "A machine joined, or somebody tried without the code.";
     RigRevoked = "rig.revoked", "A machine was revoked: what it sends waits for a person.";
@@ -101,13 +115,95 @@ pub struct Entry {
     pub reason: String,
     /// Ids, counts and hashes that say exactly what: never a text that somebody typed.
     pub detail: Value,
+    /// By which pass and for what, where one was shown.
+    pub access: Option<Box<Access>>,
+}
+
+/// What an entry says of whoever showed a pass, and of what they read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Name of the read; empty for none.
+    pub id: String,
+    /// Id of the pass.
+    pub pass: String,
+    /// As what they came.
+    pub scope: String,
+    /// How the second factor was shown, and how long ago, s.
+    pub mfa: Option<(&'static str, i64)>,
+    /// What was read.
+    pub read: Option<Read>,
+    /// Version and digest of the policy that was asked; version 0 is the built-in one.
+    pub policy: (u32, String),
+}
+
+/// What was to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Read {
+    /// The rigs; empty for all.
+    pub rigs: Vec<String>,
+    /// The creator whose records alone are shown; empty for everybody's.
+    pub creator: String,
+    /// From when, ms since 1970.
+    pub from_ms: i64,
+    /// Until when, exclusive.
+    pub to_ms: i64,
+    /// The fields; empty for all.
+    pub fields: Vec<String>,
+    /// The sealed parts.
+    pub classes: Vec<&'static str>,
+    /// What for.
+    pub purpose: &'static str,
+}
+
+impl Access {
+    /// Of a pass, and nothing read.
+    #[must_use]
+    pub fn of(subject: &Subject) -> Self {
+        Self {
+            pass: subject.pass.clone(),
+            scope: subject.scope.text().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    fn into_value(self, entry: &mut Vec<(&'static str, Value)>) {
+        let texts = |list: Vec<String>| Value::List(list.into_iter().map(Value::text).collect());
+        if !self.id.is_empty() {
+            entry.push(("id", Value::text(self.id)));
+        }
+        entry.push(("pass", Value::text(self.pass)));
+        entry.push(("scope", Value::text(self.scope)));
+        if let Some((kind, age_s)) = self.mfa {
+            let mfa = Value::map([("kind", Value::text(kind)), ("age_s", Value::number(age_s))]);
+            entry.push(("mfa", mfa));
+        }
+        if let Some(read) = self.read {
+            let classes = read.classes.into_iter().map(Value::text).collect();
+            let read_of = Value::map([
+                ("rigs", texts(read.rigs)),
+                ("creator", Value::text(read.creator)),
+                ("from", Value::number(read.from_ms)),
+                ("to", Value::number(read.to_ms)),
+                ("fields", texts(read.fields)),
+                ("classes", Value::List(classes)),
+            ]);
+            entry.push(("read", read_of));
+            entry.push(("purpose", Value::text(read.purpose)));
+            let (version, digest) = self.policy;
+            let policy = Value::map([
+                ("version", Value::number(i64::from(version))),
+                ("digest", Value::text(digest)),
+            ]);
+            entry.push(("policy", policy));
+        }
+    }
 }
 
 impl Entry {
     /// Its bytes. `None` where they would be too many; nothing is cut.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<u8>> {
-        let value = Value::map([
+        let mut fields = vec![
             ("v", Value::Number(1)),
             ("ts", Value::number(self.at_ms)),
             ("actor", Value::text(&*self.actor)),
@@ -122,8 +218,11 @@ impl Entry {
             ("decision", Value::text(self.decision.text())),
             ("reason", Value::text(&*self.reason)),
             ("detail", self.detail.clone()),
-        ]);
-        let bytes = value.canonical().into_bytes();
+        ];
+        if let Some(access) = &self.access {
+            access.as_ref().clone().into_value(&mut fields);
+        }
+        let bytes = Value::map(fields).canonical().into_bytes();
         (bytes.len() <= AUDIT_ENTRY_BYTES_MAX).then_some(bytes)
     }
 }
@@ -315,6 +414,7 @@ mod tests {
             decision: Decision::Allowed,
             reason: String::new(),
             detail: Value::map([("n", Value::Number(1))]),
+            access: None,
         };
         entry.encode().unwrap()
     }

@@ -116,8 +116,20 @@ pub const fn status(code: Code) -> u16 {
         | Code::WebhookUnparsable
         | Code::PromiseRefused
         | Code::QueryInvalid => 400,
-        Code::SignatureRefused | Code::EnrolUnproved => 401,
-        Code::OriginForeign | Code::PeerRefused | Code::PlainExposed | Code::EnrolRefused => 403,
+        Code::SignatureRefused
+        | Code::EnrolUnproved
+        | Code::PassExpired
+        | Code::PassRevoked
+        | Code::PassInvalid
+        | Code::PassTooLarge
+        | Code::SecondFactorRefused => 401,
+        Code::OriginForeign
+        | Code::PeerRefused
+        | Code::PlainExposed
+        | Code::EnrolRefused
+        | Code::ScopeRefused
+        | Code::RevokedListOld
+        | Code::PlainRefused => 403,
         Code::PopupUnknown
         | Code::PathUnknown
         | Code::ProviderUnknown
@@ -166,6 +178,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::DiskDoubtful
         | Code::SchemaNewer
         | Code::AuditDamaged
+        | Code::ReadUnproved
         | Code::ViewRepaired
         | Code::PopupOverrun
         | Code::AlertUndelivered

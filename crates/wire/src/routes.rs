@@ -3,8 +3,10 @@
 
 use crate::problem;
 
+mod access;
 mod document;
 
+pub use access::{Found, Need, Shows, find, is_lane, need};
 pub use document::openapi;
 
 /// Which role serves a route.
@@ -531,8 +533,27 @@ pub const ROUTES: &[Route] = &[
         "Funnel, chat and flash drops.",
     ),
     lane(&[Role::Ledger], "/v1/records", "The records lane."),
+    Route {
+        roles: &[Role::Edge, Role::Ledger],
+        method: Method::Post,
+        path: "/v1/popups/{popup}/raw",
+        summary: "Read single records for a purpose; each read stands in the audit trail first.",
+        parameters: &[POPUP],
+        takes: &CLOSE_TAKES,
+        answers: &[
+            done("A record a line.", "application/x-ndjson", None),
+            BAD_QUERY,
+            refused(
+                401,
+                "A pass, or a fresh code of the second factor, is needed.",
+            ),
+            refused(403, "The pass or the policy does not allow it."),
+            AUDIT_DAMAGED,
+            refused(503, "The trail cannot be written, so nothing is shown."),
+        ],
+    },
     get(
-        &[Role::Ledger],
+        &[Role::Edge, Role::Ledger],
         "/v1/audit",
         "The audit trail: who did what, the newest entries last, with its signed head and its key.",
         &[
@@ -549,7 +570,42 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     get(
-        &[Role::Ledger],
+        &[Role::Edge, Role::Ledger],
+        "/v1/popups/{popup}/access-log",
+        "Who looked at single records, what for, and what became of it; for a creator, at their own.",
+        &[POPUP],
+        &[
+            done("The reads, newest first.", JSON, Some("Document")),
+            AUDIT_DAMAGED,
+        ],
+    ),
+    get(
+        &[Role::Edge, Role::Ledger],
+        "/v1/audit/peers",
+        "The newest heads seen of the peers' trails, and which are not believed.",
+        &[],
+        &[done("The peers.", JSON, Some("Document"))],
+    ),
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/audit/peer",
+        summary: "Exchange the newest heads of two audit trails, each with the proof that it goes on.",
+        parameters: &[],
+        takes: &CLOSE_TAKES,
+        answers: &[
+            done(
+                "Our head, and what we make of yours.",
+                JSON,
+                Some("Document"),
+            ),
+            BAD_QUERY,
+            refused(413, "It is too large."),
+            refused(503, "It could not be kept."),
+        ],
+    },
+    get(
+        &[Role::Edge, Role::Ledger],
         "/v1/audit/{number}/proof",
         "That an entry is in the trail, as a file that needs only the key (c2sp.org/tlog-proof@v1).",
         &[Parameter {
@@ -565,7 +621,7 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     get(
-        &[Role::Ledger],
+        &[Role::Edge, Role::Ledger],
         "/audit/checkpoint",
         "The trail's signed head (C2SP tlog-checkpoint).",
         &[],
@@ -575,7 +631,7 @@ pub const ROUTES: &[Route] = &[
         ],
     ),
     get(
-        &[Role::Ledger],
+        &[Role::Edge, Role::Ledger],
         "/audit/tile/{tile}",
         "A tile of hashes, or a bundle of entries (C2SP tlog-tiles); the path has slashes.",
         &[Parameter {
@@ -720,6 +776,30 @@ pub const ROUTES: &[Route] = &[
         parameters: &[RIG],
         takes: &CLOSE_TAKES,
         answers: &MEMBERS,
+    },
+    get(
+        &Role::ALL,
+        "/v1/session",
+        "Who this browser's session speaks for.",
+        &[],
+        &[
+            done("Who it is.", JSON, Some("Document")),
+            refused(401, "There is no session."),
+        ],
+    ),
+    Route {
+        roles: &Role::ALL,
+        method: Method::Post,
+        path: "/v1/session",
+        summary: "Begin a session with a pass, show a second factor, or end it; answers with a cookie.",
+        parameters: &[],
+        takes: &CLOSE_TAKES,
+        answers: &[
+            done("Who it is.", JSON, Some("Document")),
+            BAD_QUERY,
+            refused(401, "The pass or the code is not taken."),
+            refused(413, "It is too large."),
+        ],
     },
     get(
         &Role::ALL,

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::shared::{ProblemAnswer, problem, read_body};
+use crate::access::Caller;
 use crate::register::{Desk, Wish};
 use crate::tls::Line;
 
@@ -43,11 +44,12 @@ pub(super) async fn enrol(
 /// Makes a code for a new machine.
 pub(super) async fn invite(
     State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let wish = wish(&read(body).await?)?;
     let rig = wish.rig.clone();
-    let made = desk.invite(wish).await?;
+    let made = desk.invite(&caller, wish).await?;
     let body = json!({
         "rig": rig.as_str(),
         "code": made.words,
@@ -100,20 +102,22 @@ fn row(member: &Member) -> Value {
 /// From now on what a rig sends is kept and not booked.
 pub(super) async fn revoke(
     State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
     Path(rig): Path<String>,
 ) -> Result<Json<Value>, ProblemAnswer> {
     let rig = named(&rig)?;
-    desk.revoke(&rig).await?;
+    desk.revoke(&caller, &rig).await?;
     Ok(Json(json!({ "rig": rig.as_str(), "revoked": true })))
 }
 
 /// Books what of a rig was held back.
 pub(super) async fn accept(
     State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
     Path(rig): Path<String>,
 ) -> Result<Json<Value>, ProblemAnswer> {
     let rig = named(&rig)?;
-    let records = desk.accept(&rig).await?;
+    let records = desk.accept(&caller, &rig).await?;
     Ok(Json(json!({ "rig": rig.as_str(), "booked": records })))
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
+use crate::access::Caller;
 use crate::peer::MEMBERSHIP;
 use crate::region::{RegionOrder, RegionReport};
 use crate::register::Gate;
@@ -67,6 +68,7 @@ impl RegionLane {
 /// Merges cells; answers what the region holds now.
 pub(super) async fn cells(
     State(lane): State<RegionLane>,
+    Extension(caller): Extension<Caller>,
     Extension(gate): Extension<Gate>,
     Extension(line): Extension<Line>,
     headers: HeaderMap,
@@ -75,8 +77,9 @@ pub(super) async fn cells(
     let shown = headers
         .get(MEMBERSHIP)
         .and_then(|shown| shown.to_str().ok());
-    gate.admits(line.key, shown)?;
+    gate.admits(line.key, shown, caller.has_pass())?;
     let batch: CellBatch = read_batch(body).await?;
+    caller.brings(&batch.sender)?;
     let ack = lane
         .ask(|answer| RegionOrder::Accept(batch, answer))
         .await?;

@@ -14,6 +14,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use popwatch_core::access::Scope;
 use popwatch_core::cell::Cell;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
@@ -36,6 +37,7 @@ pub(crate) use closing::ORG;
 use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
 use super::shared::{ProblemAnswer, problem};
+use crate::access::{Access, Caller};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, Busy};
@@ -59,6 +61,8 @@ pub(crate) struct LedgerState {
     pub(crate) books: BooksHandle,
     /// Regions whose cells are compared with the re-fold.
     pub(crate) regions: Arc<[String]>,
+    /// Who this ledger is to its regions.
+    pub(crate) access: Access,
     /// Clocks.
     pub(crate) ambient: Ambient,
     /// Counters.
@@ -89,12 +93,14 @@ impl From<Busy> for ProblemAnswer {
 /// Stores a batch; answers after the commit.
 pub(super) async fn records(
     State(state): State<LedgerState>,
+    Extension(caller): Extension<Caller>,
     Extension(line): Extension<Line>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let (arrived_us, arrived_ns) = (state.ambient.wall_us(), state.ambient.mono_ns());
     let batch: RecordBatch = read_batch(body).await?;
-    state.desk.admits(&batch.rig, line.key)?;
+    caller.brings(&batch.rig)?;
+    (state.desk).admits(&batch.rig, line.key, caller.has_pass())?;
     let (items, echo) = (batch.items.len(), batch.sent_mono_ns);
     match state.books.accept(batch).await? {
         Ok(mut ack) => {
@@ -148,7 +154,10 @@ fn refusal(fault: &BooksFault) -> Response {
 }
 
 /// The popups the books know.
-pub(super) async fn popups(State(state): State<LedgerState>) -> Result<Response, ProblemAnswer> {
+pub(super) async fn popups(
+    State(state): State<LedgerState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Response, ProblemAnswer> {
     let popups = state
         .books
         .ask(|books| books.popups())
@@ -156,6 +165,7 @@ pub(super) async fn popups(State(state): State<LedgerState>) -> Result<Response,
         .map_err(unreadable)?;
     let rows: Vec<_> = popups
         .iter()
+        .filter(|popup| caller.sees(popup.as_str()))
         .map(|popup| serde_json::json!({ "id": popup.to_string() }))
         .collect();
     Ok(Json(serde_json::json!({ "popups": rows })).into_response())
@@ -381,7 +391,9 @@ async fn region_cells(
             format!("region {region} did not show its cells ({reason}); try again when it answers"),
         )
     };
+    let pass = state.access.own_pass(Scope::Operator, "");
     let answer = Client::new()
+        .with_pass(pass.as_deref())
         .get(&url, &[])
         .await
         .map_err(|fault| unreachable(fault.to_string()))?;

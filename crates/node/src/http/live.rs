@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::feed::{Feed, Handover, Readers, Stand};
 use super::lanes::RegionLane;
 use super::shared::{ProblemAnswer, problem};
+use crate::access::Caller;
 use crate::driver::LiveReader;
 use crate::live::PopupLive;
 
@@ -63,8 +64,12 @@ impl LiveState {
 }
 
 /// The popups known here.
-pub(super) async fn popups(State(state): State<LiveState>) -> Json<answer_v1::Popups> {
-    let lines = state.live.borrow().lines.clone();
+pub(super) async fn popups(
+    State(state): State<LiveState>,
+    Extension(caller): Extension<Caller>,
+) -> Json<answer_v1::Popups> {
+    let mut lines = state.live.borrow().lines.clone();
+    lines.retain(|line| caller.sees(line.id.as_str()));
     Json(answer_v1::popups(&lines, state.ambient.wall_ms()))
 }
 

@@ -90,6 +90,12 @@ impl IntoResponse for ProblemAnswer {
             header::CONTENT_TYPE,
             HeaderValue::from_static(popwatch_wire::problem::MEDIA_TYPE),
         );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"popwatch\""),
+            );
+        }
         if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = HeaderValue::from(self.0.retry_after_s.unwrap_or(1));
             headers.insert(header::RETRY_AFTER, seconds);

@@ -417,7 +417,7 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
         ledger: None,
         popups: Vec::new(),
         providers: std::collections::BTreeMap::new(),
-        org: String::from("local"),
+        access: popwatch_node::config::AccessConfig::default(),
         plain_http: false,
     };
     set(&mut config);

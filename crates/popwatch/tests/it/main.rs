@@ -8,6 +8,7 @@
     reason = "serde_json's values are not ours"
 )]
 
+mod access;
 mod admission;
 mod audit;
 mod browser;

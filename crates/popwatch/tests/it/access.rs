@@ -1,0 +1,350 @@
+//! Who is let in, and to what: passes, sessions, second factors, from outside.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Process, Site, get, http, outcome, sale, sell, try_get, until};
+
+/// An organisation's ledger with its desk, and what passes it issued.
+struct Desk {
+    site: Site,
+    data: String,
+    key: String,
+}
+
+impl Desk {
+    fn new(name: &str) -> Self {
+        let site = Site::new(name);
+        let data = site.folder.join("books").to_str().unwrap().to_owned();
+        let (status, key, why) = outcome(&["access", "keygen", "--data", &data]);
+        assert_eq!(status, Some(0), "{why}");
+        let key = key.trim().to_owned();
+        Self { site, data, key }
+    }
+
+    fn access(&self, more: &str) -> String {
+        format!("[access]\norg = \"acme\"\nkey = \"{}\"\n{more}", self.key)
+    }
+
+    fn ledger(&self, listen: &str, more: &str) -> Process {
+        let (access, region) = (self.access(more), &self.site.region);
+        let config = format!(
+            "data = \"{}\"\n[ledger]\nlisten = \"{listen}\"\nregions = [\"http://{region}\"]\n{access}",
+            self.data
+        );
+        self.site.started("ledger", &config)
+    }
+
+    fn region(&self) -> Process {
+        let config = format!(
+            "data = \"{}\"\n[region]\nlisten = \"{}\"\n{}",
+            self.site.folder.join("region").display(),
+            self.site.region,
+            self.access("")
+        );
+        self.site.started("region", &config)
+    }
+
+    #[track_caller]
+    fn pass(&self, args: &[&str]) -> String {
+        let issue = ["access", "issue", "--org", "acme", "--data", &self.data];
+        let (status, pass, why) = outcome(&[&issue, args].concat());
+        assert_eq!(status, Some(0), "{why}");
+        pass.trim().to_owned()
+    }
+
+    /// Codes on paper for an actor.
+    fn paper(&self, actor: &str) -> Vec<String> {
+        let args = [
+            "access", "factor", actor, "--data", &self.data, "--format", "json",
+        ];
+        let (status, said, why) = outcome(&args);
+        assert_eq!(status, Some(0), "{why}");
+        let said: Value = serde_json::from_str(&said).unwrap();
+        let codes = said["paper"].as_array().unwrap().iter();
+        codes
+            .map(|code| code.as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn ask(address: &str, request: &str, pass: &str, headers: &[(&str, &str)]) -> Answer {
+    let bearer = format!("Bearer {pass}");
+    let headers = [&[("Authorization", &*bearer)], headers].concat();
+    http(address, request, &headers, b"{}").unwrap()
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    let said = answer.json();
+    assert_eq!(
+        (answer.status, said["code"].as_str()),
+        (status, Some(code)),
+        "{said}"
+    );
+}
+
+/// Actions and reasons in the trail.
+fn trail(ledger: &str, auditor: &str) -> Vec<(String, String, String)> {
+    let page = ask(ledger, "GET /v1/audit", auditor, &[]).json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rows = page["entries"].as_array().unwrap().iter();
+    rows.map(|row| {
+        let entry = &row["entry"];
+        (
+            text(&entry["action"]),
+            text(&entry["actor"]),
+            text(&entry["reason"]),
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
+    let desk = Desk::new("access");
+    let site = &desk.site;
+    let (_region, _ledger) = (desk.region(), desk.ledger(&site.ledger, ""));
+    let till = desk.pass(&["--scope", "till", "--of", "till-1"]);
+    let file = site.folder.write("till.pass", &till);
+    let config =
+        site.edge_config() + &desk.access(&format!("pass_file = \"{}\"\n", file.display()));
+    let _edge = site.started("edge", &config);
+
+    // A checkout needs the till's pass, and the lanes carry it on.
+    let events = serde_json::to_vec(&[sale("fri", "checkout", "a", 450)]).unwrap();
+    let media = ("Content-Type", "application/cloudevents-batch+json");
+    let post =
+        |headers: &[(&str, &str)]| http(&site.edge, "POST /v1/events", headers, &events).unwrap();
+    let answer = post(&[media]);
+    refused(&answer, 401, "PW0703");
+    assert!(
+        answer
+            .header("www-authenticate")
+            .unwrap()
+            .starts_with("Bearer")
+    );
+    let bearer = format!("Bearer {till}");
+    let taken = post(&[media, ("Authorization", &bearer)]);
+    assert_eq!(taken.status, 200, "{taken:?}");
+    let other = desk.pass(&["--scope", "till", "--of", "till-2"]);
+    let other = format!("Bearer {other}");
+    refused(&post(&[media, ("Authorization", &other)]), 403, "PW0705");
+
+    let operator = desk.pass(&["--scope", "operator", "--popup", "fri", "--actor", "lead"]);
+    let get =
+        |address: &str, path: &str, pass: &str| ask(address, &format!("GET {path}"), pass, &[]);
+    until("the sale is in the books and at the region", || {
+        let books = get(&site.ledger, "/v1/popups/fri/books", &operator);
+        let summary = get(&site.region, "/v1/popups/fri/summary", &operator);
+        (books.status == 200 && summary.status == 200).then_some(())
+    });
+    assert_eq!(
+        get(&site.ledger, "/v1/popups/fri/reconciliation", &operator).status,
+        200
+    );
+    refused(
+        &get(&site.ledger, "/v1/popups/sat/books", &operator),
+        403,
+        "PW0705",
+    );
+
+    let ana = desk.pass(&["--scope", "creator", "--of", "ana", "--popup", "fri"]);
+    let statements = |whose: &str| format!("/v1/popups/fri/statements/{whose}");
+    assert_eq!(get(&site.ledger, &statements("ana"), &ana).status, 200);
+    for path in [
+        &*statements("ben"),
+        "/v1/popups/fri/books",
+        "/v1/popups/fri/breaks",
+        "/v1/audit",
+    ] {
+        refused(&get(&site.ledger, path, &ana), 403, "PW0705");
+    }
+    refused(
+        &get(&site.region, "/v1/popups/fri/summary", &ana),
+        403,
+        "PW0705",
+    );
+    assert_eq!(
+        get(&site.region, "/v1/popups/fri/leaderboards/products", &ana).status,
+        200
+    );
+    let coop = [
+        "--scope", "coop", "--of", "stalls", "--member", "ana", "--member", "ben",
+    ];
+    let coop = desk.pass(&[&coop[..], &["--popup", "fri"]].concat());
+    assert_eq!(get(&site.ledger, &statements("ben"), &coop).status, 200);
+    refused(&get(&site.ledger, &statements("eve"), &coop), 403, "PW0705");
+    let board = desk.pass(&["--scope", "board", "--popup", "fri"]);
+    assert_eq!(
+        get(&site.region, "/v1/popups/fri/inventory", &board).status,
+        200
+    );
+    refused(
+        &get(&site.region, "/v1/popups/fri/stream", &board),
+        403,
+        "PW0705",
+    );
+
+    // Handed on with less, without any key.
+    let less = [
+        "access",
+        "issue",
+        "--from",
+        &operator,
+        "--only",
+        "view.summary",
+        "--ttl",
+        "2h",
+    ];
+    let (status, less, why) = outcome(&less);
+    assert_eq!(status, Some(0), "{why}");
+    assert_eq!(
+        get(&site.region, "/v1/popups/fri/summary", less.trim()).status,
+        200
+    );
+    refused(
+        &get(&site.ledger, "/v1/popups/fri/books", less.trim()),
+        403,
+        "PW0705",
+    );
+
+    for (broken, code) in [("pw1.AAAA", "PW0703"), (&*"pw1.".repeat(2_000), "PW0704")] {
+        refused(
+            &get(&site.ledger, "/v1/popups/fri/books", broken),
+            401,
+            code,
+        );
+    }
+    assert_eq!(
+        outcome(&["access", "revoke", &less, "--data", &desk.data]).0,
+        Some(2)
+    );
+    let revoked = outcome(&["access", "revoke", less.trim(), "--data", &desk.data]);
+    assert_eq!(revoked.0, Some(0), "{}", revoked.2);
+    assert_eq!(
+        get(&site.ledger, "/v1/popups/fri/books", &operator).status,
+        200
+    );
+    outcome(&["access", "revoke", "--actor", "lead", "--data", &desk.data]);
+    until("the operator is out", || {
+        let answer = get(&site.ledger, "/v1/popups/fri/books", &operator);
+        (answer.json()["code"] == "PW0702").then_some(())
+    });
+    let auditor = desk.pass(&["--scope", "auditor"]);
+    until("what the desk did is in the trail", || {
+        let issued = trail(&site.ledger, &auditor);
+        let count = |name: &str| issued.iter().filter(|row| row.0 == name).count();
+        (count("pass.issued") == 7 && count("pass.revoked") == 2).then_some(())
+    });
+}
+
+#[test]
+fn what_is_grave_needs_a_code_and_a_refusal_is_written_down() {
+    let desk = Desk::new("access-codes");
+    let site = &desk.site;
+    let _ledger = desk.ledger(&site.ledger, "");
+    let operator = desk.pass(&["--scope", "operator", "--actor", "lead"]);
+    let auditor = desk.pass(&["--scope", "auditor", "--actor", "eye"]);
+    let codes = desk.paper("lead");
+    let close = |headers: &[(&str, &str)]| {
+        ask(
+            &site.ledger,
+            "POST /v1/popups/fri/decisions",
+            &operator,
+            headers,
+        )
+    };
+    refused(&close(&[]), 401, "PW0706");
+    refused(&close(&[("popwatch-code", "000000")]), 401, "PW0706");
+    // Taken: what is refused now is the decision.
+    let taken = || close(&[("popwatch-code", &codes[0])]);
+    until("the second factor is known", || {
+        (taken().status != 401).then_some(())
+    });
+    refused(&taken(), 401, "PW0706");
+    let reasons = trail(&site.ledger, &auditor);
+    let lead = reasons.iter().filter(|row| row.1 == "lead");
+    assert!(
+        lead.clone().count() >= 3
+            && lead
+                .clone()
+                .all(|row| row.0 == "step_up" && row.2 == "PW0706"),
+        "{reasons:?}"
+    );
+
+    // A session: the pass comes once, a cookie stands for it.
+    let session = |headers: &[(&str, &str)], body: Value| {
+        http(
+            &site.ledger,
+            "POST /v1/session",
+            headers,
+            body.to_string().as_bytes(),
+        )
+        .unwrap()
+    };
+    refused(&session(&[], json!({ "pass": operator })), 401, "PW0706");
+    let begun = session(&[], json!({ "pass": operator, "code": codes[1] }));
+    assert_eq!(
+        (begun.status, &begun.json()["scope"]),
+        (200, &json!("operator")),
+        "{begun:?}"
+    );
+    let cookie = begun.header("set-cookie").unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    let cookie = ("Cookie", cookie.split(';').next().unwrap());
+    let shown = || http(&site.ledger, "GET /v1/session", &[cookie], b"").unwrap();
+    assert_eq!(shown().json()["second_factor_age_s"], 0);
+    let decide = || {
+        http(
+            &site.ledger,
+            "POST /v1/popups/fri/decisions",
+            &[cookie],
+            b"{}",
+        )
+        .unwrap()
+    };
+    assert!(![401, 403].contains(&decide().status), "{:?}", decide());
+    assert_eq!(session(&[cookie], json!({ "end": true })).status, 200);
+    refused(&shown(), 401, "PW0703");
+}
+
+#[test]
+fn over_the_venues_network_popwatch_only_shows() {
+    let desk = Desk::new("access-lan");
+    let port = desk.site.ledger.rsplit(':').next().unwrap();
+    let _ledger = desk.ledger(&format!("0.0.0.0:{port}"), "plain_lan = true\n");
+    let pass = desk.pass(&["--scope", "operator"]);
+    let ledger = &desk.site.ledger;
+    refused(
+        &http(ledger, "GET /v1/popups", &[], b"").unwrap(),
+        401,
+        "PW0703",
+    );
+    assert_eq!(ask(ledger, "GET /v1/popups", &pass, &[]).status, 200);
+    for request in [
+        "POST /v1/popups/fri/decisions",
+        "POST /v1/records",
+        "GET /v1/audit",
+    ] {
+        refused(&ask(ledger, request, &pass, &[]), 403, "PW0708");
+    }
+    assert_eq!(http(ledger, "GET /healthz", &[], b"").unwrap().status, 200);
+    for strange in ["GET /v1/nothing", "DELETE /v1/popups", "GET /audit/nothing"] {
+        let answer = http(ledger, strange, &[], b"").unwrap();
+        assert_eq!(answer.status, 404, "{strange}");
+    }
+}
+
+#[test]
+fn whoever_sits_at_a_till_of_no_organisation_needs_no_pass() {
+    let site = Site::new("access-local");
+    let _edge = site.start_edge();
+    sell(&site.edge, &[sale("fri", "checkout", "a", 450)]);
+    until("the sale shows", || {
+        try_get(&site.edge, "/v1/popups/fri/summary")
+    });
+    assert_eq!(get(&site.edge, "/v1/session"), json!({ "here": true }));
+}
