@@ -68,7 +68,9 @@ const STAGES: &[Stage] = &[
         name: "borders",
         fast: false,
         tools: &[
+            &setup::ALERTMANAGER,
             &setup::CURL,
+            &setup::DPKG_DEB,
             &setup::PROMETHEUS,
             &setup::PROMTOOL,
             &setup::HLEDGER,

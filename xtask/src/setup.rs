@@ -171,6 +171,14 @@ pub(crate) const PROMETHEUS: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A real Alertmanager, which is told of pages.
+pub(crate) const ALERTMANAGER: Tool = Tool {
+    name: "alertmanager",
+    programs: &["prometheus-alertmanager"],
+    packages: &["prometheus-alertmanager"],
+    modules: NO_MODULES,
+};
+
 /// What several regions share as a mirror.
 pub(crate) const REDIS: Tool = Tool {
     name: "redis",
@@ -192,6 +200,14 @@ pub(crate) const CURL: Tool = Tool {
     name: "curl",
     programs: &["curl"],
     packages: &["curl"],
+    modules: NO_MODULES,
+};
+
+/// What Debian packages are built with.
+pub(crate) const DPKG_DEB: Tool = Tool {
+    name: "dpkg_deb",
+    programs: &["dpkg-deb"],
+    packages: &["dpkg"],
     modules: NO_MODULES,
 };
 
@@ -264,9 +280,11 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 12] = [
+pub(crate) const TOOLS: [&Tool; 13] = [
+    &ALERTMANAGER,
     &CHROMIUM,
     &CURL,
+    &DPKG_DEB,
     &HLEDGER,
     &NODE,
     &POSTGRESQL,

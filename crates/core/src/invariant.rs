@@ -176,9 +176,15 @@ pub fn money_exact(
 
 /// L6: legs (commodity, debit minus credit) sum to zero per commodity.
 pub fn books_balance<C: Ord + Debug>(legs: impl IntoIterator<Item = (C, i64)>) -> Held {
+    let legs = legs.into_iter();
+    books_balance_wide(legs.map(|(commodity, amount)| (commodity, i128::from(amount))))
+}
+
+/// [`books_balance`] of sums that may be wider than an entry's.
+pub fn books_balance_wide<C: Ord + Debug>(legs: impl IntoIterator<Item = (C, i128)>) -> Held {
     let mut sums: BTreeMap<C, i128> = BTreeMap::new();
     for (commodity, amount) in legs {
-        *sums.entry(commodity).or_default() += i128::from(amount);
+        *sums.entry(commodity).or_default() += amount;
     }
     match sums.into_iter().find(|(_, sum)| *sum != 0) {
         Some((commodity, sum)) => Err(format!("L6: {commodity:?} is off balance by {sum}")),

@@ -291,6 +291,8 @@ pub const SLO_LATE_MINUTES_MAX: u32 = 5;
 /// Pages waiting for one target, by fingerprint. Beyond: the oldest that was delivered goes, else
 /// the newest is not taken, logged.
 pub const ALERTS_MAX: usize = 256;
+/// Bytes of the file in which a target's pages outlast the process. Beyond: it is not read.
+pub const ALERTS_BYTES_MAX: u64 = 1 << 20;
 /// Targets of one region's pages. Beyond: PW1101.
 pub const ALERT_TARGETS_MAX: usize = 8;
 /// First wait before a page is sent again, ms; doubles.
@@ -299,6 +301,11 @@ pub const ALERT_RETRY_MS_MIN: u64 = 1_000;
 pub const ALERT_RETRY_MS_MAX: u64 = 60_000;
 /// Between two pushes of a page that is not over, ms.
 pub const ALERT_AGAIN_MS: u64 = 60_000;
+/// Wait for the answer of a target of pages, ms.
+pub const ALERT_ANSWER_MS: u64 = 10_000;
+/// How long a page that was open when a region ended stays open without being seen again, ms: as long
+/// as evidence is looked back on.
+pub const ALERT_UNSEEN_MS: u64 = 900_000;
 /// From a checkout's limit to the judgement on it, ms.
 pub const SLO_SLACK_MS: i64 = 5_000;
 

@@ -222,7 +222,7 @@ impl Node {
         let mut node = Self::empty(identity, plain, access.clone());
         (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
-            node.start_region(region, ambient).await?;
+            node.start_region(region, &config.data, ambient).await?;
         }
         if let Some(ledger) = &config.ledger {
             node.start_ledger(ledger, &config, ambient).await?;

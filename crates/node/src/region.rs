@@ -1,6 +1,7 @@
 //! The region's loop: batches in, views out, and what is news on to the regions above.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ impl Node {
     pub(crate) async fn start_region(
         &mut self,
         config: &RegionConfig,
+        data: &Path,
         ambient: &Ambient,
     ) -> Result<(), StartFault> {
         config.check_upstream()?;
@@ -71,7 +73,7 @@ impl Node {
             let here = self.url(address);
             let (live, ambient) = (live.clone(), ambient.clone());
             let ends = self.shutdown.subscribe();
-            let task = alerts::run(target.clone(), here, live, ambient, ends);
+            let task = alerts::run((target.clone(), data.to_owned()), here, live, ambient, ends);
             self.tasks.spawn(task);
         }
         let readers = Arc::new(Readers::new(REGION_READERS_MAX));

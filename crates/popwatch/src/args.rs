@@ -51,6 +51,30 @@ pub(crate) enum Command {
     Enrol(EnrolArgs),
     /// Show a popup live in the terminal, from an edge or a region.
     Top(TopArgs),
+    /// Print the completion script of a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual: a page for each command.
+    Man(ManArgs),
+}
+
+/// `popwatch completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch completions bash > ~/.local/share/bash-completion/completions/popwatch
+         popwatch completions fish > ~/.config/fish/completions/popwatch.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Whose.
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// `popwatch man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch man ~/.local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// A folder that exists.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// `popwatch enrol`.

@@ -3,10 +3,12 @@
 pub(crate) mod access;
 mod audit;
 mod close;
+mod completions;
 mod demo;
 mod enrol;
 mod export;
 mod journal;
+mod man;
 mod reconcile;
 mod replay;
 mod run;
@@ -36,5 +38,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Enrol(args) => enrol::run(&args, format).await,
         Command::Top(args) => top::run(&args, format).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => tokio::task::block_in_place(|| man::run(&args)),
     }
 }

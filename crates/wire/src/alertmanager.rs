@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use popwatch_core::slo::{Outcomes, Page, Signal, SloView};
 use popwatch_core::view::PopupView;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::json::rfc3339;
@@ -18,12 +19,12 @@ const ALERT: &str = "PopwatchPromise";
 const NO_MOMENT: &str = "0001-01-01T00:00:00Z";
 
 /// A page as it goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// What makes it itself: `alertname`, `popup`, `severity`, `slo`, `rig` where it is of one.
-    pub labels: BTreeMap<&'static str, String>,
+    pub labels: BTreeMap<String, String>,
     /// What it says.
-    pub annotations: BTreeMap<&'static str, String>,
+    pub annotations: BTreeMap<String, String>,
     /// When it was raised, ms since 1970.
     pub starts_ms: i64,
     /// When it was over.
@@ -52,18 +53,18 @@ fn alert(
     signal: &Signal,
 ) -> Option<Alert> {
     let page = signal.page?;
-    let mut labels = BTreeMap::from([
+    let mut labels = named([
         ("alertname", ALERT.to_owned()),
         ("popup", popup.to_owned()),
         ("severity", "page".to_owned()),
         ("slo", slo.slo.name().to_owned()),
     ]);
     if let Some(rig) = rig {
-        labels.insert("rig", rig.clone());
+        labels.insert("rig".to_owned(), rig.clone());
     }
     let seen = page.revised.unwrap_or(page.seen);
     let place = rig.map_or_else(|| popup.to_owned(), |rig| format!("{rig} of {popup}"));
-    let mut annotations = BTreeMap::from([
+    let mut annotations = named([
         (
             "summary",
             sentence(slo, &place, seen, page.revised.is_some()),
@@ -75,7 +76,10 @@ fn alert(
     ]);
     if let Some(budget) = slo.budget {
         let left = 1_000_000_i128 - i128::from(budget.consumed_ppm);
-        annotations.insert("budget_left_percent", (left.max(0) / 10_000).to_string());
+        annotations.insert(
+            "budget_left_percent".to_owned(),
+            (left.max(0) / 10_000).to_string(),
+        );
     }
     let Page {
         since_ms,
@@ -88,6 +92,11 @@ fn alert(
         starts_ms: since_ms,
         ends_ms: resolved_ms,
     })
+}
+
+fn named<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
+    let pairs = pairs.into_iter();
+    pairs.map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
 /// One plain sentence.
@@ -116,7 +125,7 @@ impl Alert {
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for (name, value) in &self.labels {
-            for part in [name, value.as_str()] {
+            for part in [name, value] {
                 hasher.update(&(part.len() as u64).to_le_bytes());
                 hasher.update(part.as_bytes());
             }
@@ -185,15 +194,19 @@ pub fn push(alerts: &[Alert], url: &str) -> Json {
 /// What all alerts say alike.
 fn common(
     alerts: &[Alert],
-    of: fn(&Alert) -> &BTreeMap<&'static str, String>,
-) -> BTreeMap<&'static str, String> {
+    of: fn(&Alert) -> &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let Some((first, rest)) = alerts.split_first() else {
         return BTreeMap::new();
     };
     let alike = of(first).iter();
-    let alike =
-        alike.filter(|(name, value)| rest.iter().all(|other| of(other).get(*name) == Some(value)));
-    alike.map(|(name, value)| (*name, value.clone())).collect()
+    let alike = alike.filter(|(name, value)| {
+        rest.iter()
+            .all(|other| of(other).get(*name) == Some(*value))
+    });
+    alike
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -202,8 +215,8 @@ mod tests {
 
     fn alert(slo: &str, ends_ms: Option<i64>) -> Alert {
         Alert {
-            labels: BTreeMap::from([("popup", "fri".to_owned()), ("slo", slo.to_owned())]),
-            annotations: BTreeMap::from([("summary", "x".to_owned())]),
+            labels: named([("popup", "fri".to_owned()), ("slo", slo.to_owned())]),
+            annotations: named([("summary", "x".to_owned())]),
             starts_ms: 1_795_816_800_000,
             ends_ms,
         }

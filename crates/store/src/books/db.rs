@@ -21,7 +21,8 @@ mod postgres;
 #[cfg(feature = "postgres")]
 pub(super) mod translate;
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use self::sqlite::Sqlite;
@@ -31,7 +32,12 @@ pub(super) use self::value::{Row, ToValue, Value, values};
 pub(super) const KEY_BYTES: usize = 16;
 
 /// A store that holds the books.
-pub(super) struct Db(Engine);
+pub(super) struct Db {
+    engine: Engine,
+    /// By how much the open transaction changed what open breaks hold in suspense, by book and
+    /// commodity, since it was last asked.
+    suspense: RefCell<BTreeMap<(String, String), i128>>,
+}
 
 enum Engine {
     Sqlite(Sqlite),
@@ -98,21 +104,41 @@ pub(super) enum Kind {
 }
 
 impl Db {
+    fn over(engine: Engine) -> Self {
+        Self {
+            engine,
+            suspense: RefCell::default(),
+        }
+    }
+
+    /// Notes that open breaks of a book hold so much more in suspense.
+    pub(super) fn suspended(&self, book: &str, commodity: &str, more: i128) {
+        if more != 0 {
+            let key = (book.to_owned(), commodity.to_owned());
+            *self.suspense.borrow_mut().entry(key).or_default() += more;
+        }
+    }
+
+    /// What was noted of suspense since the transaction began or this was last asked.
+    pub(super) fn take_suspended(&self) -> BTreeMap<(String, String), i128> {
+        self.suspense.take()
+    }
+
     /// Opens or makes a database in a file.
     pub(super) fn open(path: &Path) -> Result<Self, DbFault> {
-        Ok(Self(Engine::Sqlite(Sqlite::open(path)?)))
+        Ok(Self::over(Engine::Sqlite(Sqlite::open(path)?)))
     }
 
     /// Makes an empty database that lives as long as this value.
     pub(super) fn open_memory() -> Result<Self, DbFault> {
-        Ok(Self(Engine::Sqlite(Sqlite::open_memory()?)))
+        Ok(Self::over(Engine::Sqlite(Sqlite::open_memory()?)))
     }
 
     /// Connects to a server.
     #[cfg(feature = "postgres")]
     pub(super) fn connect(url: &str) -> Result<Self, DbFault> {
         let server = postgres::Server::connect(url)?;
-        Ok(Self(Engine::Postgres(Box::new(server))))
+        Ok(Self::over(Engine::Postgres(Box::new(server))))
     }
 
     /// Says that no server can be spoken to here.
@@ -123,7 +149,7 @@ impl Db {
 
     /// Runs a statement; how many rows it changed.
     pub(super) fn run(&self, sql: &'static str, values: &[Value<'_>]) -> Result<usize, DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.run(sql, values),
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.run(sql, values),
@@ -171,7 +197,7 @@ impl Db {
         values: &[Value<'_>],
         read: &mut dyn FnMut(&Row<'_>) -> Result<(), DbFault>,
     ) -> Result<(), DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.each(sql, values, read),
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.each(sql, values, read),
@@ -181,7 +207,7 @@ impl Db {
     /// Inserts one row of many. On a server it travels with others, so that a row which the table
     /// refuses fails a later statement or the commit.
     pub(super) fn put(&self, into: &'static Insert, values: &[Value<'_>]) -> Result<(), DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.run(into.sql, values).map(drop),
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.put(into, values),
@@ -199,7 +225,7 @@ impl Db {
         if keys.is_empty() {
             return Ok(BTreeSet::new());
         }
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.known(sql, keys, rest),
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.known(sql, keys, rest),
@@ -208,7 +234,7 @@ impl Db {
 
     /// Runs statements without values or answers, none of them kept prepared.
     pub(super) fn script(&self, sql: &str) -> Result<(), DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.script(sql),
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.script(&translate::schema(sql)),
@@ -217,7 +243,7 @@ impl Db {
 
     /// Whether a table exists.
     pub(super) fn has_table(&self, name: &str) -> Result<bool, DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(_) => self.one(
                 "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)",
                 values![name],
@@ -235,16 +261,27 @@ impl Db {
     /// Copies a database in a file beside it, under its name with this suffix. A server's and one in
     /// memory are not copied.
     pub(super) fn copy_aside(&self, suffix: &str) -> Result<(), DbFault> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(db) => db.copy_aside(suffix),
             #[cfg(feature = "postgres")]
             Engine::Postgres(_) => Ok(()),
         }
     }
 
+    /// Steps of the store's machine so far: what its statements cost, whatever the clock says.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> u64 {
+        match &self.engine {
+            Engine::Sqlite(db) => db.steps.get(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(_) => 0,
+        }
+    }
+
     /// Opens the one transaction; nobody else writes until it ends.
     pub(super) fn begin(&self) -> Result<Work<'_>, DbFault> {
-        match &self.0 {
+        self.suspense.take();
+        match &self.engine {
             Engine::Sqlite(db) => db.begin()?,
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.begin()?,
@@ -265,7 +302,7 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Makes it durable.
     pub(super) fn commit(mut self) -> Result<(), DbFault> {
-        match &self.db.0 {
+        match &self.db.engine {
             Engine::Sqlite(db) => db.commit()?,
             #[cfg(feature = "postgres")]
             Engine::Postgres(db) => db.commit()?,
@@ -278,7 +315,7 @@ impl Work<'_> {
 impl Drop for Work<'_> {
     fn drop(&mut self) {
         if self.open {
-            match &self.db.0 {
+            match &self.db.engine {
                 Engine::Sqlite(db) => db.roll_back(),
                 #[cfg(feature = "postgres")]
                 Engine::Postgres(db) => db.roll_back(),

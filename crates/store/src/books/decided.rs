@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use popwatch_core::event::Event;
 use popwatch_core::event::system::SystemEvent;
 use popwatch_core::id::{PopupId, Sku};
-use popwatch_core::ledger::breaks::{Break, BreakClass};
+use popwatch_core::ledger::breaks::{Break, BreakClass, BreakState};
 use popwatch_core::ledger::post::{Posted, worth};
 use popwatch_core::ledger::{Account, Balanced, Chart, Commodity, Fact, FactId, Rule};
 use popwatch_core::money::Money;
@@ -17,6 +17,7 @@ use popwatch_core::money::Money;
 use super::BooksFault;
 use super::db::{Db, values};
 use super::posting::Poster;
+use super::rows::set_state;
 
 /// Under which topic the counts of a drawer are found.
 pub(super) fn drawer_topic(rig: &str, currency: &str) -> String {
@@ -115,11 +116,7 @@ pub(super) fn forget(poster: &mut Poster<'_>, fact: &Fact) -> Result<(), BooksFa
             values![of.book, of.id, fact.id.0],
         )
         .map_err(BooksFault::sql("forget an accepted break"))?;
-        db.run(
-            "UPDATE breaks SET state = 'open' WHERE book = ?1 AND id = ?2",
-            values![of.book, of.id],
-        )
-        .map_err(BooksFault::sql("open a break again"))?;
+        set_state(db, &of.book, &of.id, BreakState::Open)?;
     }
     Ok(())
 }
@@ -189,16 +186,10 @@ pub(super) fn accept(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
         }
         poster.settle_in(one.fact, &[(&one.book, &posted)], false)?;
         let (state, applied) = match one.stands {
-            true => ("accepted", 1i64),
-            false => ("open", 0),
+            true => (BreakState::Accepted, 1i64),
+            false => (BreakState::Open, 0),
         };
-        poster
-            .db
-            .run(
-                "UPDATE breaks SET state = ?3 WHERE book = ?1 AND id = ?2",
-                values![one.book, one.id, state],
-            )
-            .map_err(BooksFault::sql("accept a break"))?;
+        set_state(poster.db, &one.book, &one.id, state)?;
         poster
             .db
             .run(

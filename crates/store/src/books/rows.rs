@@ -1,6 +1,8 @@
 //! Small steps between values and columns.
 
-use super::db::{Db, DbFault, values};
+use std::collections::BTreeSet;
+
+use super::db::{Db, DbFault, Row, values};
 use super::{BooksFault, frame};
 use popwatch_core::id::{Epoch, PopupId, Position, RigId, Seq};
 use popwatch_core::ledger::breaks::BreakState;
@@ -99,16 +101,17 @@ pub(super) fn set_breaks_in(
 ) -> Result<(), BooksFault> {
     let write = || {
         if !fresh {
-            let old: Vec<(String, String)> = db.rows(
-                "SELECT book, id FROM breaks WHERE cause = ?1",
+            let old: Vec<(String, String, Suspended)> = db.rows(
+                "SELECT book, id, commodity, suspense, state FROM breaks WHERE cause = ?1",
                 values![cause.0],
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, Suspended::read(row, 2)?)),
             )?;
-            for (of, id) in old {
+            for (of, id, held) in old {
                 let stays = made.iter().any(|(book, breaks)| {
                     of == *book && breaks.iter().any(|found| found.id.as_str() == id)
                 });
                 if !stays {
+                    held.moves(db, &of, -1);
                     db.run(
                         "DELETE FROM breaks WHERE book = ?1 AND id = ?2",
                         values![of, id],
@@ -134,6 +137,17 @@ fn insert_break(
     found: &Break,
     now_ms: i64,
 ) -> Result<(), DbFault> {
+    let mut stands = Suspended {
+        commodity: found.commodity.as_ref().map(Commodity::to_string),
+        amount: found.suspense,
+        is_open: found.state == BreakState::Open,
+    };
+    if let Some(held) = suspended(db, book, found.id.as_str())? {
+        held.moves(db, book, -1);
+        // Whether somebody accepted it stays.
+        stands.is_open = held.is_open;
+    }
+    stands.moves(db, book, 1);
     db.run(
         "INSERT INTO breaks (book, id, cause, rig, class, commodity, amount, suspense, held_in,
            keys, evidence, state, sentence, first_seen_ms)
@@ -148,7 +162,7 @@ fn insert_break(
             cause.0,
             rig.map(RigId::as_str),
             found.class.text(),
-            found.commodity.as_ref().map(Commodity::to_string),
+            stands.commodity,
             found.amount,
             found.suspense,
             found.held_in.as_ref().map(Account::to_string),
@@ -160,6 +174,83 @@ fn insert_break(
         ],
     )?;
     Ok(())
+}
+
+/// What a stored break holds in suspense.
+struct Suspended {
+    commodity: Option<String>,
+    amount: i64,
+    is_open: bool,
+}
+
+impl Suspended {
+    /// From the columns commodity, suspense and state.
+    fn read(row: &Row<'_>, at: usize) -> Result<Self, DbFault> {
+        Ok(Self {
+            commodity: row.get(at)?,
+            amount: row.get(at + 1)?,
+            is_open: row.get::<String>(at + 2)? == BreakState::Open.text(),
+        })
+    }
+
+    /// Notes that it came (1) or went (-1).
+    fn moves(&self, db: &Db, book: &str, sign: i128) {
+        if let (true, Some(commodity)) = (self.is_open, &self.commodity) {
+            db.suspended(book, commodity, i128::from(self.amount) * sign);
+        }
+    }
+}
+
+fn suspended(db: &Db, book: &str, id: &str) -> Result<Option<Suspended>, DbFault> {
+    db.row(
+        "SELECT commodity, suspense, state FROM breaks WHERE book = ?1 AND id = ?2",
+        values![book, id],
+        |row| Suspended::read(row, 0),
+    )
+}
+
+/// Opens or accepts a break, if it is there.
+pub(super) fn set_state(
+    db: &Db,
+    book: &str,
+    id: &str,
+    state: BreakState,
+) -> Result<(), BooksFault> {
+    let write = || {
+        let Some(mut held) = suspended(db, book, id)? else {
+            return Ok(());
+        };
+        held.moves(db, book, -1);
+        held.is_open = state == BreakState::Open;
+        held.moves(db, book, 1);
+        db.run(
+            "UPDATE breaks SET state = ?3 WHERE book = ?1 AND id = ?2",
+            values![book, id, state.text()],
+        )
+        .map(drop)
+    };
+    write().map_err(BooksFault::sql("open or accept a break"))
+}
+
+/// Open breaks of a book, or of every account's, each as a hash of its id.
+pub(super) fn open_breaks(db: &Db, popup: &PopupId) -> Result<BTreeSet<u64>, BooksFault> {
+    let ids: Vec<u64> = db
+        .rows(
+            "SELECT book, id FROM breaks
+             WHERE state = 'open' AND (book = ?1 OR book LIKE '~%'
+               OR (book = '' AND rig IN (SELECT rig FROM rig_popups WHERE book = ?1)))",
+            values![popup.as_str()],
+            |row| {
+                let mut hash = blake3::Hasher::new();
+                hash.update(row.get::<String>(0)?.as_bytes());
+                hash.update(b" ");
+                hash.update(row.get::<String>(1)?.as_bytes());
+                let [a, b, c, d, e, f, g, h, ..] = *hash.finalize().as_bytes();
+                Ok(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+            },
+        )
+        .map_err(BooksFault::sql("list open breaks"))?;
+    Ok(ids.into_iter().collect())
 }
 
 /// The stored breaks of a book: its own and those of rigs that took part in it.

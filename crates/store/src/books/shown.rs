@@ -194,6 +194,12 @@ impl Books {
         Ok(out)
     }
 
+    /// Open breaks of a popup and of the accounts, each as a number made of its id: enough to count
+    /// what came and went, however many there are.
+    pub fn open_breaks(&self, popup: &PopupId) -> Result<BTreeSet<u64>, BooksFault> {
+        rows::open_breaks(&self.db, popup)
+    }
+
     /// Breaks of the provider accounts' own books, each with its book.
     pub fn account_breaks(&self) -> Result<Vec<(PopupId, Break)>, BooksFault> {
         let books = self

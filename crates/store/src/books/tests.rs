@@ -2,6 +2,7 @@
 
 mod central;
 mod examples;
+mod file;
 mod fixture;
 mod groups;
 mod lanes;

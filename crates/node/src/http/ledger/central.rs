@@ -177,20 +177,10 @@ fn file_of(of: &FileOf) -> Result<(Option<ProviderKind>, Option<Layout>), Proble
     Ok((provider, layout))
 }
 
-async fn open_breaks(
-    state: &LedgerState,
-    popup: &PopupId,
-) -> Result<BTreeSet<String>, ProblemAnswer> {
+async fn open_breaks(state: &LedgerState, popup: &PopupId) -> Result<BTreeSet<u64>, ProblemAnswer> {
     let popup = popup.clone();
-    let found = state
-        .books
-        .ask(move |books| all_breaks(books, &popup))
-        .await?
-        .map_err(unreadable)?;
-    Ok(found
-        .into_iter()
-        .map(|(_, one)| one.id.to_string())
-        .collect())
+    let found = state.books.ask(move |books| books.open_breaks(&popup));
+    found.await?.map_err(unreadable)
 }
 
 /// Breaks of a popup and of the accounts, each with its book.

@@ -15,6 +15,8 @@ const STATEMENTS: usize = 192;
 pub(super) struct Sqlite {
     db: Connection,
     file: Option<PathBuf>,
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<u64>,
 }
 
 impl Sqlite {
@@ -34,13 +36,31 @@ impl Sqlite {
              PRAGMA busy_timeout = 5000; \
              PRAGMA wal_autocheckpoint = 4000;",
         )?;
-        Ok(Self { db, file })
+        Ok(Self {
+            db,
+            file,
+            #[cfg(test)]
+            steps: std::cell::Cell::default(),
+        })
     }
 
     pub(super) fn run(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, DbFault> {
         let mut statement = self.db.prepare_cached(sql)?;
-        Ok(statement.execute(params_from_iter(values))?)
+        let changed = statement.execute(params_from_iter(values))?;
+        self.count(&statement);
+        Ok(changed)
     }
+
+    /// Adds up what a statement cost.
+    #[cfg(test)]
+    fn count(&self, statement: &rusqlite::Statement<'_>) {
+        let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+        let steps = u64::try_from(steps).unwrap_or(0);
+        self.steps.set(self.steps.get() + steps);
+    }
+
+    #[cfg(not(test))]
+    fn count(&self, _: &rusqlite::Statement<'_>) {}
 
     pub(super) fn each(
         &self,
@@ -53,6 +73,8 @@ impl Sqlite {
         while let Some(row) = rows.next()? {
             read(&Row::Sqlite(row))?;
         }
+        drop(rows);
+        self.count(&statement);
         Ok(())
     }
 

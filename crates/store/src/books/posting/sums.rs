@@ -1,14 +1,17 @@
 //! Sums of what a batch posts: balances and drawers, written once at its end, and the proof of L6.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use popwatch_core::invariant;
 use popwatch_core::ledger::{Chart, Commodity, Leg};
 
-use super::super::db::{Db, values};
+use super::super::db::values;
 use super::super::tables::BALANCES;
 use super::super::{BooksFault, groups};
 use super::Poster;
+
+/// What accounts of suspense begin with.
+const SUSPENSE: &str = "3900:";
 
 impl Poster<'_> {
     /// Adds (or with -1 takes back) what a fact puts into drawers.
@@ -74,52 +77,30 @@ impl Poster<'_> {
         }
         Ok(())
     }
-
-    /// L6 over every book and commodity this batch touched, as the database has them now.
+    /// Proves L6 of what this batch changed: it balances, and what came to stand in suspense is what
+    /// came to stand in open breaks. As nothing else writes either, both hold of the whole books; so
+    /// the cost of a batch is that of what it touches.
     pub(super) fn prove(&self) -> Result<(), BooksFault> {
-        let touched: BTreeSet<(&str, &str)> = self
-            .sums
-            .keys()
-            .map(|(book, commodity, _)| (book.as_str(), commodity.as_str()))
-            .collect();
-        for (book, commodity) in touched {
-            let rows = balances(self.db, book, commodity)?;
-            let legs = rows
-                .iter()
-                .flat_map(|(_, debit, credit)| [(commodity, *debit), (commodity, -credit)]);
-            invariant::books_balance(legs).map_err(BooksFault::Law)?;
-            if !matches!(Commodity::parse(commodity), Some(Commodity::Money(_))) {
-                continue;
-            }
-            let suspense: i64 = rows
-                .iter()
-                .filter(|(account, _, _)| account.starts_with("3900:"))
-                .map(|(_, debit, credit)| credit - debit)
-                .sum();
-            let open: i64 = self
-                .db
-                .one(
-                    "SELECT CAST(COALESCE(SUM(suspense), 0) AS BIGINT) FROM breaks
-                     WHERE book = ?1 AND commodity = ?2 AND suspense <> 0 AND state = 'open'",
-                    values![book, commodity],
-                    |row| row.get(0),
-                )
-                .map_err(BooksFault::sql("sum open breaks"))?;
-            let one = |amount| BTreeMap::from([(commodity, amount)]);
-            invariant::suspense_explained(&one(suspense), &one(open)).map_err(BooksFault::Law)?;
+        let mut off: BTreeMap<(&str, &str), i128> = BTreeMap::new();
+        let mut suspense = self.db.take_suspended();
+        for amount in suspense.values_mut() {
+            *amount = -*amount;
         }
-        Ok(())
+        for ((book, commodity, account), (debit, credit)) in &self.sums {
+            *off.entry((book, commodity)).or_default() += debit - credit;
+            if account.starts_with(SUSPENSE) && is_money(commodity) {
+                let of = (book.clone(), commodity.clone());
+                *suspense.entry(of).or_default() += credit - debit;
+            }
+        }
+        let off = off.into_iter();
+        invariant::books_balance_wide(off).map_err(BooksFault::Law)?;
+        let unexplained = suspense.iter();
+        invariant::books_balance_wide(unexplained.map(|(of, amount)| (of, *amount)))
+            .map_err(|fault| BooksFault::Law(format!("suspense and breaks: {fault}")))
     }
 }
 
-/// The accounts of one book and commodity: account, debit, credit.
-fn balances(db: &Db, book: &str, commodity: &str) -> Result<Vec<(String, i64, i64)>, BooksFault> {
-    let read = || {
-        db.rows(
-            "SELECT account, debit, credit FROM balances WHERE book = ?1 AND commodity = ?2",
-            values![book, commodity],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )
-    };
-    read().map_err(BooksFault::sql("read balances"))
+fn is_money(commodity: &str) -> bool {
+    matches!(Commodity::parse(commodity), Some(Commodity::Money(_)))
 }
