@@ -280,7 +280,7 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 13] = [
+pub(crate) const TOOLS: [&Tool; 14] = [
     &ALERTMANAGER,
     &CHROMIUM,
     &CURL,

@@ -365,9 +365,9 @@ mod tests {
                 Scope::Till => "till-1".into(),
                 Scope::Operator | Scope::Auditor | Scope::Board => String::new(),
             },
-            members: match scope {
-                Scope::Coop => vec!["ana".into(), "ben".into()],
-                _ => Vec::new(),
+            members: match scope == Scope::Coop {
+                true => vec!["ana".into(), "ben".into()],
+                false => Vec::new(),
             },
             popup: Some("fri".into()),
         }

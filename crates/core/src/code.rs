@@ -101,6 +101,7 @@ codes! {
     AuditUnknown = 802, "the audit trail has no such entry or tile";
     ReadUnproved = 803, "the audit entry of a raw read does not verify";
     AuditDamaged = 804, "the audit trail is damaged and another began";
+    PartsShut = 805, "sealed parts stay shut in an export";
     AuditUnproved = 806, "the audit trail is not what was signed";
     ProviderUnknown = 901, "no such provider or account is configured";
     SignatureRefused = 902, "the signature of a provider's message does not fit";

@@ -388,14 +388,17 @@ pub const PAIRING_ACCOUNTS_MAX: usize = 16;
 pub const BANK_WORDS_MAX: usize = 24;
 /// How far a claim and an object may lie apart to be suggested as one, ms.
 pub const SUGGEST_APART_MS: i64 = 10 * 60_000;
-/// Open claims for which provider objects are suggested at once, newest first.
-pub const SUGGEST_CLAIMS_MAX: usize = 512;
+/// Open claims for which provider objects are suggested at once, newest first. Beyond: the answer
+/// says how many were not compared.
+pub const SUGGEST_CLAIMS_MAX: usize = 4_096;
 /// Provider objects that are looked at for them.
-pub const SUGGEST_OBJECTS_MAX: usize = 4_096;
+pub const SUGGEST_OBJECTS_MAX: usize = 16_384;
 /// Payouts of one popup that are explained at once.
 pub const PAYOUTS_EXPLAINED_MAX: usize = 1_000;
 /// How long after a rig's records have all arrived a stored payment without object is stuck, ms.
 pub const STUCK_AFTER_MS: i64 = 2 * 3_600_000;
+/// How long before a rig stated a loss a charge without reference may be a sale that it lost, ms.
+pub const GAP_GUESS_MS: i64 = 24 * 3_600_000;
 /// Keys shown as evidence of one break.
 pub const BREAK_EVIDENCE_MAX: usize = 20;
 

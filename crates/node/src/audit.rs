@@ -4,6 +4,7 @@
 //! taking sales never waits for it.
 
 pub(crate) mod cross;
+pub(crate) mod trails;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

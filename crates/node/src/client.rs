@@ -48,7 +48,7 @@ pub struct Client {
     /// An address with TLS may lack its key.
     meets: bool,
     /// What each call shows of who calls; never printed.
-    shown: Option<HeaderValue>,
+    shown: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What came back, whatever its status.
@@ -203,7 +203,7 @@ impl Client {
             pool,
             answer_wait,
             meets,
-            shown: None,
+            shown: Vec::new(),
         }
     }
 
@@ -211,12 +211,23 @@ impl Client {
     /// is no pass.
     #[must_use]
     pub fn with_pass(mut self, pass: Option<&str>) -> Self {
-        let value = pass.and_then(|pass| HeaderValue::from_str(&format!("Bearer {pass}")).ok());
-        self.shown = value.map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
+        self.show(AUTHORIZATION, pass.map(|pass| format!("Bearer {pass}")));
         self
+    }
+
+    /// Shows this code of the second factor with each call; none, and nothing is shown.
+    #[must_use]
+    pub fn with_code(mut self, code: Option<&str>) -> Self {
+        let name = HeaderName::from_static(crate::access::CODE);
+        self.show(name, code.map(str::to_owned));
+        self
+    }
+
+    fn show(&mut self, name: HeaderName, text: Option<String>) {
+        if let Some(mut value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            value.set_sensitive(true);
+            self.shown.push((name, value));
+        }
     }
 
     /// Asks for `url`.
@@ -271,8 +282,8 @@ impl Client {
             let value = HeaderValue::from_str(value).map_err(|_| fault())?;
             request.headers_mut().append(key, value);
         }
-        if let Some(shown) = &self.shown {
-            request.headers_mut().append(AUTHORIZATION, shown.clone());
+        for (name, value) in &self.shown {
+            request.headers_mut().append(name, value.clone());
         }
         match timeout(self.answer_wait, self.exchange(request, &authority)).await {
             Ok(outcome) => outcome,

@@ -60,6 +60,7 @@ use crate::access::{Access, Guard, LOCAL_ORG};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
+use crate::audit::trails::trail;
 use crate::books_thread::{BooksHandle, spawn_books};
 use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
@@ -161,17 +162,6 @@ pub enum StartFault {
         /// Why.
         source: BooksFault,
     },
-}
-
-/// The trail of what people do to the books. Opening reads a short file.
-fn trail(config: &Config, of: &str, ambient: &Ambient) -> Result<Trail, StartFault> {
-    let (data, org) = (&config.data, &config.access.org);
-    let key = keys::audit(data, org, ambient)?;
-    let origin = format!("{org}/audit/{of}");
-    Trail::open(data, &origin, key, ambient).map_err(|source| StartFault::Audit {
-        path: data.join("audit"),
-        source,
-    })
 }
 
 /// What the books are evaluated by.
@@ -441,10 +431,8 @@ impl Node {
         let (vitals, measured) = watch::channel(found);
         let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
-        self.tasks.spawn(until(
-            self.shutdown.subscribe(),
-            doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone()),
-        ));
+        let doubt = doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone());
+        self.tasks.spawn(until(self.shutdown.subscribe(), doubt));
         let (news, heard) = mpsc::channel(DRIVER_QUEUE_MAX);
         let path = whole.data.clone();
         let spawned = spawn_journal(journal, ambient.clone(), news, vitals);
@@ -506,54 +494,8 @@ impl Node {
         let health = Health::Edge(Arc::new(health));
         let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
         let live = self.live_state(live, page.clone(), readers, ambient);
-        let trail = self.rig_trail(whole, &rig, ambient);
-        let raw = RawState {
-            peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
-            trail,
-            access: self.access.clone(),
-            source: Source::Journal {
-                data: whole.data.clone(),
-                rig,
-                status: shown,
-            },
-            ambient: ambient.clone(),
-        };
+        let raw = self.rig_raw(whole, config, rig, shown, ambient);
         Ok(http::edge_router(common, state, page, live, webhooks, raw))
-    }
-
-    /// The trail of this data directory: the ledger's, where one is in this process, else the rig's own.
-    /// Without one the till sells on and shows no single record.
-    fn rig_trail(&mut self, whole: &Config, rig: &RigId, ambient: &Ambient) -> Option<Trail> {
-        if self.trail.is_none() {
-            match trail(whole, rig.as_str(), ambient) {
-                Ok(opened) => {
-                    self.access.set_trail(&opened);
-                    self.trail = Some(opened);
-                }
-                Err(fault) => {
-                    let fault = chain(&fault);
-                    tracing::error!(code = %Code::AuditUnwritten, fault, "the audit trail cannot be opened; no single record is shown");
-                }
-            }
-        }
-        self.trail.clone()
-    }
-
-    /// Exchanges heads with a ledger elsewhere, for as long as there is a trail of the rig's own.
-    fn link_trails(
-        &mut self,
-        whole: &Config,
-        config: &EdgeConfig,
-        rig: &RigId,
-        trail: Option<&Trail>,
-        ambient: &Ambient,
-    ) -> Option<Peers> {
-        let ledger = config.ledger.clone().filter(|_| whole.ledger.is_none())?;
-        let peers = Peers::new(&whole.data, trail?, ambient);
-        let pass = self.access.own_pass(Scope::Till, rig.as_str());
-        let task = peers.clone().run(ledger, pass);
-        self.tasks.spawn(until(self.shutdown.subscribe(), task));
-        Some(peers)
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cmd::access::AccessArgs;
+use crate::cmd::raw::RawArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
 use popwatch_core::membership::IdKey;
@@ -20,6 +21,12 @@ pub(crate) struct Args {
     /// In which form results are printed.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub(crate) format: Format,
+    /// A file with the pass to show to the popwatch that is called.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) pass: Option<PathBuf>,
+    /// A code of the second factor.
+    #[arg(long, global = true, value_name = "CODE")]
+    pub(crate) code: Option<String>,
 }
 
 /// One command.
@@ -45,6 +52,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read and verify the trail of who did what to the books.
     Audit(AuditArgs),
+    /// Read single records, for a purpose that is written down.
+    Raw(RawArgs),
     /// Make, read and revoke passes and second factors.
     Access(AccessArgs),
     /// Let a new machine into the organisation, or a lost one out.
@@ -275,7 +284,7 @@ pub(crate) struct ReplayArgs {
 Example: popwatch journal fsck ./till-1
          popwatch journal export ./till-1 > till-1.ndjson
 
-Nothing in the folder is ever changed: a till repairs itself when it starts, and these commands look
+Nothing of the journal is ever changed: a till repairs itself when it starts, and these commands look
 at it before that. The edge must be stopped, or the folder a copy. However long the journal, they
 take little memory.")]
 pub(crate) struct JournalArgs {
@@ -322,8 +331,9 @@ or not; `fsck` tells which.")]
 Example: popwatch journal export ./till-1 > till-1.ndjson
 
 In order of epoch and number. `popwatch send` reads the result; records that popwatch wrote itself
-are refused there, all others are recognised as repeats where they are known.")]
-    Export(JournalDir),
+are refused there, all others are recognised as repeats where they are known. Sealed parts stay shut.
+A till with an audit trail finds a note in its folder when it starts, and writes the export down.")]
+    Export(ExportDir),
 }
 
 /// Whose journal.
@@ -331,6 +341,16 @@ are refused there, all others are recognised as repeats where they are known.")]
 pub(crate) struct JournalDir {
     /// The --data folder of an edge.
     pub(crate) dir: PathBuf,
+}
+
+/// `popwatch journal export`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportDir {
+    /// The --data folder of an edge.
+    pub(crate) dir: PathBuf,
+    /// Sealed parts: they stay shut here, popwatch raw opens them.
+    #[arg(long = "class", value_name = "CLASS")]
+    pub(crate) parts: Vec<String>,
 }
 
 /// `popwatch journal repair`.
@@ -466,6 +486,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example: popwatch audit tail
+         popwatch audit who fri
          popwatch audit prove 12 > close.tlog-proof
          popwatch audit verify close.tlog-proof --key local.audit.popwatch+1f...+AU...
          popwatch audit checkpoint > friday.checkpoint
@@ -492,6 +513,29 @@ pub(crate) enum AuditCommand {
         limit: u64,
         #[command(flatten)]
         of: AuditOf,
+    },
+    /// Print who looked at a popup's single records, what for, and what became of it.
+    Who {
+        /// The popup.
+        popup: String,
+        #[command(flatten)]
+        of: AuditOf,
+    },
+    /// Print the newest heads seen of the peers' trails; status 3 when one is not believed.
+    Peers {
+        #[command(flatten)]
+        of: AuditOf,
+    },
+    /// Say why a peer's trail is not what it was; its next head is taken anew.
+    Accept {
+        /// The trail, as audit peers prints it.
+        origin: String,
+        /// Why; kept beside the old head.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+        /// The data directory that does not believe it.
+        #[arg(long, value_name = "DIR", default_value = "popwatch-data")]
+        data: PathBuf,
     },
     /// Print the proof that an entry is in the trail.
     Prove {

@@ -9,6 +9,7 @@ mod enrol;
 mod export;
 mod journal;
 mod man;
+pub(crate) mod raw;
 mod reconcile;
 mod replay;
 mod run;
@@ -24,6 +25,7 @@ use crate::exit::Exit;
 /// Runs the command that was asked for.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let format = args.format;
+    crate::caller::set(args.pass.as_deref(), args.code.as_deref())?;
     match args.command {
         Command::Demo(args) => demo::run(args, format).await,
         Command::Run(args) => run::run(args).await,
@@ -35,6 +37,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Raw(args) => raw::run(&args).await,
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Enrol(args) => enrol::run(&args, format).await,
         Command::Top(args) => top::run(&args, format).await,

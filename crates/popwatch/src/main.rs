@@ -1,11 +1,12 @@
 //! The `popwatch` binary: reads the arguments, runs one command, turns its outcome into an exit
 //! status.
 //!
-//! [`args`] is the command line, [`cmd`] the commands, [`till`] and [`player`] how events get to an
-//! edge and when, [`mod@print`] the only place that writes to the terminal, [`exit`] the four statuses.
+//! [`args`] is the command line, [`cmd`] the commands, [`caller`] who they are to it,
+//! [`till`] and [`player`] how events get to an edge and when, [`mod@print`] the only place that writes to the terminal, [`exit`] the four statuses.
 
 mod args;
 mod assets;
+mod caller;
 mod cmd;
 mod exit;
 mod player;

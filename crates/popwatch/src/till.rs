@@ -48,7 +48,7 @@ impl Till {
     /// A till at an edge.
     pub(crate) fn new(edge: &str, patience: Patience) -> Self {
         Self {
-            client: Client::new(),
+            client: crate::caller::client(),
             edge: edge.to_owned(),
             patience,
             first_wait: Duration::from_millis(limits::RETRY_MS_MIN),

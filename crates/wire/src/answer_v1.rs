@@ -16,6 +16,7 @@ use popwatch_core::time::{Minute, WallMs};
 use popwatch_core::view::{Amounts, Board, PopupView, RankBy, rank};
 use serde::{Serialize, Serializer};
 
+mod confidence;
 mod query;
 mod reads;
 mod ready;
@@ -27,6 +28,7 @@ mod status;
 mod tests;
 mod vitals;
 
+pub use confidence::{Confidence, ConfidencePart, ConfidenceRow};
 pub use query::{
     BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, SloFormat, StreamQuery, check_inventory,
 };

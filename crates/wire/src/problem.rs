@@ -129,7 +129,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::EnrolRefused
         | Code::ScopeRefused
         | Code::RevokedListOld
-        | Code::PlainRefused => 403,
+        | Code::PlainRefused
+        | Code::PartsShut => 403,
         Code::PopupUnknown
         | Code::PathUnknown
         | Code::ProviderUnknown

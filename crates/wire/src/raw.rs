@@ -2,6 +2,7 @@
 
 use popwatch_core::access::raw::{PartClass, Purpose, ReadRequest};
 use popwatch_core::code::Code;
+use popwatch_core::event::Event;
 use popwatch_core::id::Position;
 use popwatch_core::record::Record;
 use serde::Deserialize;
@@ -52,7 +53,8 @@ pub fn request(popup: &str, body: &[u8]) -> Result<ReadRequest, Problem> {
     })
 }
 
-/// A record with the fields of its data that `shows` lets through. For one creator's eyes: only records
+/// A client's record with the fields of its data that `shows` lets through; what popwatch wrote itself is
+/// about no person and is left out. For one creator's eyes: only records
 /// that name them, and no lines, which may name others.
 #[must_use]
 pub fn row(
@@ -61,6 +63,9 @@ pub fn row(
     shows: &dyn Fn(&str) -> bool,
     creator: Option<&str>,
 ) -> Option<Json> {
+    if matches!(record.event, Event::System(_)) {
+        return None;
+    }
     let mut row = cloudevent(record, Some(position));
     let data = row.get_mut("data")?.as_object_mut()?;
     if let Some(creator) = creator {

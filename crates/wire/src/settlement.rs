@@ -186,7 +186,7 @@ pub enum Item {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {row}, column {column}: {rule}")]
 pub struct BadRow {
-    /// Row in the file, from 1, the header not counted.
+    /// Of CSV the line of the file in which the row begins, from 1; of JSON which entry, from 1.
     pub row: u64,
     /// The column or field as the layout names it; empty for the row as a whole.
     pub column: &'static str,
@@ -402,17 +402,18 @@ impl Tally {
         Ok(self.rows)
     }
 
-    /// Hands on what a row became.
-    fn hand<E>(&mut self, item: Result<Item, Fault>, sink: Sink<'_, E>) -> Result<(), Stopped<E>> {
+    /// Hands on what a row became; `row` is what people know it by.
+    fn hand<E>(
+        &mut self,
+        row: u64,
+        item: Result<Item, Fault>,
+        sink: Sink<'_, E>,
+    ) -> Result<(), Stopped<E>> {
         let item = match item {
             Ok(item) => item,
             Err(Fault::Row { column, rule }) => {
                 self.refused += 1;
-                Item::Bad(BadRow {
-                    row: self.rows,
-                    column,
-                    rule,
-                })
+                Item::Bad(BadRow { row, column, rule })
             }
             Err(Fault::File(fault)) => return Err(Stopped::File(fault)),
         };

@@ -6,8 +6,11 @@
 //! ```
 //!
 //! A provider's payment explains at most what the range took, so it never turns a loss into a gain;
-//! which of several ranges it explains follows from seqs alone.
+//! which of several ranges it explains follows from seqs alone. A charge without reference that no till
+//! claims (P-UNCLAIMED) may be a sale that was lost: where a range can hold all of it, it is taken off
+//! the range's value, so that the same money is not named twice.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -19,12 +22,57 @@ use super::post::Posted;
 use super::{Account, Balanced, Chart, Commodity, FactId, Rule};
 use super::{put_text, put_varint, take_text, take_varint, unzigzag, zigzag};
 use crate::id::{PopupId, RigId};
+use crate::limits::GAP_GUESS_MS;
 use crate::money::{Currency, Money};
 
 /// The key under which the lost ranges of an epoch hear what explains them.
 #[must_use]
 pub fn key(rig: &RigId, epoch: u32) -> GroupKey {
     GroupKey::of(GroupKind::Gap, &[rig.as_str(), &epoch.to_string()])
+}
+
+/// The key under which all lost ranges hear of charges that no till claims.
+#[must_use]
+pub fn unclaimed_key() -> GroupKey {
+    GroupKey::of(GroupKind::Gap, &["", "unclaimed"])
+}
+
+/// A charge without reference that no till claims.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unclaimed {
+    /// When it was made, ms since 1970.
+    pub at_ms: i64,
+    /// The provider's id.
+    pub object: String,
+    /// Minor units.
+    pub amount: i64,
+    /// Of what.
+    pub currency: Currency,
+}
+
+impl Unclaimed {
+    /// As a word to [`unclaimed_key`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, zigzag(self.at_ms));
+        put_varint(&mut out, zigzag(self.amount));
+        put_text(&mut out, self.currency.code());
+        put_text(&mut out, &self.object);
+        out
+    }
+
+    /// Reads what [`Self::encode`] wrote; `None` for damage.
+    #[must_use]
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let rest = &mut bytes;
+        Some(Self {
+            at_ms: unzigzag(take_varint(rest)?),
+            amount: unzigzag(take_varint(rest)?),
+            currency: Currency::new(take_text(rest)?)?,
+            object: take_text(rest)?.to_string(),
+        })
+    }
 }
 
 /// What a provider tells of a lost record.
@@ -82,6 +130,8 @@ pub struct LostRange {
     pub refunded: i128,
     /// What providers explain of both together; minor units, refunds negative.
     pub explained: i128,
+    /// What charges that no till claims may be of it, named by themselves; minor units.
+    pub unclaimed: i128,
     /// The objects that explain it.
     pub by: Vec<String>,
 }
@@ -128,6 +178,24 @@ pub fn explain(ranges: &mut [LostRange], mut told: Vec<Explained>) {
         };
         if let Some(at) = whole.or_else(some) {
             ranges[at].take(one);
+        }
+    }
+}
+
+/// Takes charges that no till claims off the ranges: each off the first that was stated at most
+/// [`GAP_GUESS_MS`] after it and can hold all of it. Ranges come with the moment they were stated, 0
+/// where that is not known, and are of one currency.
+pub fn guess(ranges: &mut [(i64, &mut LostRange)], told: &BTreeSet<Unclaimed>) {
+    for one in told.iter().filter(|one| one.amount > 0) {
+        let amount = i128::from(one.amount);
+        let fits = |(stated_ms, range): &&mut (i64, &mut LostRange)| {
+            let since = stated_ms.saturating_sub(one.at_ms);
+            (0..=GAP_GUESS_MS).contains(&since) && range.captured >= amount
+        };
+        if let Some((_, range)) = ranges.iter_mut().find(fits) {
+            range.captured -= amount;
+            range.unclaimed += amount;
+            range.by.push(one.object.clone());
         }
     }
 }
@@ -183,7 +251,7 @@ fn sentence(
 ) -> Result<String, EntryFault> {
     let money = |amount| super::group::fit(amount).map(|minor| Money::new(minor, currency));
     let records = lost.last - lost.first + 1;
-    let worth = money(lost.left() + lost.explained)?;
+    let worth = money(lost.left() + lost.explained + lost.unclaimed)?;
     let mut out = format!(
         "{rig} lost {records} {} ({} to {} of its run {epoch}); they were worth {worth}.",
         if records == 1 { "record" } else { "records" },
@@ -191,11 +259,19 @@ fn sentence(
         lost.last,
     );
     if lost.explained != 0 {
+        let told = money(lost.explained)?;
+        out.push_str(&format!(" The provider tells of {told} of it"));
+    }
+    if lost.unclaimed != 0 {
+        let begin = if lost.explained == 0 { " " } else { "; " };
+        let unclaimed = money(lost.unclaimed)?;
         out.push_str(&format!(
-            " The provider tells of {} of it; {} is not explained.",
-            money(lost.explained)?,
-            money(lost.left())?
+            "{begin}{unclaimed} that no till claims may be of it, and is named by itself"
         ));
+    }
+    if lost.explained != 0 || lost.unclaimed != 0 {
+        let left = money(lost.left())?;
+        out.push_str(&format!("; {left} is not explained."));
     }
     Ok(out)
 }
@@ -215,6 +291,7 @@ mod tests {
             captured,
             refunded,
             explained: 0,
+            unclaimed: 0,
             by: Vec::new(),
         }
     }
@@ -253,6 +330,32 @@ mod tests {
             left(ranges.to_vec(), [told(10, "a", 60)].into()),
             [100, 500]
         );
+    }
+
+    #[test]
+    fn a_charge_that_no_till_claims_is_taken_off_the_first_range_that_can_hold_all_of_it() {
+        let one = |object: &str, at_ms, amount| Unclaimed {
+            at_ms,
+            object: object.into(),
+            amount,
+            currency: gbp(),
+        };
+        assert_eq!(
+            Unclaimed::decode(&one("ch", -5, 7).encode()),
+            Some(one("ch", -5, 7))
+        );
+        let day = GAP_GUESS_MS;
+        let left = |told: &[Unclaimed]| {
+            let [mut small, mut large] = [range(3, 4, 100, 0), range(8, 9, 500, 0)];
+            let told = told.iter().cloned().collect();
+            guess(&mut [(day, &mut small), (day, &mut large)], &told);
+            [small.left(), large.left()]
+        };
+        assert_eq!(left(&[one("a", 5, 100)]), [0, 500]);
+        assert_eq!(left(&[one("a", 5, 100), one("b", 5, 100)]), [0, 400]);
+        assert_eq!(left(&[one("a", 5, 501)]), [100, 500], "more than any lost");
+        assert_eq!(left(&[one("a", day + 1, 100)]), [100, 500], "after it");
+        assert_eq!(left(&[one("a", -1, 100)]), [100, 500], "long before it");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub const CHECKOUT_OUTCOMES: [&str; 5] = ["started", "completed", "fault", "left
 /// Outcomes of redemptions, as [`RigTotals::redemptions`] counts them.
 pub const REDEMPTION_OUTCOMES: [&str; 5] =
     ["redeemed", "duplicate", "expired", "voided", "provisional"];
+/// Why payments failed, as [`RigTotals::payment_failures`] counts them.
+pub const PAYMENT_FAILURES: [&str; 2] = ["technical", "refused"];
 /// Polarities of chat, as [`RigTotals::chat`] counts them.
 pub const POLARITIES: [&str; 3] = ["negative", "positive", "neutral"];
 
@@ -65,6 +67,8 @@ pub struct RigTotals {
     pub money: BTreeMap<MoneyKey, MoneySums>,
     /// Checkouts by [`CHECKOUT_OUTCOMES`].
     pub checkouts: [i128; 5],
+    /// Payments that failed for good, by [`PAYMENT_FAILURES`].
+    pub payment_failures: [i128; 2],
     /// Sales by creator (empty beyond the bound), currency and evidence.
     pub creators: BTreeMap<(String, Currency, u32), BoardSums>,
     /// Tokens issued.
@@ -100,6 +104,9 @@ impl RigTotals {
         if let Some(row) = &cell.checkout {
             let outcomes = [row.started, row.ok, row.fault, row.left, row.recovered];
             add(by, &mut self.checkouts, outcomes);
+        }
+        if let Some(row) = &cell.payments {
+            add(by, &mut self.payment_failures, [row.fault, row.refused]);
         }
         if let Some(row) = &cell.tokens {
             self.issued += by.of(row.issued);

@@ -1,7 +1,7 @@
 //! The desk where passes are issued: what the commands do in a data directory, with or without a process
 //! that runs in it. What was done is left as a note for the trail.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use popwatch_core::access::Subject;
 use popwatch_core::limits::REVOKED_MAX;
@@ -11,11 +11,13 @@ use popwatch_wire::pass::{self, AccessKey, AccessPublic, Less, PassFault};
 
 use super::files::{Did, Files};
 use crate::ambient::Ambient;
+use crate::audit::cross::kept_at;
 use crate::config::ConfigFault;
 
 /// A data directory with an access key, or one that may get it.
 #[derive(Debug)]
 pub struct Desk {
+    data: PathBuf,
     files: Files,
     ambient: Ambient,
 }
@@ -48,6 +50,7 @@ impl Desk {
     #[must_use]
     pub fn new(data: &Path, ambient: &Ambient) -> Self {
         Self {
+            data: data.to_path_buf(),
             files: Files::new(data),
             ambient: ambient.clone(),
         }
@@ -124,6 +127,38 @@ impl Desk {
         self.note(Action::FactorMade, actor, None)?;
         self.files.keep_accounts(&accounts)?;
         Ok(shown)
+    }
+
+    /// Notes that records were exported from a data directory with a trail, before they are. `false` where
+    /// there is no trail to note it in.
+    pub fn exported(&self, rig: &str) -> Result<bool, DeskFault> {
+        let has_trail = self.data.join("audit").is_dir();
+        if has_trail {
+            self.note(Action::Exported, rig, None)?;
+        }
+        Ok(has_trail)
+    }
+
+    /// Takes a peer's next head anew, whatever was kept of its trail; that and the reason stay in
+    /// `audit-peers/accepted`. `false` where nothing is kept of it.
+    pub fn accept_peer(&self, origin: &str, why: &str) -> Result<bool, DeskFault> {
+        let path = kept_at(&self.data, origin);
+        let kept = match std::fs::read_to_string(&path) {
+            Ok(kept) => kept,
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(fault) => return Err(fault.into()),
+        };
+        let at_ms = self.ambient.wall_ms();
+        let text =
+            serde_json::json!({ "origin": origin, "why": why, "at_ms": at_ms, "kept": kept });
+        let aside = self.data.join("audit-peers/accepted");
+        super::keep(
+            &aside.join(format!("{at_ms}.json")),
+            text.to_string().as_bytes(),
+        )?;
+        self.note(Action::PeerAccepted, origin, None)?;
+        std::fs::remove_file(&path)?;
+        Ok(true)
     }
 
     /// Now, ms since 1970.

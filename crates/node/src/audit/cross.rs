@@ -29,37 +29,41 @@ const NAME_LETTERS: usize = 32;
 /// What is kept of the peers' trails, and what the peers say of ours.
 #[derive(Debug, Clone)]
 pub(crate) struct Peers {
-    folder: PathBuf,
+    data: PathBuf,
     trail: Trail,
     ambient: Ambient,
     /// Why peers convict our own trail, by their own.
     told_of_us: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
+/// Where what is known of a trail is kept in a data directory.
+pub(crate) fn kept_at(data: &Path, origin: &str) -> PathBuf {
+    let name = blake3::hash(base(origin).as_bytes()).to_hex();
+    data.join("audit-peers")
+        .join(format!("{}.json", &name[..NAME_LETTERS]))
+}
+
 impl Peers {
     /// Those kept in a data directory.
     pub(crate) fn new(data: &Path, trail: &Trail, ambient: &Ambient) -> Self {
         Self {
-            folder: data.join("audit-peers"),
+            data: data.to_path_buf(),
             trail: trail.clone(),
             ambient: ambient.clone(),
             told_of_us: Arc::default(),
         }
     }
 
-    fn path(&self, origin: &str) -> PathBuf {
-        let name = blake3::hash(base(origin).as_bytes()).to_hex();
-        self.folder.join(format!("{}.json", &name[..NAME_LETTERS]))
-    }
-
     /// What is kept of a trail; blocks.
     pub(crate) fn kept(&self, origin: &str) -> Option<Kept> {
-        serde_json::from_slice(&std::fs::read(self.path(origin)).ok()?).ok()
+        serde_json::from_slice(&std::fs::read(kept_at(&self.data, origin)).ok()?).ok()
     }
 
     /// All that is kept; blocks.
     pub(crate) fn all(&self) -> Vec<Kept> {
-        let names = std::fs::read_dir(&self.folder).into_iter().flatten();
+        let names = std::fs::read_dir(self.data.join("audit-peers"))
+            .into_iter()
+            .flatten();
         let files = names.filter_map(|name| std::fs::read(name.ok()?.path()).ok());
         files
             .filter_map(|bytes| serde_json::from_slice(&bytes).ok())
@@ -165,7 +169,7 @@ impl Peers {
             Judged::Unproved | Judged::Nonsense => return Ok(kept),
         };
         let bytes = serde_json::to_vec_pretty(&fresh).map_err(std::io::Error::other)?;
-        crate::access::keep(&self.path(&head.origin), &bytes)?;
+        crate::access::keep(&kept_at(&self.data, &head.origin), &bytes)?;
         Ok(Some(fresh))
     }
 

@@ -157,6 +157,8 @@ fn looked(number: u64, entry: &[u8], popup: &str) -> Option<(u64, Value)> {
         .iter()
         .any(|one| one.text() == action);
     let is_of = entry["resource"]["popup"] == popup;
+    // An export holds all popups.
+    let is_of = is_of || action == Action::Exported.text();
     (is_read && is_of).then_some((number, entry))
 }
 

@@ -17,6 +17,7 @@ use popwatch_core::record::Record;
 use popwatch_store::fs::os::OsFs;
 use popwatch_store::journal::inspect;
 use popwatch_wire::answer_v1::EdgeStatus;
+use popwatch_wire::problem::Problem;
 use popwatch_wire::raw;
 use tokio::sync::{mpsc, watch};
 
@@ -89,7 +90,8 @@ pub(super) async fn read(
     let closed = tokio::task::spawn_blocking(move || peers?.closed_for(&rigs)).await;
     if let Some(why) = closed.unwrap_or_else(|_| Some("cannot be looked at".to_owned())) {
         let says = format!("{why}; no single record is shown until somebody says why it is so");
-        return Err(problem(Code::AuditUnproved, says));
+        let closed = Problem::new(Code::AuditUnproved, says).with_status(403);
+        return Err(closed.into());
     }
     let id: [u8; 16] = state.ambient.random();
     let id = popwatch_core::ledger::hex(&id);

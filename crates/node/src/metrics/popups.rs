@@ -1,13 +1,14 @@
 //! What monitoring systems are told of popups: counters from the cells of each rig, gauges from the
 //! view. A family is one entry of a table here; its samples are those of every popup and rig.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use popwatch_core::cell::HistKind;
 use popwatch_core::limits::EXPORT_SKUS_MAX;
 use popwatch_core::region::PopupExports;
 use popwatch_core::view::exports::{
-    CHECKOUT_OUTCOMES, HistTotals, MoneyKey, POLARITIES, REDEMPTION_OUTCOMES, RigTotals,
+    CHECKOUT_OUTCOMES, HistTotals, MoneyKey, PAYMENT_FAILURES, POLARITIES, REDEMPTION_OUTCOMES,
+    RigTotals,
 };
 use popwatch_core::view::{MoneySums, PopupView};
 use popwatch_wire::answer_v1::{SloRow, slo_row};
@@ -66,6 +67,14 @@ const RIG_COUNTERS: &[RigCounter] = &[
                 &CHECKOUT_OUTCOMES,
                 &totals.checkouts,
             );
+        },
+    },
+    RigCounter {
+        name: "popwatch_payment_failures_total",
+        help: "Payments that failed, by whether technology or the payer's bank refused.",
+        samples: |family, labels, totals| {
+            let counts = &totals.payment_failures;
+            named(family, labels, "reason", &PAYMENT_FAILURES, counts);
         },
     },
     RigCounter {
@@ -140,6 +149,23 @@ struct PopupGauge {
     help: &'static str,
     samples: fn(&mut Family<'_>, &PopupView, &PopupExports),
 }
+
+/// What only rises as long as nothing is refunded or corrected.
+const POPUP_COUNTERS: &[PopupGauge] = &[PopupGauge {
+    name: "popwatch_drop_units_total",
+    help: "Units sold while a drop of their SKU was new.",
+    samples: |family, view, of| {
+        let mut sums: BTreeMap<&str, i128> = BTreeMap::new();
+        for drop in &view.signals.drops {
+            if let Some(lift) = drop.lift.filter(|_| of.skus.contains(&drop.sku)) {
+                *sums.entry(&drop.sku).or_default() += i128::from(lift.during);
+            }
+        }
+        for (sku, units) in sums {
+            family.sample(&[("popup", &of.popup), ("sku", sku)], units);
+        }
+    },
+}];
 
 const POPUP_GAUGES: &[PopupGauge] = &[
     PopupGauge {
@@ -296,11 +322,17 @@ pub(super) fn render(text: &mut Exposition, exports: &[PopupExports], live: &Liv
             }
         }
     }
-    for gauge in POPUP_GAUGES {
-        let mut family = text.family(gauge.name, MetricKind::Gauge, gauge.help);
-        for of in exports {
-            if let Some(shown) = live.popups.get(&of.popup) {
-                (gauge.samples)(&mut family, &shown.borrow().view, of);
+    let tables = [
+        (MetricKind::Counter, POPUP_COUNTERS),
+        (MetricKind::Gauge, POPUP_GAUGES),
+    ];
+    for (kind, table) in tables {
+        for one in table {
+            let mut family = text.family(one.name, kind, one.help);
+            for of in exports {
+                if let Some(shown) = live.popups.get(&of.popup) {
+                    (one.samples)(&mut family, &shown.borrow().view, of);
+                }
             }
         }
     }

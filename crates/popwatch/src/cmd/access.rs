@@ -46,8 +46,8 @@ pub(crate) enum AccessCommand {
     Issue(Box<IssueArgs>),
     /// Print what is in a pass, and whether a key signed it.
     Inspect {
-        /// The pass.
-        pass: String,
+        /// The pass, or the link that holds it.
+        text: String,
         /// The public key, as keygen prints it; without it nothing is verified.
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
@@ -56,9 +56,9 @@ pub(crate) enum AccessCommand {
     Revoke {
         /// The pass, its id, or a revocation id; of the last step of its handing on.
         #[arg(required_unless_present = "actor")]
-        pass: Option<String>,
+        named: Option<String>,
         /// All passes of this actor that were issued until now.
-        #[arg(long, value_name = "ACTOR", conflicts_with = "pass")]
+        #[arg(long, value_name = "ACTOR", conflicts_with = "named")]
         actor: Option<String>,
         #[command(flatten)]
         place: Place,
@@ -165,11 +165,15 @@ pub(super) fn run(command: &AccessCommand, format: Format) -> anyhow::Result<Exi
             );
         }
         AccessCommand::Issue(args) => issue(args, &desk(&args.place), format)?,
-        AccessCommand::Inspect { pass, key } => {
-            return inspect(pass, key.as_deref(), desk_now(&ambient), format);
+        AccessCommand::Inspect { text, key } => {
+            return inspect(text, key.as_deref(), desk_now(&ambient), format);
         }
-        AccessCommand::Revoke { pass, actor, place } => {
-            let id = match (actor, pass) {
+        AccessCommand::Revoke {
+            named,
+            actor,
+            place,
+        } => {
+            let id = match (actor, named) {
                 (Some(actor), _) => format!("actor:{actor}"),
                 (None, Some(pass)) if pass.starts_with(pass::PREFIX) => {
                     pass::revocation_id(pass)

@@ -6,12 +6,14 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use popwatch_core::limits::BOOKS_PAGE_ROWS_MAX;
 use popwatch_core::tlog::{Checkpoint, TILE_WIDTH, Tile, read_bundle};
-use popwatch_node::client::Client;
+use popwatch_node::access::desk::Desk;
+use popwatch_node::ambient::Ambient;
 use popwatch_wire::audit::{self, AuditFault, Proof};
 use popwatch_wire::note::PublicKey;
 use serde_json::{Value, json};
 
 use crate::args::{AuditCommand, AuditOf};
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -23,6 +25,17 @@ pub(super) async fn run(command: &AuditCommand, format: Format) -> anyhow::Resul
             let proof = fetch(of, &format!("/v1/audit/{number}/proof")).await?;
             print::raw(&proof)?;
             Ok(Exit::Done)
+        }
+        AuditCommand::Who { popup, of } => who(popup, of, format).await,
+        AuditCommand::Peers { of } => peers(of, format).await,
+        AuditCommand::Accept { origin, why, data } => {
+            let desk = Desk::new(data, &Ambient::system());
+            let found = tokio::task::block_in_place(|| desk.accept_peer(origin, why))?;
+            print::line(match found {
+                true => format!("accepted: {}", plain(origin)),
+                false => "there is no such trail here; popwatch audit peers lists them".to_owned(),
+            })?;
+            Ok(if found { Exit::Done } else { Exit::No })
         }
         AuditCommand::Checkpoint { of } => {
             print::raw(&fetch(of, "/audit/checkpoint").await?)?;
@@ -44,6 +57,85 @@ pub(super) async fn run(command: &AuditCommand, format: Format) -> anyhow::Resul
             told(outcome, format)
         }
     }
+}
+
+async fn who(popup: &str, of: &AuditOf, format: Format) -> anyhow::Result<Exit> {
+    let body = fetch(of, &format!("/v1/popups/{popup}/access-log")).await?;
+    let body: Value = serde_json::from_slice(&body)
+        .with_context(|| format!("{} does not answer like a popwatch", of.ledger))?;
+    if format == Format::Json {
+        print::json_pretty(&body)?;
+        return Ok(Exit::Done);
+    }
+    let text = |value: &Value| match value {
+        Value::String(text) => plain(text),
+        Value::Null => "-".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            plain(&value.to_string())
+        }
+    };
+    let head = [
+        "entry", "when", "scope", "who", "purpose", "rows", "outcome", "fields",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for read in body["reads"].as_array().into_iter().flatten() {
+        let at = read["ts"].as_i64().unwrap_or_default();
+        let at = Timestamp::from_millisecond(at).unwrap_or_default();
+        let fields = match read["read"]["fields"].as_array() {
+            Some(fields) if !fields.is_empty() => {
+                fields.iter().map(&text).collect::<Vec<_>>().join(" ")
+            }
+            Some(_) => "all".to_owned(),
+            None => "-".to_owned(),
+        };
+        rows.push(vec![
+            text(&read["number"]),
+            at.to_string(),
+            text(&read["scope"]),
+            text(&read["actor"]),
+            text(&read["purpose"]),
+            text(&read["rows"]),
+            text(&read["outcome"]),
+            fields,
+        ]);
+    }
+    for line in print::table(&rows, &[0, 5]) {
+        print::line(line)?;
+    }
+    let key = text(&body["key"]);
+    print::line(format!(
+        "prove one: popwatch audit prove ENTRY > read.tlog-proof && popwatch audit verify read.tlog-proof --key {key}"
+    ))?;
+    Ok(Exit::Done)
+}
+
+async fn peers(of: &AuditOf, format: Format) -> anyhow::Result<Exit> {
+    let body: Value = serde_json::from_slice(&fetch(of, "/v1/audit/peers").await?)
+        .with_context(|| format!("{} does not answer like a popwatch", of.ledger))?;
+    let all = body["peers"].as_array().cloned().unwrap_or_default();
+    let is_sound = body["told_of_us"].is_null() && all.iter().all(|peer| peer["code"].is_null());
+    if format == Format::Json {
+        print::json_pretty(&body)?;
+    } else {
+        let text = |value: &Value| plain(value.as_str().unwrap_or_default());
+        for peer in &all {
+            let seen = peer["seen_ms"].as_i64().unwrap_or_default();
+            let seen = Timestamp::from_millisecond(seen).unwrap_or_default();
+            let verdict = match peer["code"].as_str() {
+                Some(code) => format!("{code}: {}", text(&peer["convicted"]["why"])),
+                None => format!("may hold unseen reads since {seen}"),
+            };
+            let (origin, size) = (text(&peer["origin"]), &peer["size"]);
+            print::line(format!("{origin}  {size} entries  {verdict}"))?;
+        }
+        if let Some(why) = body["told_of_us"].as_str() {
+            print::line(format!(
+                "PW0806: a peer says that the trail here {}",
+                plain(why)
+            ))?;
+        }
+    }
+    Ok(if is_sound { Exit::Done } else { Exit::No })
 }
 
 /// What verified, in words and as a value.
@@ -68,7 +160,7 @@ fn told(outcome: Outcome, format: Format) -> anyhow::Result<Exit> {
 
 async fn fetch(of: &AuditOf, path: &str) -> anyhow::Result<Vec<u8>> {
     let url = format!("{}{path}", of.ledger);
-    let answer = Client::new().get(&url, &[]).await.with_context(|| {
+    let answer = caller::client().get(&url, &[]).await.with_context(|| {
         format!(
             "cannot read the audit trail; is a ledger running at {}?",
             of.ledger

@@ -4,12 +4,12 @@ use anyhow::{Context, bail};
 use popwatch_core::id::PopupId;
 use popwatch_core::ledger::close::Value as Close;
 use popwatch_core::ledger::hex;
-use popwatch_node::client::Client;
 use popwatch_wire::close;
 use popwatch_wire::note::PublicKey;
 use serde_json::{Value, json};
 
 use crate::args::CloseArgs;
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -22,7 +22,7 @@ pub(super) async fn run(args: &CloseArgs, format: Format) -> anyhow::Result<Exit
         return verify(args, &popup, &url, format).await;
     }
     let body = json!({ "scope": args.scope, "allow_open": args.allow_open });
-    let answer = Client::new()
+    let answer = caller::client()
         .post(
             &url,
             &[("content-type", "application/json")],
@@ -84,7 +84,7 @@ async fn verify(
     let key = match &args.key {
         Some(key) => key.clone(),
         None => {
-            let answer = Client::new().get(url, &[]).await.with_context(|| {
+            let answer = caller::client().get(url, &[]).await.with_context(|| {
                 "the ledger that knows the key does not answer; give the key with --key".to_owned()
             })?;
             let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

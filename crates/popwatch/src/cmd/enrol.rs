@@ -45,7 +45,7 @@ pub(super) async fn run(args: &EnrolArgs, format: Format) -> anyhow::Result<Exit
 fn told(format: Format, value: &Value, says: &str) -> anyhow::Result<Exit> {
     match format {
         Format::Json => print::json(value)?,
-        Format::Text => print::line(says.to_owned())?,
+        Format::Text => print::line(says)?,
     }
     Ok(Exit::Done)
 }

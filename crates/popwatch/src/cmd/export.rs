@@ -7,12 +7,12 @@
 use anyhow::{Context, bail};
 use popwatch_core::id::PopupId;
 use popwatch_core::money::Currency;
-use popwatch_node::client::Client;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::args::{ExportArgs, JournalFormat};
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print;
 use crate::till::problem;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: &ExportArgs) -> anyhow::Result<Exit> {
         JournalFormat::Csv => "text/csv",
         JournalFormat::Hledger | JournalFormat::Ledger => "application/json",
     };
-    let client = Client::new();
+    let client = caller::client();
     let mut cursor: Option<String> = None;
     let mut declared = BTreeSet::new();
     loop {

@@ -2,13 +2,15 @@
 
 mod repair;
 
-use crate::args::{JournalArgs, JournalCommand};
+use crate::args::{ExportDir, JournalArgs, JournalCommand};
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use anyhow::{Context, bail};
 use popwatch_core::code::Code;
 use popwatch_core::event::system::TotalsRow;
 use popwatch_core::id::{Position, RigId};
+use popwatch_node::access::desk::Desk;
+use popwatch_node::ambient::Ambient;
 use popwatch_store::fs::Fs;
 use popwatch_store::fs::os::{OsFs, OsLock};
 use popwatch_store::journal::inspect::{self, EpochReport, FaultKind, FsckReport, GapReport, Seen};
@@ -19,9 +21,8 @@ use std::path::Path;
 
 pub(super) fn run(args: &JournalArgs, format: Format) -> anyhow::Result<Exit> {
     let dir = match &args.command {
-        JournalCommand::Inspect(dir) | JournalCommand::Fsck(dir) | JournalCommand::Export(dir) => {
-            &dir.dir
-        }
+        JournalCommand::Inspect(dir) | JournalCommand::Fsck(dir) => &dir.dir,
+        JournalCommand::Export(args) => &args.dir,
         JournalCommand::Repair(args) => &args.dir,
     };
     let (fs, _lock) = open(dir)?;
@@ -32,7 +33,7 @@ pub(super) fn run(args: &JournalArgs, format: Format) -> anyhow::Result<Exit> {
     match &args.command {
         JournalCommand::Inspect(_) => inspect(&fs, format).with_context(unreadable),
         JournalCommand::Fsck(_) => fsck(&fs, format).with_context(unreadable),
-        JournalCommand::Export(_) => export(&fs).with_context(unreadable),
+        JournalCommand::Export(args) => export(&fs, args).with_context(unreadable),
         JournalCommand::Repair(args) => repair::run(&fs, args, format),
     }
 }
@@ -236,8 +237,23 @@ fn seen_json(seen: &Seen<'_>) -> Value {
 }
 
 /// One CloudEvent per line, whatever the format: it is what `send` and `replay` read.
-fn export(fs: &OsFs) -> anyhow::Result<Exit> {
+fn export(fs: &OsFs, args: &ExportDir) -> anyhow::Result<Exit> {
+    if !args.parts.is_empty() {
+        let code = Code::PartsShut;
+        anyhow::bail!(
+            "{code}: an export leaves sealed parts shut; popwatch raw opens them, with a pass and a purpose"
+        );
+    }
     let rig = rig_of(fs)?;
+    match Desk::new(&args.dir, &Ambient::system()).exported(rig.as_str()) {
+        Ok(true) => {}
+        Ok(false) => {
+            print::note("this folder has no audit trail: nobody will see that it was exported")
+        }
+        Err(fault) => print::note(format!(
+            "the export cannot be noted for the audit trail ({fault}); sealed parts stay shut"
+        )),
+    }
     for placed in inspect::records(fs)? {
         let placed = placed?;
         let position = Position {

@@ -1,6 +1,7 @@
 //! `popwatch reconcile`: what the ledger found when it laid records, cells and counts side by side.
 
 use crate::args::ReconcileArgs;
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -38,6 +39,8 @@ pub(super) struct Reconciliation {
     exposure: Vec<Exposure>,
     #[serde(default)]
     suggestions: Vec<Suggestion>,
+    #[serde(default)]
+    claims_not_compared: u64,
     #[serde(default)]
     payouts: Vec<Payout>,
     #[serde(default)]
@@ -166,7 +169,7 @@ pub(super) async fn run(args: &ReconcileArgs, format: Format) -> anyhow::Result<
             .map(|at| format!("as_of={}", at.replace('+', "%2B"))),
     );
     let url = format!("{url}?{}", asked.join("&"));
-    let answer = Client::new()
+    let answer = caller::client()
         .get(&url, &[("accept", "application/json")])
         .await
         .with_context(|| {
@@ -249,7 +252,7 @@ async fn bring(args: &ReconcileArgs, popup: &PopupId) -> anyhow::Result<()> {
 
 /// Posts a decision; what is not taken is the caller's to mend.
 async fn take(url: &str, body: Vec<u8>, what: &str) -> anyhow::Result<Value> {
-    let answer = Client::new()
+    let answer = caller::client()
         .post(url, &[("content-type", "application/json")], body)
         .await
         .with_context(|| format!("{what} did not reach the ledger"))?;
@@ -275,7 +278,7 @@ async fn upload(url: &str, name: &str) -> anyhow::Result<String> {
         }
     };
     let headers = [("content-type", "application/octet-stream")];
-    let answer = Client::with_waits(connect, UPLOAD_WAIT)
+    let answer = caller::showing(Client::with_waits(connect, UPLOAD_WAIT))
         .post_file(url, &headers, file, length, sent)
         .await;
     bar.finish_and_clear();
@@ -497,6 +500,12 @@ impl Reconciliation {
             lines.extend(print::table(&rows, &[1]));
         }
         lines.extend(self.suggestions.iter().flat_map(Suggestion::lines));
+        if self.claims_not_compared > 0 {
+            lines.push(format!(
+                "{} older payments without a confirmation were not compared; accept or match the newer ones first",
+                self.claims_not_compared
+            ));
+        }
         lines.push(self.suspense_line());
         lines.push(if self.closed { "closed" } else { "not closed" }.to_owned());
         lines

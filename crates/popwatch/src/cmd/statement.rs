@@ -2,11 +2,11 @@
 
 use anyhow::{Context, bail};
 use popwatch_core::id::{CreatorId, PopupId};
-use popwatch_node::client::Client;
 use serde_json::{Value, json};
 
 use super::reconcile::show;
 use crate::args::StatementArgs;
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -63,7 +63,7 @@ async fn asked(
         "" => url.to_owned(),
         cursor => format!("{url}?cursor={cursor}"),
     };
-    let answer = Client::new()
+    let answer = caller::client()
         .get(&url, &[("accept", media)])
         .await
         .with_context(|| format!("is a ledger running at {}?", args.ledger))?;

@@ -11,7 +11,6 @@ use std::io::{IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use popwatch_node::client::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -19,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::args::TopArgs;
+use crate::caller;
 use crate::exit::Exit;
 use crate::print::{self, Format};
 use board::{Board, Event, Lines};
@@ -74,7 +74,9 @@ pub(crate) async fn run(args: &TopArgs, format: Format) -> anyhow::Result<Exit> 
 
 /// The popup that began last.
 async fn newest_popup(base: &str) -> anyhow::Result<String> {
-    let answer = Client::new().get(&format!("{base}/v1/popups"), &[]).await?;
+    let answer = caller::client()
+        .get(&format!("{base}/v1/popups"), &[])
+        .await?;
     let list: Value = serde_json::from_slice(&answer.body).context("the list of popups")?;
     let popups = list["popups"].as_array().into_iter().flatten();
     let newest = popups.max_by_key(|popup| popup["starts_ms"].as_i64());
@@ -87,7 +89,7 @@ async fn newest_popup(base: &str) -> anyhow::Result<String> {
 /// The first screen, as the event that a stream would begin with.
 async fn summary(base: &str, popup: &str) -> anyhow::Result<Event> {
     let url = format!("{base}/v1/popups/{popup}/summary");
-    let answer = Client::new().get(&url, &[]).await?;
+    let answer = caller::client().get(&url, &[]).await?;
     let data = String::from_utf8_lossy(&answer.body).into_owned();
     if !answer.is_success() {
         bail!("{url} answered {}: {data}", answer.status);

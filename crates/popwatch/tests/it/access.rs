@@ -100,6 +100,7 @@ fn trail(ledger: &str, auditor: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
     let desk = Desk::new("access");
     let site = &desk.site;
@@ -347,4 +348,236 @@ fn whoever_sits_at_a_till_of_no_organisation_needs_no_pass() {
         try_get(&site.edge, "/v1/popups/fri/summary")
     });
     assert_eq!(get(&site.edge, "/v1/session"), json!({ "here": true }));
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
+fn a_single_record_is_shown_only_after_its_entry_and_everybody_concerned_sees_who_looked() {
+    let desk = Desk::new("access-raw");
+    let site = &desk.site;
+    let (_region, _ledger) = (desk.region(), desk.ledger(&site.ledger, ""));
+    let till = desk.pass(&["--scope", "till", "--of", "till-1"]);
+    let file = site.folder.write("till.pass", &till);
+    let config =
+        site.edge_config() + &desk.access(&format!("pass_file = \"{}\"\n", file.display()));
+    let edge = site.started("edge", &config);
+    let mut own = sale("fri", "checkout", "a", 450);
+    own["data"]["creator"] = json!("ana");
+    let events = serde_json::to_vec(&[own, sale("fri", "checkout", "b", 460)]).unwrap();
+    let media = ("Content-Type", "application/cloudevents-batch+json");
+    let bearer = format!("Bearer {till}");
+    let headers = [media, ("Authorization", &*bearer)];
+    let taken = http(&site.edge, "POST /v1/events", &headers, &events).unwrap();
+    assert_eq!(taken.status, 200, "{taken:?}");
+
+    let operator = desk.pass(&["--scope", "operator", "--popup", "fri", "--actor", "lead"]);
+    let creator = desk.pass(&[
+        "--scope", "creator", "--of", "ana", "--popup", "fri", "--actor", "a-9",
+    ]);
+    let (lead, ana) = (desk.paper("lead"), desk.paper("a-9"));
+    let now = std::time::SystemTime::now();
+    let day = |offset: i64| {
+        let since = now
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        popwatch_wire::json::rfc3339(i64::try_from(since).unwrap() + offset)
+    };
+    let body = json!({
+        "purpose": "dispute", "from": day(-3_000_000), "to": day(3_000_000), "fields": ["amount"],
+    });
+    let read = |address: &str, pass: &str, code: &str, body: &Value| {
+        let bearer = format!("Bearer {pass}");
+        let headers = [("Authorization", &*bearer), ("popwatch-code", code)];
+        http_stream(
+            address,
+            "POST /v1/popups/fri/raw",
+            &headers,
+            body.to_string().as_bytes(),
+        )
+    };
+    until("both sales are in the books", || {
+        let shown = ask(&site.ledger, "GET /v1/popups/fri/books", &operator, &[]);
+        (shown.json()["totals"]["EUR"]["sales"] == 2 || shown.json().to_string().contains("910"))
+            .then_some(())
+    });
+    let (status, said) = read(&site.ledger, &operator, "000000", &body);
+    assert_eq!((status, said.contains("PW0706")), (401, true), "{said}");
+    let (status, said) = read(&site.ledger, &operator, &lead[0], &body);
+    assert_eq!(status, 200, "{said}");
+    let rows: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2, "{said}");
+    assert!(
+        rows.iter()
+            .all(|row| row["data"].as_object().unwrap().keys().eq(["amount"]))
+    );
+    let mut long = body.clone();
+    long["from"] = json!(day(-9_000_000));
+    let (status, said) = read(&site.ledger, &operator, &lead[1], &long);
+    assert_eq!((status, said.contains("PW0705")), (403, true), "{said}");
+    let (status, said) = read(&site.ledger, &creator, &ana[0], &body);
+    assert_eq!((status, said.lines().count()), (200, 1), "{said}");
+    // The end of a read is written after its last line went out.
+    let log = until("all reads are closed", || {
+        let log = ask(&site.ledger, "GET /v1/popups/fri/access-log", &creator, &[]).json();
+        let open = log["reads"]
+            .as_array()?
+            .iter()
+            .any(|read| read["outcome"] == "unfinished");
+        (!open).then_some(log)
+    });
+    let outcomes: Vec<_> = log["reads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|read| {
+            (
+                read["actor"].as_str().unwrap(),
+                read["outcome"].as_str().unwrap(),
+                read["rows"].as_u64(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("a-9", "whole", Some(1)),
+            ("lead", "denied", None),
+            ("lead", "whole", Some(2))
+        ]
+    );
+    assert_eq!(log["reads"][2]["purpose"], "dispute");
+    // The creator checks the read of their records with the key alone.
+    let number = log["reads"][2]["number"].as_u64().unwrap();
+    let proof = ask(
+        &site.ledger,
+        &format!("GET /v1/audit/{number}/proof"),
+        &creator,
+        &[],
+    );
+    assert_eq!(proof.status, 200);
+    let proof = site
+        .folder
+        .write("read.tlog-proof", &String::from_utf8(proof.body).unwrap());
+    let key = log["key"].as_str().unwrap();
+    let (status, said, _) = outcome(&["audit", "verify", proof.to_str().unwrap(), "--key", key]);
+    assert_eq!(
+        (status, said.contains("raw.read")),
+        (Some(0), true),
+        "{said}"
+    );
+    refused(
+        &ask(&site.ledger, "GET /v1/audit/0/proof", &creator, &[]),
+        403,
+        "PW0705",
+    );
+
+    // Rig and ledger know each other's heads; a rig whose trail is put back is convicted on both sides.
+    let auditor = desk.pass(&["--scope", "auditor"]);
+    let seen = until("the ledger holds the rig's head", || {
+        let peers = ask(&site.ledger, "GET /v1/audit/peers", &auditor, &[]).json();
+        peers["peers"].as_array()?.first().cloned()
+    });
+    assert_eq!(seen["origin"], "acme/audit/till-1");
+    edge.stop();
+    std::fs::remove_dir_all(site.till().join("audit")).unwrap();
+    let edge = site.started("edge", &config);
+    let convicted = until("the ledger convicts the rig's trail", || {
+        let peers = ask(&site.ledger, "GET /v1/audit/peers", &auditor, &[]).json();
+        peers["peers"][0]["convicted"]["why"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    assert!(
+        convicted.starts_with("forked") || convicted.starts_with("shrank"),
+        "{convicted}"
+    );
+    let on_rig = || ask(&site.edge, "GET /v1/audit/peers", &auditor, &[]).json();
+    until("the rig hears of it", || {
+        on_rig()["told_of_us"].as_str().map(|_| ())
+    });
+    let (status, said) = read(&site.ledger, &operator, &lead[2], &body);
+    assert_eq!((status, said.contains("PW0806")), (403, true), "{said}");
+    // A person says why; then it is taken anew.
+    let accept = [
+        "audit",
+        "accept",
+        "acme/audit/till-1",
+        "--why",
+        "the disk was replaced",
+        "--data",
+        &desk.data,
+    ];
+    assert_eq!(outcome(&accept).0, Some(0));
+    edge.stop();
+    let _edge = site.started("edge", &config);
+    let (status, said) = read(&site.ledger, &operator, &lead[3], &body);
+    assert_eq!(status, 200, "{said}");
+    let sold = http(&site.edge, "POST /v1/events", &headers, &events).unwrap();
+    assert_eq!(sold.status, 200, "selling goes on");
+}
+
+#[test]
+fn without_a_trail_no_single_record_is_shown_and_selling_goes_on() {
+    let site = Site::new("access-no-trail");
+    let till = site.till().to_str().unwrap().to_owned();
+    assert_eq!(outcome(&["access", "keygen", "--data", &till]).0, Some(0));
+    std::fs::create_dir_all(site.till().join("audit/fresh.tmp")).unwrap();
+    let _edge = site.start_edge();
+    sell(&site.edge, &[sale("fri", "checkout", "a", 450)]);
+    let issue = [
+        "access", "issue", "--scope", "operator", "--actor", "lead", "--data", &till,
+    ];
+    let pass = outcome(&issue).1.trim().to_owned();
+    let factor = outcome(&[
+        "access", "factor", "lead", "--data", &till, "--format", "json",
+    ])
+    .1;
+    let factor: Value = serde_json::from_str(&factor).unwrap();
+    let bearer = format!("Bearer {pass}");
+    let headers = [
+        ("Authorization", &*bearer),
+        ("popwatch-code", factor["paper"][0].as_str().unwrap()),
+    ];
+    let body =
+        br#"{"purpose":"debugging","from":"2026-11-23T10:00:00Z","to":"2026-11-23T11:00:00Z"}"#;
+    let answer = http(&site.edge, "POST /v1/popups/fri/raw", &headers, body).unwrap();
+    refused(&answer, 503, "PW0801");
+    refused(
+        &http(&site.edge, "POST /v1/popups/fri/raw", &[], body).unwrap(),
+        401,
+        "PW0703",
+    );
+    sell(&site.edge, &[sale("fri", "checkout", "b", 450)]);
+}
+
+/// A request whose answer comes in pieces: status and text.
+fn http_stream(
+    address: &str,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(crate::support::LIMIT))
+        .unwrap();
+    let mut head = format!("{request} HTTP/1.0\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }

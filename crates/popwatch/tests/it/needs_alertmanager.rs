@@ -56,12 +56,8 @@ impl Receiver {
     fn start() -> (Self, u16) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (own, receiver) = (Self::default(), Self::default());
-        let receiver = Self {
-            refuses: Arc::clone(&own.refuses),
-            took: Arc::clone(&own.took),
-            ..receiver
-        };
+        let own = Self::default();
+        let receiver = own.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 receiver.serve(stream);

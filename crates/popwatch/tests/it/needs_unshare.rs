@@ -189,7 +189,6 @@ fn failures(batch: usize) -> Vec<Value> {
 /// A till whose ledger is away fills its disk to the last byte. When the ledger is back, what it has
 /// goes and the till sells on: more than the disk holds, with no hand laid on it and nothing lost.
 #[test]
-#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 #[ignore = "needs: unshare"]
 fn a_till_sells_past_its_disk_and_removes_only_what_the_ledger_has() {
     const DISK: u64 = 27 * MIB;

@@ -15,7 +15,7 @@ use popwatch_core::event::system::TotalsRow;
 use popwatch_core::id::{PopupId, Position, RigId};
 use popwatch_core::lane::Skip;
 use popwatch_core::ledger::count::Band;
-use popwatch_core::ledger::gap::{self, Explained, LostRange, gap_value};
+use popwatch_core::ledger::gap::{self, Explained, LostRange, Unclaimed, gap_value};
 use popwatch_core::ledger::post::{Posted, worth};
 use popwatch_core::ledger::{FactId, Ranges};
 use popwatch_core::money::Currency;
@@ -145,51 +145,114 @@ pub(super) fn told(poster: &mut Poster<'_>, hashes: &BTreeSet<[u8; 16]>) -> Resu
     if hashes.is_empty() {
         return Ok(());
     }
+    let of_all = hashes.contains(&gap::unclaimed_key().hash);
     let stated = every(poster.db)?.into_iter();
-    let told = stated.filter(|(rig, epoch)| hashes.contains(&gap::key(rig, *epoch).hash));
+    let told = stated.filter(|(rig, epoch)| of_all || hashes.contains(&gap::key(rig, *epoch).hash));
     poster.gaps.extend(told);
     Ok(())
 }
 
+/// One lost range of one popup.
+struct Lost {
+    popup: PopupId,
+    rig: RigId,
+    epoch: u32,
+    stated_ms: i64,
+    range: LostRange,
+}
+
+/// The cause under which the losses of an epoch in one popup post.
+fn cause(popup: &PopupId, rig: &RigId, epoch: u32) -> FactId {
+    let epoch = epoch.to_le_bytes();
+    let key = [popup.as_str().as_bytes(), rig.as_str().as_bytes(), &epoch];
+    FactId::of("rig.gap", &key)
+}
+
 /// After groups were evaluated: posts the value of the lost ranges of every epoch touched.
 pub(super) fn post(poster: &mut Poster<'_>) -> Result<(), BooksFault> {
+    if poster.gaps.is_empty() {
+        return Ok(());
+    }
+    // Which range a charge that no till claims is taken off depends on all of them.
+    let words = groups::words_to(poster, gap::unclaimed_key())?;
+    let unclaimed: Option<BTreeSet<Unclaimed>> = words
+        .iter()
+        .map(|word| Unclaimed::decode(&word.bytes))
+        .collect();
+    let unclaimed = unclaimed.ok_or(BooksFault::Damaged("words between groups"))?;
+    if !unclaimed.is_empty() {
+        let all = every(poster.db)?;
+        poster.gaps.extend(all);
+    }
+    let mut posted: BTreeMap<(PopupId, RigId, u32), Posted> = BTreeMap::new();
+    let mut lost: BTreeMap<Currency, Vec<Lost>> = BTreeMap::new();
     for (rig, epoch) in std::mem::take(&mut poster.gaps) {
-        let stated = read(poster.db, &rig, epoch)?;
-        let popups = popups_of(&stated);
-        let chosen = choose(stated);
-        let words = groups::words_to(poster, gap::key(&rig, epoch))?;
-        let told: Option<Vec<Explained>> = words
-            .iter()
-            .map(|word| Explained::decode(&word.bytes))
-            .collect();
-        let told = told.ok_or(BooksFault::Damaged("words between groups"))?;
-        for popup in popups {
-            let epoch_key = epoch.to_le_bytes();
-            let key = [
-                popup.as_str().as_bytes(),
-                rig.as_str().as_bytes(),
-                &epoch_key,
-            ];
-            let fact = FactId::of("rig.gap", &key);
-            let mut posted = Posted::default();
-            for (currency, mut ranges) in lost_ranges(poster.db, &rig, epoch, &chosen, &popup)? {
-                let of = |one: &&Explained| one.book == popup.as_str() && one.currency == currency;
-                gap::explain(&mut ranges, told.iter().filter(of).cloned().collect());
-                for lost in &ranges {
-                    let at_ms = chosen
-                        .iter()
-                        .find(|one| one.first == lost.first)
-                        .map_or(0, |one| one.at_ms);
-                    let one = gap_value(fact, &popup, &rig, epoch, currency, lost, at_ms)
-                        .map_err(BooksFault::Entry)?;
-                    posted.entries.extend(one.entries);
-                    posted.breaks.extend(one.breaks);
-                }
+        for (popup, worth) in worth_of(poster, &rig, epoch)? {
+            posted.insert((popup, rig.clone(), epoch), Posted::default());
+            for (currency, of_epoch) in worth {
+                lost.entry(currency).or_default().extend(of_epoch);
             }
-            poster.settle(fact, popup.as_str(), &posted, false)?;
         }
     }
+    for (currency, mut all) in lost {
+        let told = unclaimed.iter().filter(|one| one.currency == currency);
+        let told = told.cloned().collect();
+        all.sort_by(|a, b| {
+            let order = |one: &Lost| (one.popup.clone(), one.rig.clone(), one.epoch);
+            (order(a), a.range.first).cmp(&(order(b), b.range.first))
+        });
+        let mut ranges: Vec<_> = (all.iter_mut())
+            .map(|one| (one.stated_ms, &mut one.range))
+            .collect();
+        gap::guess(&mut ranges, &told);
+        for one in all {
+            let fact = cause(&one.popup, &one.rig, one.epoch);
+            let (popup, rig, at_ms) = (&one.popup, &one.rig, one.stated_ms);
+            let made = gap_value(fact, popup, rig, one.epoch, currency, &one.range, at_ms)
+                .map_err(BooksFault::Entry)?;
+            let of = posted.entry((one.popup, one.rig, one.epoch)).or_default();
+            of.entries.extend(made.entries);
+            of.breaks.extend(made.breaks);
+        }
+    }
+    for ((popup, rig, epoch), posted) in posted {
+        poster.settle(cause(&popup, &rig, epoch), popup.as_str(), &posted, false)?;
+    }
     Ok(())
+}
+
+type Worth = BTreeMap<PopupId, BTreeMap<Currency, Vec<Lost>>>;
+
+/// The lost ranges of an epoch, less what providers tell of payments anchored there.
+fn worth_of(poster: &mut Poster<'_>, rig: &RigId, epoch: u32) -> Result<Worth, BooksFault> {
+    let stated = read(poster.db, rig, epoch)?;
+    let popups = popups_of(&stated);
+    let chosen = choose(stated);
+    let words = groups::words_to(poster, gap::key(rig, epoch))?;
+    let told: Option<Vec<Explained>> = words
+        .iter()
+        .map(|word| Explained::decode(&word.bytes))
+        .collect();
+    let told = told.ok_or(BooksFault::Damaged("words between groups"))?;
+    let mut out = Worth::new();
+    for popup in popups {
+        let of_popup = out.entry(popup.clone()).or_default();
+        for (currency, mut ranges) in lost_ranges(poster.db, rig, epoch, &chosen, &popup)? {
+            let of = |one: &&Explained| one.book == popup.as_str() && one.currency == currency;
+            gap::explain(&mut ranges, told.iter().filter(of).cloned().collect());
+            let lost = ranges.into_iter().map(|range| Lost {
+                popup: popup.clone(),
+                rig: rig.clone(),
+                epoch,
+                stated_ms: (chosen.iter())
+                    .find(|one| one.first == range.first)
+                    .map_or(0, |one| one.at_ms),
+                range,
+            });
+            of_popup.insert(currency, lost.collect());
+        }
+    }
+    Ok(out)
 }
 
 /// Every epoch of which something lost was stated.
@@ -238,6 +301,7 @@ fn lost_ranges(
                 captured: 0,
                 refunded: 0,
                 explained: 0,
+                unclaimed: 0,
                 by: Vec::new(),
             });
             lost.captured += i128::from(row.captured);

@@ -20,7 +20,7 @@ use popwatch_core::money::Currency;
 use super::db::values;
 use super::groups::look;
 use super::posting::Poster;
-use super::rows::column;
+use super::rows::{column, number};
 use super::{Books, BooksFault};
 
 /// The type of a capture, as the records number it.
@@ -71,6 +71,9 @@ pub struct Unsettled {
     pub exposure: Vec<Exposure>,
     /// K4: claims and objects that may be one payment.
     pub suggestions: Vec<Suggestion>,
+    /// Open claims that were not compared for them, the oldest ones: there are more than
+    /// [`SUGGEST_CLAIMS_MAX`].
+    pub not_compared: u64,
     /// Payouts that carry this popup's lines, with their residuals, 0 too.
     pub payouts: Vec<Explained>,
 }
@@ -83,6 +86,7 @@ impl Books {
             claims,
             exposure: self.exposure(&stored)?,
             suggestions: self.suggestions(popup)?,
+            not_compared: self.not_compared(popup)?,
             payouts: self.payouts(popup)?,
         })
     }
@@ -171,6 +175,22 @@ impl Books {
             }
         }
         Ok(out.into_values().collect())
+    }
+
+    /// Open claims of a popup beyond those that are compared.
+    fn not_compared(&self, popup: &PopupId) -> Result<u64, BooksFault> {
+        let all: i64 = self
+            .db
+            .one(
+                "SELECT COUNT(*) FROM open_claims c
+                 JOIN facts f ON f.fact_id = c.fact_id AND f.rig = c.rig AND f.epoch = c.epoch
+                   AND f.seq = c.seq
+                 WHERE f.book = ?1 AND f.kind = ?2 AND f.state = 1",
+                values![popup.as_str(), CAPTURED],
+                |row| row.get(0),
+            )
+            .map_err(BooksFault::sql("count claims"))?;
+        Ok(number(all).saturating_sub(SUGGEST_CLAIMS_MAX as u64))
     }
 
     /// K4 over the open claims of a popup and the objects around them that nothing is paired with.

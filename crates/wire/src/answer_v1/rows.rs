@@ -7,6 +7,7 @@ use popwatch_core::view::{
 };
 use serde::Serialize;
 
+use super::confidence::{ConfidenceRow, confidence};
 use super::{code, codes, minors, start_ms};
 
 /// An amount.
@@ -84,6 +85,8 @@ pub struct NowRow {
     pub tokens: TokensRow,
     /// What did not fit or did not match.
     pub counts: CountsRow,
+    /// Whether to go on, by what could spoil it.
+    pub confidence: ConfidenceRow,
 }
 
 /// Sums of one currency, as the till reports them.
@@ -511,6 +514,7 @@ pub(super) fn now(view: &PopupView) -> NowRow {
             other_currencies: view.counts.other_currencies,
             refunds_unknown: view.counts.refunds_unknown,
         },
+        confidence: confidence(view),
     }
 }
 

@@ -217,6 +217,12 @@ fn now_and_rig_rows_say_what_is_unknown() {
                 "duplicates": 0, "expired": 0, "redemptions_per_min": 0.0, "cohorts": []},
             "counts": {"losses": 0, "unmatched": 0, "duplicates": 0, "other": 0,
                 "other_currencies": 0, "refunds_unknown": 0},
+            "confidence": {"state": "ok", "parts": [
+                {"part": "redemption", "state": "no_data", "n": 0},
+                {"part": "refunds", "state": "few", "n": 4},
+                {"part": "payments", "state": "no_data", "n": 0},
+                {"part": "stock", "state": "ok", "n": 1},
+            ]},
         })
     );
     assert_eq!(

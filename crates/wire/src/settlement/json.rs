@@ -210,7 +210,7 @@ impl<E> Reading<'_, '_, E> {
                 shopify::line(entry, &mut self.desk, number).map(Item::Line)
             }
         };
-        tally.hand(item, self.sink)
+        tally.hand(tally.rows, item, self.sink)
     }
 
     /// Settles which layout this is, once, and that the first entry has what it needs.

@@ -127,8 +127,9 @@ pub(super) fn read<E>(
     let mut tally = Tally::new(found.layout);
     tally.columns_dropped = u32::try_from(width.saturating_sub(found.kept)).unwrap_or(u32::MAX);
     let mut desk = Desk::new(of);
-    while table.advance(tally.rows + 1)? {
-        let number = tally.next_row()?;
+    while table.advance()? {
+        tally.next_row()?;
+        let number = table.line;
         let row = table.row(number)?;
         let item = if row.spans.len() == width && !table.broken {
             found.columns.item(&row, &mut desk, number)
@@ -139,7 +140,7 @@ pub(super) fn read<E>(
         } else {
             Err(field("", "must have as many fields as the header"))
         };
-        tally.hand(item, sink)?;
+        tally.hand(number, item, sink)?;
     }
     tally.replaced = desk.keep.replaced;
     Ok(tally)
@@ -151,6 +152,10 @@ struct Table<'a, 'b> {
     buffer: Vec<u8>,
     /// First byte not yet taken.
     at: usize,
+    /// The line of the file in which the row that was found last begins, from 1.
+    line: u64,
+    /// The line of the first byte not yet taken.
+    next_line: u64,
     /// Bytes in the buffer.
     held: usize,
     /// The file holds no more than the buffer.
@@ -182,6 +187,8 @@ impl<'a, 'b> Table<'a, 'b> {
             intake,
             buffer: vec![0; BUFFER_BYTES],
             at: 0,
+            line: 1,
+            next_line: 1,
             held: 0,
             ended: false,
             separator: b',',
@@ -197,8 +204,8 @@ impl<'a, 'b> Table<'a, 'b> {
         let mut missing = None;
         for separator in SEPARATORS {
             self.separator = separator;
-            let before = self.at;
-            if !self.advance(0)? {
+            let before = (self.at, self.next_line);
+            if !self.advance()? {
                 return Err(FileFault::Empty);
             }
             let names = self.names()?;
@@ -230,7 +237,7 @@ impl<'a, 'b> Table<'a, 'b> {
                     Err(_) => {}
                 }
             }
-            self.at = self.at.min(before);
+            (self.at, self.next_line) = (self.at.min(before.0), before.1);
         }
         Err(match (of.layout, missing) {
             (Some(_), Some((layout, column))) => FileFault::ColumnMissing { layout, column },
@@ -239,7 +246,7 @@ impl<'a, 'b> Table<'a, 'b> {
     }
 
     fn names(&self) -> Result<Vec<String>, FileFault> {
-        let row = self.row(0)?;
+        let row = self.row(self.line)?;
         let names = (0..row.spans.len()).map(|at| row.get(Some(at)).trim().to_owned());
         Ok(names.collect())
     }
@@ -255,17 +262,25 @@ impl<'a, 'b> Table<'a, 'b> {
     }
 
     /// Finds the next row that is not blank; whether there is one.
-    fn advance(&mut self, number: u64) -> Result<bool, FileFault> {
+    fn advance(&mut self) -> Result<bool, FileFault> {
         loop {
             match self.split()? {
                 Split::Row(next) => {
+                    let taken = self.buffer.get(self.at..next).unwrap_or_default();
+                    let breaks = taken.iter().filter(|byte| **byte == b'\n').count();
+                    self.line = self.next_line;
+                    self.next_line += breaks as u64;
                     self.at = next;
                     if !self.row.is_empty() {
                         return Ok(true);
                     }
                 }
                 Split::Open { .. } if !self.ended => self.refill()?,
-                Split::Open { quoted: true } => return Err(FileFault::Truncated { row: number }),
+                Split::Open { quoted: true } => {
+                    return Err(FileFault::Truncated {
+                        row: self.next_line,
+                    });
+                }
                 Split::Open { quoted: false } => return Ok(false),
             }
         }

@@ -97,7 +97,7 @@ fn a_file_that_is_no_settlement_file_is_refused_whole() {
         b"txn_1,2026-01-02,EUR,1,0,1,charge,\xff\n",
     ]
     .concat();
-    refused(OF_STRIPE, &bad, &FileFault::NotUtf8 { row: 1 }, "PW0911");
+    refused(OF_STRIPE, &bad, &FileFault::NotUtf8 { row: 2 }, "PW0911");
     for cut in [
         "txn_1,2026-01-02,EUR,1",
         "txn_1,2026-01-02,EUR,1,0,1,charge,\"ch",
@@ -107,7 +107,7 @@ fn a_file_that_is_no_settlement_file_is_refused_whole() {
         refused(
             OF_STRIPE,
             text.as_bytes(),
-            &FileFault::Truncated { row: 2 },
+            &FileFault::Truncated { row: 3 },
             "PW0911",
         );
     }
@@ -178,15 +178,15 @@ fn a_bad_row_is_named_and_its_neighbours_are_taken() {
     let kept = kept(OF_STRIPE, &format!("{STRIPE}{}\n", rows.join("\n")));
     assert_eq!(kept.nets(), [950, 950]);
     let expect = [
-        (2, "gross"),
         (3, "gross"),
         (4, "gross"),
-        (5, "fee"),
-        (6, "currency"),
-        (7, ""),
-        (8, "created"),
-        (9, "balance_transaction_id"),
-        (10, ""),
+        (5, "gross"),
+        (6, "fee"),
+        (7, "currency"),
+        (8, ""),
+        (9, "created"),
+        (10, "balance_transaction_id"),
+        (11, ""),
     ];
     assert_eq!(kept.bad, expect);
     assert_eq!(kept.lines[1].currency, "EUR");
@@ -196,6 +196,17 @@ fn a_bad_row_is_named_and_its_neighbours_are_taken() {
         rule: "must be a decimal",
     };
     assert_eq!(bad.code().to_string(), "PW0912");
+}
+
+/// What a person looks for in the file: quoted line breaks and blank lines count.
+#[test]
+fn a_row_is_named_by_the_line_it_begins_in() {
+    let good = "\"two\nlines\",txn_1,2026-01-02,EUR,1,0,1,charge,ch_1\n";
+    let bad = "one,txn_2,2026-01-02,EUR,one,0,1,charge,ch_2\n";
+    let text = format!("note,{STRIPE}{good}\n\r\n{bad}");
+    let kept = kept(OF_STRIPE, &text);
+    assert_eq!(kept.bad, [(6, "gross")]);
+    assert_eq!(kept.lines[0].row, 2);
 }
 
 #[test]
@@ -248,11 +259,17 @@ fn separators_marks_and_quotes_change_nothing() {
             .replace("ch_1", "\"ch_1\""),
         format!("{}{plain}", STRIPE.replace("net", "\"net\"")),
     ];
+    // Blank lines move a row; what it says stays.
+    let kept = |text: &str| {
+        let mut kept = kept(OF_STRIPE, text);
+        kept.lines.iter_mut().for_each(|line| line.row = 2);
+        kept
+    };
     for text in same {
-        assert_eq!(kept(OF_STRIPE, &text), expect, "{text}");
+        assert_eq!(kept(&text), expect, "{text}");
     }
     let noted = "note,".to_owned() + STRIPE + "\"one\n\"\"two\"\", \",";
-    assert_eq!(kept(OF_STRIPE, &(noted + plain)), expect);
+    assert_eq!(kept(&(noted + plain)), expect);
 }
 
 #[test]
@@ -284,7 +301,7 @@ fn bank_rows_have_their_id_or_are_numbered() {
     assert_eq!((nth, ids[2]), ("1", format!("{one}.2").as_str()));
     assert!(!ids[3].starts_with(one));
     assert_eq!(kept.bank[3].date_ms, kept.bank[0].date_ms);
-    assert_eq!(kept.bad, [(5, "date")]);
+    assert_eq!(kept.bad, [(6, "date")]);
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn kind(expected: &Value) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the samples are files")]
 fn all_samples_are_read_as_they_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/public/biscuit");
     let text = std::fs::read_to_string(folder.join("samples.json")).unwrap();

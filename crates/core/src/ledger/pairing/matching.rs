@@ -3,7 +3,7 @@
 //! Exclusive: a pair consumes both sides. All choices follow canonical order on the till's side and
 //! (created, id) on the provider's, never the order of arrival.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -337,17 +337,28 @@ pub struct Suggestion {
 /// apart, nearest first, each at most once.
 #[must_use]
 pub fn suggest(claims: &[OpenEnd], objects: &[OpenEnd]) -> Vec<Suggestion> {
+    let money = |end: &OpenEnd| {
+        let [provider, account, currency] =
+            [&end.provider, &end.account, &end.currency].map(String::clone);
+        (provider, account, currency, end.amount)
+    };
+    let mut by_money: BTreeMap<_, Vec<(i64, usize)>> = BTreeMap::new();
+    for (of, object) in objects.iter().enumerate() {
+        let same = by_money.entry(money(object)).or_default();
+        same.push((object.at_ms, of));
+    }
+    by_money.values_mut().for_each(|same| same.sort_unstable());
     let mut near: Vec<(u64, usize, usize)> = Vec::new();
     for (at, claim) in claims.iter().enumerate() {
-        for (of, object) in objects.iter().enumerate() {
-            let same = claim.provider == object.provider
-                && claim.account == object.account
-                && claim.currency == object.currency
-                && claim.amount == object.amount;
-            let apart = claim.at_ms.abs_diff(object.at_ms);
-            if same && apart <= SUGGEST_APART_MS.unsigned_abs() {
-                near.push((apart, at, of));
+        let same = by_money.get(&money(claim)).map_or(&[][..], Vec::as_slice);
+        let first = claim.at_ms.saturating_sub(SUGGEST_APART_MS);
+        let from = same.partition_point(|(at_ms, _)| *at_ms < first);
+        for (at_ms, of) in &same[from..] {
+            let apart = claim.at_ms.abs_diff(*at_ms);
+            if apart > SUGGEST_APART_MS.unsigned_abs() {
+                break;
             }
+            near.push((apart, at, *of));
         }
     }
     near.sort_by(|a, b| {

@@ -11,7 +11,7 @@ use super::{Desk, Stands, claim_keys, money, object_keys, plain, suspend, title}
 use crate::id::{PopupId, Position};
 use crate::ledger::breaks::{Break, BreakClass};
 use crate::ledger::entry::{EntryFault, Rule};
-use crate::ledger::gap::{self, Explained};
+use crate::ledger::gap::{self, Explained, Unclaimed};
 use crate::ledger::group::{Legs, fit};
 use crate::ledger::post::position_text;
 use crate::ledger::{Account, Chart};
@@ -594,6 +594,25 @@ fn unclaimed(desk: &mut Desk<'_, '_>, of: usize) -> Result<(), EntryFault> {
     ];
     let (anchor, at_ms) = (object.anchor, object.at_ms());
     desk.post(anchor, &book, Rule::Unclaimed, at_ms, legs.into())?;
+    may_be_lost(desk, of, fit(left)?);
     desk.name_of(of, found);
     Ok(())
+}
+
+/// Tells lost ranges of a charge whose reference does not say where its sale was recorded.
+fn may_be_lost(desk: &mut Desk<'_, '_>, of: usize, amount: i64) {
+    let object = &desk.parties.objects[of];
+    let mut stamps = object.merged.object.stamps.iter();
+    if stamps.any(|stamp| Reference::read(stamp).is_some()) {
+        return;
+    }
+    let word = Unclaimed {
+        at_ms: object.at_ms(),
+        object: object.id().to_string(),
+        amount,
+        currency: object.currency,
+    };
+    let cause = desk.cause(object.anchor);
+    let to = gap::unclaimed_key();
+    desk.making.tell(cause, &word.object, to, word.encode());
 }

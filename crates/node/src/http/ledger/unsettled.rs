@@ -21,6 +21,7 @@ pub(super) fn add(body: &mut Value, popup: &str, open: &Unsettled) {
     body["suggestions"] = (open.suggestions.iter())
         .map(|one| suggestion(popup, one))
         .collect();
+    body["claims_not_compared"] = open.not_compared.into();
     body["payouts"] = open.payouts.iter().map(payout).collect();
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::fixture::*;
-use super::{central, examples, lanes, laws};
+use super::{central, examples, groups, lanes, laws};
 use crate::books::{Books, BooksFault, intake};
 use popwatch_core::code::Code;
 
@@ -162,23 +162,44 @@ fn everything_that_holds_over_sqlite_holds_here() {
         central::an_earlier_telling_of_the_same_is_kept_and_posts,
         central::no_rig_ships_under_the_name_of_the_centre,
         central::a_journal_longer_than_one_batch_keeps_its_chain,
+        groups::a_token_used_twice_is_named_whichever_use_came_first,
+        groups::other_rules_evaluate_everything_anew_once,
+        groups::an_accepted_break_moves_its_suspense_until_its_amount_changes,
+        groups::what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order,
+        groups::an_unclaimed_charge_that_may_be_a_lost_sale_is_named_once_in_any_order,
+        groups::what_a_rig_could_not_take_is_named_by_popup,
+        groups::a_row_told_differently_by_two_files_is_named_and_the_first_counts,
+        groups::what_is_accepted_onto_the_value_of_tokens_stays_a_break_there,
+        groups::what_comes_after_a_close_is_late_and_of_the_next_correction,
     ];
-    let server = Server::start("conformance");
-    let (folder, mut made) = (server.url("NAME"), 0);
-    let shared = std::rc::Rc::new(server);
-    let own = std::rc::Rc::clone(&shared);
-    let make = move || {
-        made += 1;
-        let name = format!("books_{made}");
-        own.sql(&format!("CREATE SCHEMA {name}"));
-        Books::connect(&folder.replace("NAME", &name)).unwrap()
-    };
-    over(make, || {
+    over(fresh_schemas("conformance"), || {
         for (name, test) in all {
             eprintln!("{name}");
             test();
         }
     });
+}
+
+/// Empty books of a server of their own, one schema each.
+fn fresh_schemas(name: &str) -> impl FnMut() -> Books + 'static {
+    let server = Server::start(name);
+    let (folder, mut made) = (server.url("NAME"), 0);
+    move || {
+        made += 1;
+        let name = format!("books_{made}");
+        server.sql(&format!("CREATE SCHEMA {name}"));
+        Books::connect(&folder.replace("NAME", &name)).unwrap()
+    }
+}
+
+#[test]
+#[ignore = "needs: postgresql"]
+fn a_day_three_times_in_three_orders_is_one_on_both_stores() {
+    let seeds = [(3, 0), (11, 1), (1_234_567, 3)];
+    let days = || seeds.map(|(seed, size)| groups::three_orders(seed, size));
+    let embedded = days();
+    let served = over(fresh_schemas("orders"), days);
+    assert_eq!(embedded, served);
 }
 
 #[test]
