@@ -63,6 +63,7 @@ codes! {
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
+    RigRevoked = 304, "the rig was revoked and its records wait for a person";
     PeerNonsense = 305, "the peer's answer makes no sense";
     EpochForked = 310, "two journals use one rig and epoch";
     PositionOtherBytes = 311, "one position holds two different records";
@@ -89,6 +90,13 @@ codes! {
     SecondFactorRefused = 706, "a code of the second factor is needed or was wrong";
     RevokedListOld = 707, "the list of revoked passes is too old";
     PlainRefused = 708, "this is not done over an unencrypted connection";
+    EnrolRefused = 710, "the enrolment code is not taken";
+    EnrolUnproved = 711, "the other end does not know the enrolment code";
+    IdentityDamaged = 712, "the stored identity is damaged and a new one is used";
+    PeerStranger = 713, "another key answered than the pinned one";
+    PlainExposed = 714, "this address speaks TLS with other machines";
+    MembershipDamaged = 715, "the stored membership cannot be used";
+    MemberUnknown = 716, "no such member is in the register";
     AuditUnwritten = 801, "the audit trail could not be written";
     AuditUnknown = 802, "the audit trail has no such entry or tile";
     ReadUnproved = 803, "the audit entry of a raw read does not verify";

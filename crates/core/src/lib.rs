@@ -56,6 +56,8 @@ pub mod access;
 
 pub mod host;
 
+pub mod membership;
+
 pub mod role;
 
 pub mod invariant;

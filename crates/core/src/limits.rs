@@ -469,6 +469,25 @@ pub const DISK_TREND_MS: u64 = 300_000;
 /// Measurements of a disk that are remembered.
 pub const DISK_TREND_SAMPLES_MAX: usize = 32;
 
+// Identity and enrolment.
+
+/// Popups that one membership names. Beyond: not enrolled, PW0710.
+pub const MEMBER_POPUPS_MAX: usize = 16;
+/// Members of one organisation. Beyond: not enrolled, PW0710.
+pub const MEMBERS_MAX: usize = 65_536;
+/// Codes that wait to be used. Beyond: the oldest goes.
+pub const ENROL_CODES_MAX: usize = 64;
+/// How long a code may be used, ms.
+pub const ENROL_CODE_MS: u64 = 15 * 60_000;
+/// Wrong proofs until a code is worth nothing.
+pub const ENROL_TRIES_MAX: u32 = 5;
+/// Body of an enrolment or of its answer, bytes. Beyond: 413 PW0107.
+pub const ENROL_BODY_BYTES_MAX: usize = 16 << 10;
+/// Regions that a new member is told of.
+pub const ENROL_REGIONS_MAX: usize = REGIONS_MAX;
+/// Quarantined records that are booked in one transaction.
+pub const ACCEPT_RECORDS_MAX: usize = 1_024;
+
 // Access.
 
 /// A pass as it travels, bytes. Beyond: 401 PW0704.

@@ -15,7 +15,6 @@ mod files;
 pub(crate) use files::keep;
 mod sessions;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +38,7 @@ use self::sessions::{Session, Sessions};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::config::{AccessConfig, Config, ConfigFault};
+use crate::tls::Line;
 
 /// Between two looks at what commands changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -118,6 +118,11 @@ impl Caller {
             }
             Self::Here | Self::Holder(_) => None,
         }
+    }
+
+    /// Whether they showed a pass.
+    pub(crate) const fn has_pass(&self) -> bool {
+        matches!(self, Self::Holder(_))
     }
 
     /// Refuses a rig's batch that another rig's pass brings.
@@ -243,16 +248,12 @@ impl Access {
     }
 
     /// The guard of a listener. `rig` is whose edge it is.
-    pub(crate) fn guard(&self, address: SocketAddr, rig: Option<&str>) -> Guard {
-        let is_loopback = address.ip().is_loopback();
+    pub(crate) fn guard(&self, rig: Option<&str>) -> Guard {
         Guard {
             access: self.clone(),
-            rig: rig.map(str::to_owned),
-            is_free: is_loopback && self.0.org == LOCAL_ORG,
-            network: match is_loopback {
-                true => Network::Loopback,
-                false => Network::Lan,
-            },
+            rig: rig.map(Into::into),
+            is_free: false,
+            network: Network::Lan,
         }
     }
 }
@@ -268,7 +269,7 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     access: Access,
-    rig: Option<String>,
+    rig: Option<Arc<str>>,
     is_free: bool,
     network: Network,
 }
@@ -283,8 +284,24 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Guard {
-    /// Lets a request through, and says who brings it.
-    pub(crate) async fn admit(&self, asked: &Asked<'_>) -> Result<Caller, Problem> {
+    /// The guard of one connection: whoever calls from this machine sits at it, whatever address it
+    /// listens on.
+    pub(crate) fn on(&self, line: &Line) -> Self {
+        let is_here = line.peer.ip().to_canonical().is_loopback();
+        Self {
+            is_free: is_here && self.access.0.org == LOCAL_ORG,
+            network: match (is_here, line.is_encrypted) {
+                (true, _) => Network::Loopback,
+                (false, true) => Network::Tls,
+                (false, false) => Network::Lan,
+            },
+            ..self.clone()
+        }
+    }
+
+    /// Lets a request through, and says who brings it. A peer that proved its key needs no pass on the
+    /// lanes: whose key it is the register says there.
+    pub(crate) async fn admit(&self, asked: &Asked<'_>, line: &Line) -> Result<Caller, Problem> {
         let method = match *asked.method {
             Method::POST => Some(routes::Method::Post),
             Method::GET | Method::HEAD => Some(routes::Method::Get),
@@ -314,6 +331,10 @@ impl Guard {
             }
         };
         if self.is_free && action.is_free_locally() {
+            return Ok(Caller::Here);
+        }
+        let has_pass = asked.headers.contains_key(header::AUTHORIZATION);
+        if line.key.is_some() && routes::is_lane(found.route) && !has_pass {
             return Ok(Caller::Here);
         }
         let (action, target) = self.target(action, shows, &found, asked.query);

@@ -1,11 +1,16 @@
-//! A small HTTP/1.1 client for `http://host:port` addresses: what peers and commands call with.
+//! A small HTTP/1.1 client: what peers and commands call with. Addresses are `http://host:port`, or
+//! `https://KEY@host:port` with the key that must answer there.
 //!
 //! What always holds: every call ends, by an answer or by a named fault, within a connect and an
 //! answer timeout; no answer is read past its bound; redirects are not followed, because a till
 //! talks only to whom it was told to.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,10 +21,15 @@ use hyper::body::Frame;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client as Pool;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use popwatch_core::limits;
+use popwatch_core::membership::IdKey;
 use tokio::time::timeout;
+use tower_service::Service;
+
+use crate::identity::Identity;
+use crate::tls::{self, Expect, Stream};
 
 /// How long an idle connection is kept for the next call.
 const IDLE: Duration = Duration::from_secs(30);
@@ -33,8 +43,10 @@ type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// A client with its pool of connections. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    pool: Pool<HttpConnector, Body>,
+    pool: Pool<Connector, Body>,
     answer_wait: Duration,
+    /// An address with TLS may lack its key.
+    meets: bool,
     /// What each call shows of who calls; never printed.
     shown: Vec<(HeaderName, HeaderValue)>,
 }
@@ -53,8 +65,8 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
-    /// The address is not of the form `http://host:port/path`.
-    #[error("{url} is no address of the form http://host:port")]
+    /// The address has none of the two forms.
+    #[error("{url} is no address of the form http://host:port or https://KEY@host:port")]
     Address {
         /// The address as given.
         url: String,
@@ -72,6 +84,12 @@ pub enum ClientFault {
         authority: String,
         /// What the system says.
         source: hyper_util::client::legacy::Error,
+    },
+    /// Another key answered than the address says: the peer never saw the call.
+    #[error("PW0713: another key answers at {authority} than its address says")]
+    Stranger {
+        /// Host and port.
+        authority: String,
     },
     /// The connection broke: the peer may have acted on the call.
     #[error("the connection to {authority} broke")]
@@ -104,7 +122,10 @@ impl ClientFault {
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Broken { .. } | Self::Slow { .. } => true,
+            Self::Connect { .. }
+            | Self::Stranger { .. }
+            | Self::Broken { .. }
+            | Self::Slow { .. } => true,
             Self::Address { .. } | Self::Header { .. } | Self::TooLarge { .. } => false,
         }
     }
@@ -150,9 +171,30 @@ impl Client {
     /// A client with its own waits: to connect, and from sending to the last byte of the answer.
     #[must_use]
     pub fn with_waits(connect_wait: Duration, answer_wait: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(connect_wait));
-        connector.set_nodelay(true);
+        Self::with(Connector::new(connect_wait), answer_wait)
+    }
+
+    /// A client that shows this identity to peers that speak TLS.
+    #[must_use]
+    pub fn of(identity: Identity) -> Self {
+        let mut connector = Connector::new(Duration::from_millis(limits::PEER_CONNECT_MS));
+        connector.identity = Some(identity);
+        Self::with(connector, Duration::from_millis(limits::PEER_ANSWER_MS))
+    }
+
+    /// A client for a first meeting: `https://host:port` is taken without a key, and `met` then holds
+    /// the key that answered, the only one that may answer from then on. What it says is worth nothing
+    /// until something else proves that key.
+    #[must_use]
+    pub fn meeting(identity: Identity, met: Arc<OnceLock<IdKey>>) -> Self {
+        let mut connector = Connector::new(Duration::from_millis(limits::PEER_CONNECT_MS));
+        connector.identity = Some(identity);
+        connector.met = Some(met);
+        Self::with(connector, Duration::from_millis(limits::PEER_ANSWER_MS))
+    }
+
+    fn with(connector: Connector, answer_wait: Duration) -> Self {
+        let meets = connector.met.is_some();
         let pool = Pool::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
@@ -160,6 +202,7 @@ impl Client {
         Self {
             pool,
             answer_wait,
+            meets,
             shown: Vec::new(),
         }
     }
@@ -227,7 +270,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Answer, ClientFault> {
-        let (uri, authority) = parse_address(url)?;
+        let (uri, authority) = parse_address(url, self.meets)?;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
@@ -259,6 +302,9 @@ impl Client {
         let authority = authority.to_owned();
         let response = match self.pool.request(request).await {
             Ok(response) => response,
+            Err(source) if source.is_connect() && is_stranger(&source) => {
+                return Err(ClientFault::Stranger { authority });
+            }
             Err(source) if source.is_connect() => {
                 return Err(ClientFault::Connect { authority, source });
             }
@@ -316,21 +362,105 @@ fn piece(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
     Ok((file, bytes.into()))
 }
 
-/// Splits an address, refusing what this client does not speak.
-fn parse_address(url: &str) -> Result<(Uri, String), ClientFault> {
+/// Splits an address, refusing what this client does not speak; the second part is host and port.
+fn parse_address(url: &str, meets: bool) -> Result<(Uri, String), ClientFault> {
     let fault = || ClientFault::Address {
         url: url.to_owned(),
     };
     let uri: Uri = url.parse().map_err(|_| fault())?;
-    if uri.scheme_str() != Some("http") {
-        return Err(fault());
-    }
     let authority = uri.authority().ok_or_else(fault)?;
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    let (key, place) = match authority.as_str().rsplit_once('@') {
+        Some((key, place)) => (Some(IdKey::parse(key).ok_or_else(fault)?), place),
+        None => (None, authority.as_str()),
+    };
+    let spoken = match uri.scheme_str() {
+        Some("http") => key.is_none(),
+        Some("https") => key.is_some() || meets,
+        Some(_) | None => false,
+    };
+    if !spoken || authority.host().is_empty() {
         return Err(fault());
     }
-    let authority = authority.as_str().to_owned();
-    Ok((uri, authority))
+    let place = place.to_owned();
+    Ok((uri, place))
+}
+
+/// Makes connections: plain ones, and those that prove the key of their address.
+#[derive(Debug, Clone)]
+struct Connector {
+    http: HttpConnector,
+    identity: Option<Identity>,
+    met: Option<Arc<OnceLock<IdKey>>>,
+}
+
+/// Another key answered than the pinned one.
+#[derive(Debug, thiserror::Error)]
+#[error("another key answered than the pinned one")]
+struct Stranger;
+
+fn is_stranger(fault: &(dyn Error + 'static)) -> bool {
+    fault.is::<Stranger>() || fault.source().is_some_and(is_stranger)
+}
+
+impl Connector {
+    fn new(connect_wait: Duration) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_connect_timeout(Some(connect_wait));
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        Self {
+            http,
+            identity: None,
+            met: None,
+        }
+    }
+
+    /// Who must answer at an address; `None` where nobody proves anything.
+    fn expected(&self, uri: &Uri) -> Option<Expect> {
+        if uri.scheme_str() != Some("https") {
+            return None;
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let key = authority
+            .rsplit_once('@')
+            .and_then(|(key, _)| IdKey::parse(key));
+        // An address without a key came past `parse_address` only where a stranger may be met.
+        let expect = key.map(Expect::Pinned);
+        expect.or_else(|| Some(Expect::Met(self.met.clone().unwrap_or_default())))
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.http.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let expect = self.expected(&uri);
+        let identity = self.identity.clone();
+        let connecting = self.http.call(uri);
+        Box::pin(async move {
+            let stream = connecting.await?.into_inner();
+            let Some(expect) = expect else {
+                return Ok(TokioIo::new(Stream::Plain(stream)));
+            };
+            match tls::connect(stream, expect, identity.as_ref()).await {
+                Ok(stream) => Ok(TokioIo::new(stream)),
+                Err(fault) if tls::is_stranger(&fault) => Err(Stranger.into()),
+                Err(fault) => Err(fault.into()),
+            }
+        })
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
 }
 
 #[cfg(test)]
@@ -404,6 +534,8 @@ mod tests {
             "",
             "edge:8710",
             "https://a/",
+            "https://1234@a/",
+            "http://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@a/",
             "http://",
             "ftp://a/",
             "http://u:p@a/",

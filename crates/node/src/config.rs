@@ -44,6 +44,10 @@ pub struct Config {
     /// Who may call.
     #[serde(default)]
     pub access: AccessConfig,
+    /// Whether other machines are answered over plain HTTP too. Default false: they are answered over
+    /// TLS; this machine always may speak plain HTTP.
+    #[serde(default)]
+    pub plain_http: bool,
 }
 
 /// `[access]`.
@@ -207,7 +211,7 @@ pub struct PopupConfig {
 }
 
 fn default_org() -> String {
-    String::from("local")
+    String::from(crate::access::LOCAL_ORG)
 }
 fn default_data() -> PathBuf {
     PathBuf::from("popwatch-data")
@@ -221,7 +225,7 @@ fn default_region() -> SocketAddr {
 fn default_ledger() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8730))
 }
-fn default_rig() -> String {
+pub(crate) fn default_rig() -> String {
     String::from("till-1")
 }
 fn default_probes() -> bool {
@@ -342,6 +346,7 @@ impl Config {
             popups: Vec::new(),
             providers: BTreeMap::new(),
             access: AccessConfig::default(),
+            plain_http: false,
         }
     }
 

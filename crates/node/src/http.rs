@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod enrol;
 mod feed;
 mod ingest;
 mod lanes;
@@ -20,12 +21,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -52,6 +53,8 @@ use crate::access::{Asked, Caller, Guard};
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
 use crate::page;
+use crate::register::{Desk, Gate};
+use crate::tls::{Line, Received, Reception, Stream};
 
 /// Where tills report.
 const EVENTS: &str = "/v1/events";
@@ -91,9 +94,15 @@ pub(crate) fn edge_router(
 }
 
 /// The routes of a region.
-pub(crate) fn region_router(common: Common, lane: RegionLane, live: LiveState) -> Router {
+pub(crate) fn region_router(
+    common: Common,
+    lane: RegionLane,
+    live: LiveState,
+    gate: Gate,
+) -> Router {
     let own = Router::new()
         .route("/v1/cells", post(lanes::cells))
+        .layer(Extension(gate))
         .with_state(lane.clone());
     own.merge(cells_route(lane))
         .merge(live_routes(live))
@@ -107,7 +116,7 @@ pub(crate) fn ledger_router(
     webhooks: WebhookState,
     raw: RawState,
 ) -> Router {
-    let trail = ledger.trail.clone();
+    let (trail, desk) = (ledger.trail.clone(), ledger.desk.clone());
     let own = Router::new()
         .route("/v1/records", post(ledger::records))
         .route("/v1/popups", get(ledger::popups))
@@ -145,6 +154,7 @@ pub(crate) fn ledger_router(
         .merge(raw_route(raw))
         .merge(peers.unwrap_or_default())
         .merge(audit_routes(trail))
+        .merge(member_routes(desk))
         .merge(common_routes(common))
 }
 
@@ -168,6 +178,15 @@ fn audit_routes(trail: Trail) -> Router {
         .route("/audit/checkpoint", get(audit::checkpoint))
         .route("/audit/tile/{*tile}", get(audit::tile))
         .with_state(trail)
+}
+
+fn member_routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/v1/enrol", post(enrol::enrol))
+        .route("/v1/rigs", get(enrol::members).post(enrol::invite))
+        .route("/v1/rigs/{rig}/revocation", post(enrol::revoke))
+        .route("/v1/rigs/{rig}/acceptance", post(enrol::accept))
+        .with_state(desk)
 }
 
 fn webhook_route(webhooks: WebhookState) -> Router {
@@ -273,7 +292,8 @@ pub(crate) fn dressed(
 impl Served {
     /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages); else
     /// the route's answer. A provider comes by a public name, and each of its messages is signed.
-    async fn answer(&self, mut request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn answer(&self, mut request: hyper::Request<Incoming>, line: Line) -> Response {
+        let (peer, guard) = (line.peer, self.guard.on(&line));
         let foreign = self.allowed.foreign(request.headers());
         let is_signed = request.uri().path().starts_with(WEBHOOKS);
         let foreign = foreign.filter(|_| !is_signed).map(|name| {
@@ -284,7 +304,7 @@ impl Served {
         });
         let caller = match foreign {
             Some(foreign) => Err(foreign),
-            None => self.caller(&request).await,
+            None => caller(&guard, &request, &line).await,
         };
         let mut response = match (caller, &self.routes.till) {
             (Err(refused), _) => refused.into_response(),
@@ -298,8 +318,9 @@ impl Served {
             (Ok(caller), _) => {
                 let extensions = request.extensions_mut();
                 extensions.insert(ConnectInfo(peer));
+                extensions.insert(line);
                 extensions.insert(caller);
-                extensions.insert(self.guard.clone());
+                extensions.insert(guard);
                 let router = TowerToHyperService::new(self.routes.router.clone());
                 match router.call(request).await {
                     Ok(response) => response,
@@ -310,17 +331,21 @@ impl Served {
         keep_honest(&mut response);
         response
     }
+}
 
-    /// Who brings a request, if they may.
-    async fn caller(&self, request: &hyper::Request<Incoming>) -> Result<Caller, ProblemAnswer> {
-        let asked = Asked {
-            method: request.method(),
-            path: request.uri().path(),
-            query: request.uri().query(),
-            headers: request.headers(),
-        };
-        Ok(self.guard.admit(&asked).await?)
-    }
+/// Who brings a request, if they may.
+async fn caller(
+    guard: &Guard,
+    request: &hyper::Request<Incoming>,
+    line: &Line,
+) -> Result<Caller, ProblemAnswer> {
+    let asked = Asked {
+        method: request.method(),
+        path: request.uri().path(),
+        query: request.uri().query(),
+        headers: request.headers(),
+    };
+    Ok(guard.admit(&asked, line).await?)
 }
 
 fn is_report(request: &hyper::Request<Incoming>) -> bool {
@@ -331,6 +356,7 @@ fn is_report(request: &hyper::Request<Incoming>) -> bool {
 /// `connections_max` connections are open: one more is closed at once.
 pub(crate) async fn serve(
     listener: TcpListener,
+    reception: Reception,
     routers: watch::Receiver<Arc<Served>>,
     connections_max: usize,
     mut shutdown: watch::Receiver<bool>,
@@ -356,9 +382,20 @@ pub(crate) async fn serve(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
-        let (routers, shutdown) = (routers.clone(), shutdown.clone());
+        let (routers, mut shutdown) = (routers.clone(), shutdown.clone());
+        let reception = reception.clone();
         connections.spawn(async move {
-            connection(stream, peer, routers, shutdown).await;
+            // An answer is small and somebody waits for it; a socket that refuses is only slower.
+            drop(stream.set_nodelay(true));
+            let received = tokio::select! {
+                _ = shutdown.changed() => Received::Gone,
+                received = reception.receive(stream, peer) => received,
+            };
+            match received {
+                Received::Open(stream, line) => connection(stream, line, routers, shutdown).await,
+                Received::Exposed(stream) => exposed(stream, shutdown).await,
+                Received::Gone => {}
+            }
             drop(place);
         });
     }
@@ -369,20 +406,18 @@ pub(crate) async fn serve(
 /// One connection until it ends, or until its last answer after `shutdown`. A live stream takes it
 /// out of HTTP's hands.
 async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    line: Line,
     routers: watch::Receiver<Arc<Served>>,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    // An answer is small and somebody waits for it; a socket that refuses is only slower.
-    drop(stream.set_nodelay(true));
     let (hand, mut handed) = mpsc::channel(1);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let served = Arc::clone(&routers.borrow());
         let hand = hand.clone();
         async move {
             let is_read = request.method() == hyper::Method::GET;
-            let response = served.answer(request, peer).await;
+            let response = served.answer(request, line).await;
             let feed = response.extensions().get::<Handover>();
             if let Some(feed) = feed.filter(|_| is_read).and_then(Handover::take) {
                 let (head, _) = response.into_parts();
@@ -414,6 +449,27 @@ async fn connection(
     };
     let stream = connection.into_parts().io.into_inner();
     feed.run(stream, head).await;
+}
+
+/// Tells whoever speaks plain HTTP from another machine what to speak.
+async fn exposed(stream: TcpStream, mut shutdown: watch::Receiver<bool>) {
+    let service = service_fn(|_: hyper::Request<Incoming>| async {
+        let detail = "other machines are answered over TLS 1.3; call https://KEY@host:port with the \
+                      key that this popwatch prints at its start";
+        let mut response = shared::problem(Code::PlainExposed, detail.to_owned()).into_response();
+        keep_honest(&mut response);
+        Ok::<_, Infallible>(response)
+    });
+    let told = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = shutdown.changed() => {}
+        // A connection that breaks is its client's to notice.
+        ended = told => drop(ended),
+    }
 }
 
 /// Hosts this listener answers to: a foreign page must not reach a till through a browser.

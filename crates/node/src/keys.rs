@@ -25,11 +25,16 @@ pub(crate) fn keys(
 /// The key under which card-like references are mapped, for a process that may have no edge: the
 /// ledger's must be the rigs' or their references do not meet.
 pub(crate) fn reference(config: &Config, ambient: &Ambient) -> Result<ReferenceKey, ConfigFault> {
+    shared_root(config, ambient).map(ReferenceKey::new)
+}
+
+/// The root secret that the rigs of this ledger share.
+pub(crate) fn shared_root(config: &Config, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     let edge = config.edge.as_ref();
     let told = edge.and_then(|edge| edge.pseudonym_key.as_deref());
     let ledger = config.ledger.as_ref();
     let told = told.or_else(|| ledger?.pseudonym_key.as_deref());
-    root(told, &config.data, ambient).map(ReferenceKey::new)
+    root(told, &config.data, ambient)
 }
 
 /// The configured secret, the stored one, or a new one that is then stored with mode 0600. A stored
@@ -57,6 +62,13 @@ pub(crate) fn audit(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey
         "heads of the audit trail signed before and after will then need different public keys";
     let secret = stored(data, "audit", lost, ambient)?;
     Ok(NoteKey::new(&format!("{org}.audit.popwatch"), &secret))
+}
+
+/// The key that memberships are signed with.
+pub(crate) fn org(data: &Path, org: &str, ambient: &Ambient) -> Result<NoteKey, ConfigFault> {
+    let lost = "machines enrolled before and after will then know different organisations";
+    let secret = stored(data, "org", lost, ambient)?;
+    Ok(NoteKey::new(&format!("{org}.org.popwatch"), &secret))
 }
 
 /// 32 secret bytes of the data directory, drawn at first and then stored with mode 0600.

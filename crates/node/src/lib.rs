@@ -7,6 +7,8 @@ pub mod access;
 pub mod ambient;
 pub mod client;
 pub mod config;
+pub mod identity;
+pub mod member;
 
 mod alerts;
 mod audit;
@@ -25,8 +27,10 @@ mod peer;
 mod probes;
 mod refold;
 mod region;
+mod register;
 mod store_thread;
 mod syncs;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +42,7 @@ use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{JournalId, RigId};
+use popwatch_core::ledger::hex;
 use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_core::role::edge::Edge;
@@ -51,7 +56,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::access::{Access, Guard};
+use crate::access::{Access, Guard, LOCAL_ORG};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
@@ -63,11 +68,15 @@ use crate::health::{EdgeHealth, Health};
 use crate::http::{
     AllowedHosts, Common, EdgeState, LedgerState, LiveState, RawState, Readers, Source,
 };
+use crate::identity::Identity;
 use crate::live::Publisher;
+use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
-use crate::peer::{Link, PeerHandle, Reply};
+use crate::peer::{As, Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
+use crate::register::{Desk, Gate, Setting};
 use crate::store_thread::{JournalHandle, spawn_journal};
+use crate::tls::Reception;
 use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
 use popwatch_wire::door::Door;
 use popwatch_wire::exposition::Exposition;
@@ -86,6 +95,11 @@ pub struct Node {
     pub region: Option<SocketAddr>,
     /// Where the ledger listens.
     pub ledger: Option<SocketAddr>,
+    /// What peers know it by.
+    pub identity: Identity,
+    member: Option<Member>,
+    gate: Gate,
+    reception: Reception,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     access: Access,
@@ -180,14 +194,23 @@ fn webhooks(
 
 impl Node {
     /// Starts the roles of `config`. Port 0 takes any free port; the node knows which.
-    pub async fn start(config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
+    pub async fn start(mut config: Config, ambient: &Ambient) -> Result<Self, StartFault> {
+        let identity = identity_of(&config, ambient);
+        let member = Member::read(&config.data, identity.key());
+        if let Some(member) = &member {
+            member.apply(&mut config)?;
+        }
+        speak_tls_with_oneself(&mut config, &identity);
         let policies: Vec<PopupPolicy> = config
             .popups
             .iter()
             .map(config::PopupConfig::policy)
             .collect::<Result<_, _>>()?;
+        let gate = gate(&config, member.as_ref(), &identity, ambient)?;
         let access = Access::open(&config, ambient)?;
-        let mut node = Self::empty(access.clone());
+        let plain = config.plain_http || config.access.plain_lan;
+        let mut node = Self::empty(identity, plain, access.clone());
+        (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
             node.start_region(region, &config.data, ambient).await?;
         }
@@ -202,18 +225,42 @@ impl Node {
         Ok(node)
     }
 
-    fn empty(access: Access) -> Self {
+    /// Where others reach what listens on `address`: over TLS, but on this machine alone.
+    #[must_use]
+    pub fn url(&self, address: SocketAddr) -> String {
+        match address.ip().is_loopback() {
+            true => format!("http://{address}/"),
+            false => format!("https://{}@{address}/", self.identity.key()),
+        }
+    }
+
+    fn empty(identity: Identity, plain: bool, access: Access) -> Self {
         let (shutdown, _) = watch::channel(false);
+        let reception = Reception::new(&identity, plain);
         Self {
             edge: None,
             region: None,
             ledger: None,
+            identity,
+            member: None,
+            gate: Gate::default(),
+            reception,
             shutdown,
             tasks: JoinSet::new(),
             access,
             trail: None,
             journal: None,
             books: None,
+        }
+    }
+
+    /// As whom its links speak.
+    fn speaks_as<'a>(&'a self, name: &'a str, pass: Option<&'a str>) -> As<'a> {
+        As {
+            name,
+            identity: &self.identity,
+            member: self.member.as_ref(),
+            pass,
         }
     }
 
@@ -265,7 +312,9 @@ impl Node {
         self.access.set_trail(&trail);
         self.trail = Some(trail.clone());
         let (raw_books, raw_trail) = (handle.clone(), trail.clone());
+        let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
         let state = LedgerState {
+            desk,
             trail,
             close_key: Arc::new(keys::close(data, http::ORG, ambient)?),
             closing: Arc::default(),
@@ -287,10 +336,40 @@ impl Node {
         };
         let router = http::ledger_router(common, state, webhooks, raw);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = self.access.guard(address, None);
+        let guard = self.access.guard(None);
         self.serve(listener, fixed(router, allowed, guard), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
+    }
+
+    /// The desk for members of the organisation whose ledger this is.
+    async fn desk(
+        &self,
+        whole: &Config,
+        config: &LedgerConfig,
+        (books, trail): (&BooksHandle, &Trail),
+        ambient: &Ambient,
+    ) -> Result<Desk, StartFault> {
+        let reached = |url: &&String| !url.contains("//127.") && !url.contains("//localhost");
+        let region = self.region.filter(|address| !address.ip().is_loopback());
+        let edge = whole.edge.as_ref();
+        let setting = Setting {
+            identity: self.identity.clone(),
+            org: whole.access.org.clone(),
+            org_key: keys::org(&whole.data, &whole.access.org, ambient)?,
+            books: books.clone(),
+            trail: trail.clone(),
+            ambient: ambient.clone(),
+            regions: config.regions.iter().filter(reached).cloned().collect(),
+            region_port: region.map(|address| address.port()),
+            pseudonym_key: hex(&keys::shared_root(whole, ambient)?),
+            own_rig: edge
+                .filter(|_| whole.access.org != LOCAL_ORG)
+                .map(|edge| edge.rig.clone()),
+        };
+        let data = whole.data.clone();
+        let opened = Desk::open(setting).await;
+        opened.map_err(|source| StartFault::Books { path: data, source })
     }
 
     async fn start_edge(
@@ -307,7 +386,7 @@ impl Node {
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = self.access.guard(address, Some(rig.as_str()));
+        let guard = self.access.guard(Some(rig.as_str()));
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
             Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {
@@ -325,6 +404,8 @@ impl Node {
                     allowed,
                     guard,
                     access: self.access.clone(),
+                    identity: self.identity.clone(),
+                    member: self.member.clone(),
                 };
                 self.tasks.spawn(again.run(self.shutdown.subscribe()));
                 served
@@ -425,16 +506,16 @@ impl Node {
         ambient: &Ambient,
     ) -> (Option<PeerHandle>, Vec<PeerHandle>, mpsc::Receiver<Reply>) {
         let (replies, answered) = mpsc::channel(DRIVER_QUEUE_MAX);
+        let (identity, member) = (self.identity.clone(), self.member.clone());
         let pass = self.access.own_pass(Scope::Till, rig.as_str());
+        let who = As {
+            name: rig.as_str(),
+            identity: &identity,
+            member: member.as_ref(),
+            pass: pass.as_deref(),
+        };
         let mut connect = |link, url: &str, path| {
-            let (peer, task) = peer::link(
-                link,
-                url,
-                path,
-                (rig.as_str(), pass.clone()),
-                replies.clone(),
-                ambient.clone(),
-            );
+            let (peer, task) = peer::link(link, url, path, who, replies.clone(), ambient.clone());
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             peer
         };
@@ -495,9 +576,73 @@ impl Node {
         room: usize,
     ) {
         let shutdown = self.shutdown.subscribe();
+        let reception = self.reception.clone();
         self.tasks
-            .spawn(http::serve(listener, routers, room, shutdown));
+            .spawn(http::serve(listener, reception, routers, room, shutdown));
     }
+}
+
+/// Who this process is. A region alone on its machine needs no disk, so nor does its key.
+fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
+    let is_reached = |region: &config::RegionConfig| !region.listen.ip().is_loopback();
+    let is_kept = config.edge.is_some()
+        || config.ledger.is_some()
+        || config.region.as_ref().is_some_and(is_reached);
+    if is_kept {
+        match Identity::open(&config.data, ambient) {
+            Ok(identity) => return identity,
+            Err(fault) => {
+                let fault = chain(&fault);
+                tracing::error!(
+                    fault,
+                    "the identity cannot be had; a passing one is used until the next start"
+                );
+            }
+        }
+    }
+    Identity::of(&ambient.random())
+}
+
+/// Where processes of an organisation know each other by their keys, the roles of one process do too:
+/// what it calls on its own plain address it calls over TLS.
+fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
+    if config.access.org == LOCAL_ORG {
+        return;
+    }
+    let ledger = config.ledger.as_ref().map(|ledger| ledger.listen);
+    let region = config.region.as_ref().map(|region| region.listen);
+    let Some(edge) = &mut config.edge else {
+        return;
+    };
+    let own = |url: &mut String, address: Option<SocketAddr>| {
+        if let Some(address) = address
+            && *url == format!("http://{address}")
+        {
+            *url = format!("https://{}@{address}", identity.key());
+        }
+    };
+    if let Some(url) = &mut edge.ledger {
+        own(url, ledger);
+    }
+    edge.regions.iter_mut().for_each(|url| own(url, region));
+}
+
+/// Who may bring cells to a region of this process.
+fn gate(
+    config: &Config,
+    member: Option<&Member>,
+    identity: &Identity,
+    ambient: &Ambient,
+) -> Result<Gate, ConfigFault> {
+    if config.access.org == LOCAL_ORG || config.region.is_none() {
+        return Ok(Gate::default());
+    }
+    let org_key = match (member, &config.ledger) {
+        (Some(member), _) => Some(member.org_key().clone()),
+        (None, Some(_)) => Some(keys::org(&config.data, &config.access.org, ambient)?.public()),
+        (None, None) => None,
+    };
+    Ok(Gate::new(identity.key(), org_key))
 }
 
 /// A router that stays.
@@ -541,6 +686,8 @@ struct Reopening {
     allowed: AllowedHosts,
     guard: Guard,
     access: Access,
+    identity: Identity,
+    member: Option<Member>,
 }
 
 impl Reopening {
@@ -550,7 +697,9 @@ impl Reopening {
                 _ = shutdown.changed() => return,
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
-            let mut node = Node::empty(self.access.clone());
+            let access = self.access.clone();
+            let mut node = Node::empty(self.identity.clone(), false, access);
+            node.member.clone_from(&self.member);
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
                 Ok(router) => {

@@ -4,13 +4,19 @@
 //! input. Every exchange ends, at the latest by the client's time limits.
 
 use bytes::Bytes;
+use popwatch_core::base64::base64;
 use popwatch_core::code::Code;
 use popwatch_core::lane::PeerFault;
 use popwatch_core::limits::PEER_DELAY_MS_MAX;
 use tokio::sync::mpsc;
 
 use crate::ambient::Ambient;
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, ClientFault};
+use crate::identity::Identity;
+use crate::member::Member;
+
+/// The header in which a member shows its membership, in base64.
+pub(crate) const MEMBERSHIP: &str = "popwatch-membership";
 
 /// What came back from a peer.
 #[derive(Debug)]
@@ -59,29 +65,56 @@ impl PeerHandle {
     }
 }
 
+/// As whom a link speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct As<'a> {
+    /// The name of the rig or region.
+    pub(crate) name: &'a str,
+    /// The key it shows.
+    pub(crate) identity: &'a Identity,
+    /// What says that the key belongs to the organisation.
+    pub(crate) member: Option<&'a Member>,
+    /// The pass it shows.
+    pub(crate) pass: Option<&'a str>,
+}
+
 /// Makes a link to `url` + `path`; the second part is its task.
 pub(crate) fn link(
     link: Link,
     url: &str,
     path: &str,
-    (rig, pass): (&str, Option<String>),
+    who: As<'_>,
     replies: mpsc::Sender<Reply>,
     ambient: Ambient,
 ) -> (PeerHandle, impl Future<Output = ()> + Send + use<>) {
     let (handle, mut queue) = PeerHandle::new(url);
     let target = format!("{}{path}", url.trim_end_matches('/'));
-    let rig = rig.to_owned();
+    let (rig, identity) = (who.name.to_owned(), who.identity.clone());
+    let pass = who.pass.map(str::to_owned);
+    let membership = who
+        .member
+        .map_or_else(String::new, |of| base64(of.note().as_bytes()));
     let task = async move {
-        let client = Client::new().with_pass(pass.as_deref());
+        let client = Client::of(identity).with_pass(pass.as_deref());
         let headers = [
             ("content-type", "application/x-protobuf"),
             ("content-encoding", "zstd"),
             ("popwatch-protocol", "1"),
             ("popwatch-rig", rig.as_str()),
+            (MEMBERSHIP, membership.as_str()),
         ];
+        let headers = match membership.is_empty() {
+            true => &headers[..headers.len() - 1],
+            false => &headers[..],
+        };
         while let Some(body) = queue.recv().await {
-            let outcome = match client.post(&target, &headers, body).await {
+            let outcome = match client.post(&target, headers, body).await {
                 Ok(answer) => judge(answer),
+                Err(fault @ ClientFault::Stranger { .. }) => {
+                    let code = Code::PeerStranger;
+                    tracing::warn!(%code, %fault, "the peer is not the one this rig was told of");
+                    Err(PeerFault::Unreachable)
+                }
                 Err(fault) => {
                     tracing::debug!(%fault, peer = target, "peer not reached");
                     Err(PeerFault::Unreachable)

@@ -70,7 +70,7 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
         for target in &config.alerts {
-            let here = format!("http://{address}/");
+            let here = self.url(address);
             let (live, ambient) = (live.clone(), ambient.clone());
             let ends = self.shutdown.subscribe();
             let task = alerts::run((target.clone(), data.to_owned()), here, live, ambient, ends);
@@ -85,10 +85,10 @@ impl Node {
         let metrics = move || Arc::clone(&sources).tell().boxed();
         let common = Common::new(RoleName::Region, "region", metrics, Health::Answers);
         let state = self.live_state(live, lane.clone(), readers, ambient);
-        let router = http::region_router(common, lane, state);
+        let router = http::region_router(common, lane, state, self.gate.clone());
         let room = REGION_READERS_MAX + CONNECTIONS_MAX;
         let allowed = AllowedHosts::of(address, &config.hosts);
-        let guard = self.access.guard(address, None);
+        let guard = self.access.guard(None);
         self.serve(listener, fixed(router, allowed, guard), room);
         self.region = Some(address);
         Ok(())
@@ -110,14 +110,8 @@ impl Node {
         for (index, url) in config.upstream.iter().enumerate() {
             let link = Link::Region(index);
             let (to, clock) = (replies.clone(), ambient.clone());
-            let (peer, task) = peer::link(
-                link,
-                url,
-                "/v1/cells",
-                (name.as_str(), pass.clone()),
-                to,
-                clock,
-            );
+            let who = self.speaks_as(name.as_str(), pass.as_deref());
+            let (peer, task) = peer::link(link, url, "/v1/cells", who, to, clock);
             self.tasks.spawn(until(self.shutdown.subscribe(), task));
             upstreams.push((Relay::new(name.clone()), peer));
         }

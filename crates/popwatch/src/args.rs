@@ -4,6 +4,7 @@ use crate::cmd::access::AccessArgs;
 use crate::cmd::raw::RawArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
+use popwatch_core::membership::IdKey;
 use std::path::PathBuf;
 
 /// Observability for live commerce and pop-ups.
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Raw(RawArgs),
     /// Make, read and revoke passes and second factors.
     Access(AccessArgs),
+    /// Let a new machine into the organisation, or a lost one out.
+    Enrol(EnrolArgs),
     /// Show a popup live in the terminal, from an edge or a region.
     Top(TopArgs),
     /// Print the completion script of a shell.
@@ -81,6 +84,54 @@ pub(crate) struct ManArgs {
     /// A folder that exists.
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
+}
+
+/// `popwatch enrol`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example: popwatch enrol --new till-1 --popup night-market --address 192.168.1.5:8730
+         popwatch enrol \"baba dabo zulu vuzu dabo basa hadi bofi\" https://192.168.1.5:8730
+         popwatch enrol --list
+         popwatch enrol --revoke till-1
+
+At the ledger --new makes a code of eight words for one machine: it may be used once, within 15
+minutes. On the new machine the words and the ledger's address are all it takes; popwatch run then
+works as that rig, with its peers. --revoke: what a lost machine sends from then on is kept and not
+booked until --accept says so.")]
+pub(crate) struct EnrolArgs {
+    /// On a new machine: the words of its code, then the ledger's address.
+    #[arg(value_name = "CODE URL", conflicts_with_all = ["new", "list", "revoke", "accept"])]
+    pub(crate) code: Vec<String>,
+    /// Where journals, books and keys of the new machine will live.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// At the ledger: make a code for a machine of this name.
+    #[arg(long, value_name = "RIG", conflicts_with_all = ["list", "revoke", "accept"])]
+    pub(crate) new: Option<String>,
+    /// A popup that it sells for; all if none is given.
+    #[arg(long = "popup", value_name = "POPUP", requires = "new")]
+    pub(crate) popups: Vec<String>,
+    /// What the machine does.
+    #[arg(long, requires = "new", value_parser = ["rig", "region"])]
+    pub(crate) kind: Option<String>,
+    /// Sales after this moment, RFC 3339, wait for a person.
+    #[arg(long, value_name = "TIME", requires = "new")]
+    pub(crate) until: Option<String>,
+    /// Where the new machine reaches the ledger, for the printed command and its QR code.
+    #[arg(long, value_name = "HOST:PORT", requires = "new")]
+    pub(crate) address: Option<String>,
+    /// Show who is enrolled.
+    #[arg(long, conflicts_with_all = ["revoke", "accept"])]
+    pub(crate) list: bool,
+    /// From now on keep what this machine sends and do not book it.
+    #[arg(long, value_name = "RIG", conflicts_with = "accept")]
+    pub(crate) revoke: Option<String>,
+    /// Book what was kept of a revoked machine.
+    #[arg(long, value_name = "RIG")]
+    pub(crate) accept: Option<String>,
+    /// Base URL of the ledger.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8730", value_parser = base_url)]
+    pub(crate) ledger: String,
 }
 
 /// `popwatch top`.
@@ -532,13 +583,23 @@ pub(crate) enum JournalFormat {
     Csv,
 }
 
-/// `http://host:port`, without a slash at its end.
+/// `http://host:port` or `https://KEY@host:port`, without a slash at its end.
 pub(crate) fn base_url(text: &str) -> Result<String, String> {
-    match text.strip_prefix("http://") {
-        Some(rest) if !rest.trim_end_matches('/').is_empty() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        Some(_) | None => Err("give an address of the form http://host:port".to_owned()),
+    let text = text.trim_end_matches('/');
+    let plain = text
+        .strip_prefix("http://")
+        .is_some_and(|rest| !rest.is_empty());
+    let keyed = text
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split_once('@'));
+    let keyed = keyed.is_some_and(|(key, at)| IdKey::parse(key).is_some() && !at.is_empty());
+    match plain || keyed {
+        true => Ok(text.to_owned()),
+        false => Err(
+            "give an address of the form http://host:port, or https://KEY@host:port with the key \
+             that popwatch run prints there"
+                .to_owned(),
+        ),
     }
 }
 
@@ -562,5 +623,7 @@ mod tests {
         assert_eq!(base_url("http://a:1/").as_deref(), Ok("http://a:1"));
         assert!(base_url("a:1").is_err() && base_url("https://a").is_err());
         assert!(base_url("http:///").is_err());
+        let keyed = format!("https://{}@a:1", IdKey([7; 32]));
+        assert_eq!(base_url(&format!("{keyed}/")), Ok(keyed));
     }
 }

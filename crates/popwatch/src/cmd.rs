@@ -5,6 +5,7 @@ mod audit;
 mod close;
 mod completions;
 mod demo;
+mod enrol;
 mod export;
 mod journal;
 mod man;
@@ -38,6 +39,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Audit(args) => audit::run(&args.command, format).await,
         Command::Raw(args) => raw::run(&args).await,
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
+        Command::Enrol(args) => enrol::run(&args, format).await,
         Command::Top(args) => top::run(&args, format).await,
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => tokio::task::block_in_place(|| man::run(&args)),

@@ -13,6 +13,7 @@ pub mod close;
 pub mod cloudevents;
 pub mod count_sheet;
 pub mod door;
+pub mod enrol;
 pub mod event_v1;
 pub mod exposition;
 pub mod feed_v1;

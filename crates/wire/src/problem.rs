@@ -117,6 +117,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::PromiseRefused
         | Code::QueryInvalid => 400,
         Code::SignatureRefused
+        | Code::EnrolUnproved
         | Code::PassExpired
         | Code::PassRevoked
         | Code::PassInvalid
@@ -124,6 +125,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::SecondFactorRefused => 401,
         Code::OriginForeign
         | Code::PeerRefused
+        | Code::PlainExposed
+        | Code::EnrolRefused
         | Code::ScopeRefused
         | Code::RevokedListOld
         | Code::PlainRefused
@@ -132,6 +135,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::PathUnknown
         | Code::ProviderUnknown
         | Code::NeverClosed
+        | Code::MemberUnknown
         | Code::AuditUnknown => 404,
         Code::EventConflict
         | Code::EpochForked
@@ -151,6 +155,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::CardInIdentity
         | Code::TypeReserved
         | Code::RecordQuarantined
+        | Code::RigRevoked
         | Code::ModeRefused
         | Code::AmountInexact
         | Code::SettlementFileRefused
@@ -165,6 +170,8 @@ pub const fn status(code: Code) -> u16 {
         | Code::TailTorn
         | Code::CacheDamaged
         | Code::KeyDamaged
+        | Code::IdentityDamaged
+        | Code::MembershipDamaged
         | Code::SegmentMissing
         | Code::FormatNewer
         | Code::JournalLocked
@@ -187,7 +194,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::UnderVoltage
         | Code::HostHot
         | Code::Defect => 500,
-        Code::PeerNonsense => 502,
+        Code::PeerNonsense | Code::PeerStranger => 502,
         Code::NotDurable
         | Code::SyncFailed
         | Code::LedgerUnavailable

@@ -6,7 +6,7 @@ use crate::problem;
 mod access;
 mod document;
 
-pub use access::{Found, Need, Shows, find, need};
+pub use access::{Found, Need, Shows, find, is_lane, need};
 pub use document::openapi;
 
 /// Which role serves a route.
@@ -279,6 +279,28 @@ const LISTS: [Answer; 4] = [
     NOT_MODIFIED,
     BAD_QUERY,
     NO_POPUP,
+];
+const RIG: Parameter = Parameter {
+    name: "rig",
+    in_path: true,
+    doc: "The rig's name.",
+    values: &[],
+};
+const ENROLLED: [Answer; 6] = [
+    done("The membership and its proof.", JSON, Some("Document")),
+    refused(400, "It cannot be read."),
+    refused(401, "The code is not proved over this connection."),
+    refused(403, "No such code waits here."),
+    refused(413, "It is too large."),
+    refused(503, "It could not be written down; try again."),
+];
+const MEMBERS: [Answer; 6] = [
+    done("Done.", JSON, Some("Document")),
+    refused(400, "It cannot be read."),
+    refused(403, "It is not allowed."),
+    refused(404, "No such rig is in the register."),
+    refused(413, "It is too large."),
+    refused(503, "It could not be written down; try again."),
 ];
 const CURSOR: Parameter = asked("cursor", "Where the page before ended.");
 const CLOSE_TAKES: [Body; 1] = [body(JSON, None)];
@@ -709,6 +731,52 @@ pub const ROUTES: &[Route] = &[
         &CLOSE_TAKES,
         &TAKEN,
     ),
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/enrol",
+        summary: "A new machine proves its code, over TLS with its own key, and is told what it needs.",
+        parameters: &[],
+        takes: &CLOSE_TAKES,
+        answers: &ENROLLED,
+    },
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/rigs",
+        summary: "Make a code with which one machine may join, once.",
+        parameters: &[],
+        takes: &CLOSE_TAKES,
+        answers: &MEMBERS,
+    },
+    get(
+        &[Role::Ledger],
+        "/v1/rigs",
+        "Who is enrolled, who was revoked, and what of theirs waits.",
+        &[],
+        &[
+            done("The register.", JSON, Some("Document")),
+            refused(503, "The books take nothing at the moment; ask again."),
+        ],
+    ),
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/rigs/{rig}/revocation",
+        summary: "Keep what a rig sends from now on, and do not book it.",
+        parameters: &[RIG],
+        takes: &CLOSE_TAKES,
+        answers: &MEMBERS,
+    },
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/rigs/{rig}/acceptance",
+        summary: "Book what was kept of a revoked rig.",
+        parameters: &[RIG],
+        takes: &CLOSE_TAKES,
+        answers: &MEMBERS,
+    },
     get(
         &Role::ALL,
         "/v1/session",

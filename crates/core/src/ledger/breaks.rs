@@ -127,6 +127,8 @@ classes! {
         "Nothing to do when the sale was made elsewhere or earlier.";
     Poison = "E-POISON", Warn, "A record could not be read and is kept in quarantine.",
         "Bring popwatch here to the rig's version, then send again.";
+    Revoked = "E-REVOKED", Money, "A revoked rig, or one whose time was over, sent sales that are not booked.",
+        "Find out whether they are true: popwatch enrol --accept RIG books them. Else leave them.";
     Loss = "E-LOSS", Money, "A rig refused or dropped events that carry money.",
         "Find those sales in the till's own list and enter them; free the rig's disk.";
     Basket = "E-BASKET", Warn, "A sale's lines do not add up to what was paid.",

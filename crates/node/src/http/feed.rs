@@ -29,14 +29,17 @@ use popwatch_core::limits::{
 };
 use popwatch_core::region::vector::rig_hash;
 use popwatch_wire::feed_v1::{self, Audience, Place};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Sleep;
+use tokio_rustls::TlsStream;
 
 use super::lanes::RegionLane;
 use crate::ambient::Ambient;
 use crate::driver::LiveReader;
 use crate::live::{From, PopupLive};
+use crate::tls::Stream;
 
 /// Bounds open streams.
 #[derive(Debug)]
@@ -182,9 +185,10 @@ struct Run {
 
 impl Feed {
     /// Serves the stream until its reader or the server goes; `head` comes first.
-    pub(super) async fn run(self, stream: TcpStream, head: Bytes) {
+    pub(super) async fn run(self, mut stream: Stream, head: Bytes) {
         // A small buffer in the system keeps old frames from piling up there; it may refuse.
-        let small = rustix::net::sockopt::set_socket_send_buffer_size(&stream, FEED_SOCKET_BYTES);
+        let small =
+            rustix::net::sockopt::set_socket_send_buffer_size(stream.socket(), FEED_SOCKET_BYTES);
         if let Err(fault) = small {
             tracing::debug!(%fault, "a stream keeps the system's buffer");
         }
@@ -197,7 +201,7 @@ impl Feed {
             shown: None,
             feed: self,
         };
-        match run.serve(&stream, head).await {
+        match run.serve(&mut stream, head).await {
             Ended::Gone => {}
             Ended::Stalled => {
                 let readers = &run.feed.reader.readers;
@@ -239,7 +243,7 @@ impl Feed {
 }
 
 impl Run {
-    async fn serve(&mut self, stream: &TcpStream, head: Bytes) -> Ended {
+    async fn serve(&mut self, stream: &mut Stream, head: Bytes) -> Ended {
         let mut wake = pin!(tokio::time::sleep(Duration::ZERO));
         let mut frame = head;
         loop {
@@ -254,8 +258,12 @@ impl Run {
     }
 
     /// Writes all of a frame, however long that takes, unless the socket takes nothing at all.
-    async fn write(&mut self, stream: &TcpStream, mut frame: Bytes) -> Result<(), Ended> {
+    async fn write(&mut self, stream: &mut Stream, mut frame: Bytes) -> Result<(), Ended> {
         let limit = Duration::from_millis(FEED_STALL_MS);
+        let stream = match stream {
+            Stream::Plain(stream) => &*stream,
+            Stream::Tls(stream) => return self.write_sealed(stream, frame, limit).await,
+        };
         while !frame.is_empty() {
             match stream.try_write(&frame) {
                 Ok(written) => frame.advance(written),
@@ -274,8 +282,38 @@ impl Run {
         Ok(())
     }
 
+    /// [`Self::write`] through TLS, which keeps what its socket does not take at once.
+    async fn write_sealed(
+        &mut self,
+        stream: &mut TlsStream<TcpStream>,
+        mut frame: Bytes,
+        limit: Duration,
+    ) -> Result<(), Ended> {
+        loop {
+            let step = async {
+                match frame.is_empty() {
+                    true => stream.flush().await.map(|()| 0),
+                    false => stream.write(&frame).await,
+                }
+            };
+            let written = tokio::select! {
+                step = tokio::time::timeout(limit, step) => match step {
+                    Ok(Ok(written)) => written,
+                    Ok(Err(_)) => return Err(Ended::Gone),
+                    Err(_) => return Err(Ended::Stalled),
+                },
+                _ = &mut self.feed.reader.closed => return Err(Ended::Gone),
+                _ = self.feed.shutdown.changed() => return Err(Ended::Gone),
+            };
+            if frame.is_empty() {
+                return Ok(());
+            }
+            frame.advance(written);
+        }
+    }
+
     /// The next frame; `None` when the stream ends.
-    async fn next(&mut self, stream: &TcpStream, mut wake: Pin<&mut Sleep>) -> Option<Bytes> {
+    async fn next(&mut self, stream: &mut Stream, mut wake: Pin<&mut Sleep>) -> Option<Bytes> {
         loop {
             let now = self.feed.now();
             if let Some(frame) = self.news(now).await {
@@ -423,7 +461,15 @@ async fn changed(
 }
 
 /// Waits until the reader closes its end. What it says meanwhile nobody asked for.
-async fn hung_up(stream: &TcpStream) {
+async fn hung_up(stream: &mut Stream) {
+    let stream = match stream {
+        Stream::Plain(stream) => &*stream,
+        Stream::Tls(stream) => {
+            let mut unasked = [0; 64];
+            while matches!(stream.read(&mut unasked).await, Ok(1..)) {}
+            return;
+        }
+    };
     // One waker of the socket is for this task alone: nothing is listed and taken off at each wait.
     let gone = |context: &mut Context<'_>| {
         loop {

@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
@@ -17,7 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::live::popup_id;
 use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
 use crate::access::Caller;
+use crate::peer::MEMBERSHIP;
 use crate::region::{RegionOrder, RegionReport};
+use crate::register::Gate;
+use crate::tls::Line;
 
 /// How handlers reach the region's loop.
 #[derive(Debug, Clone)]
@@ -66,8 +69,15 @@ impl RegionLane {
 pub(super) async fn cells(
     State(lane): State<RegionLane>,
     Extension(caller): Extension<Caller>,
+    Extension(gate): Extension<Gate>,
+    Extension(line): Extension<Line>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
+    let shown = headers
+        .get(MEMBERSHIP)
+        .and_then(|shown| shown.to_str().ok());
+    gate.admits(line.key, shown, caller.has_pass())?;
     let batch: CellBatch = read_batch(body).await?;
     caller.brings(&batch.sender)?;
     let ack = lane

@@ -44,6 +44,8 @@ use crate::books_thread::{BooksHandle, Busy};
 use crate::client::Client;
 use crate::config::provider::FileTerms;
 use crate::metrics::LedgerMetrics;
+use crate::register::Desk;
+use crate::tls::Line;
 
 /// A batch that takes longer is taken for a sign that the ledger is behind, ms.
 const SLOW_MS: u64 = 1_000;
@@ -53,6 +55,8 @@ const SLOW_ITEMS_MIN: usize = 64;
 /// What the ledger's handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct LedgerState {
+    /// Who may speak as which rig.
+    pub(crate) desk: Desk,
     /// The books' thread.
     pub(crate) books: BooksHandle,
     /// Regions whose cells are compared with the re-fold.
@@ -90,11 +94,13 @@ impl From<Busy> for ProblemAnswer {
 pub(super) async fn records(
     State(state): State<LedgerState>,
     Extension(caller): Extension<Caller>,
+    Extension(line): Extension<Line>,
     body: Body,
 ) -> Result<Response, ProblemAnswer> {
     let (arrived_us, arrived_ns) = (state.ambient.wall_us(), state.ambient.mono_ns());
     let batch: RecordBatch = read_batch(body).await?;
     caller.brings(&batch.rig)?;
+    (state.desk).admits(&batch.rig, line.key, caller.has_pass())?;
     let (items, echo) = (batch.items.len(), batch.sent_mono_ns);
     match state.books.accept(batch).await? {
         Ok(mut ack) => {

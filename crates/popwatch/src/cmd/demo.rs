@@ -418,6 +418,7 @@ fn config(data: &Path, part: &str, set: impl FnOnce(&mut Config)) -> Config {
         popups: Vec::new(),
         providers: std::collections::BTreeMap::new(),
         access: popwatch_node::config::AccessConfig::default(),
+        plain_http: false,
     };
     set(&mut config);
     config

@@ -4,6 +4,7 @@ use anyhow::Context;
 use popwatch_node::Node;
 use popwatch_node::ambient::Ambient;
 use popwatch_node::config::{Config, RoleName};
+use popwatch_node::member;
 
 use crate::args::{RoleChoice, RunArgs};
 use crate::exit::Exit;
@@ -18,7 +19,10 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         .init();
     let mut config = match &args.config {
         Some(path) => Config::read(path)?,
-        None => Config::all(std::path::Path::new("popwatch-data")),
+        None => {
+            let usual = std::path::Path::new("popwatch-data");
+            member::usual(args.data.as_deref().unwrap_or(usual))
+        }
     };
     if let Some(data) = args.data {
         config.data = data;
@@ -33,7 +37,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Exit> {
         ("ledger", node.ledger),
     ] {
         if let Some(address) = address {
-            print::note(format!("{what:<7} http://{address}/"));
+            print::note(format!("{what:<7} {}", node.url(address)));
         }
     }
     stop_signal().await?;

@@ -8,12 +8,14 @@
 //! | held | the same | stored |
 //! | held | others | `other_bytes` PW0311, the first stay |
 //! | on a chain that is not ours | any other | the batch is a fork: kept aside, 409 |
+//! | new, of a revoked rig | readable | held, not booked: `quarantined` PW0304 |
 //! | refused alone, sent as `quarantined` | any | kept unread: `quarantined` PW0314 |
 
 mod ack;
 mod aside;
 mod chain;
 mod head;
+mod held_back;
 mod word;
 
 use std::collections::BTreeMap;
@@ -36,9 +38,10 @@ use super::identity::Verdict;
 use super::posting::Poster;
 use super::rows::{column, number, set_breaks};
 use super::tables::RECORDS;
-use super::{BooksFault, Terms, gaps, groups, identity, policies};
+use super::{BooksFault, Terms, gaps, groups, identity, members, policies};
 use ack::ack;
 use head::{Head, Place};
+pub(super) use held_back::book_held_back;
 
 /// Takes a batch inside the open transaction.
 pub(super) fn take(
@@ -49,17 +52,15 @@ pub(super) fn take(
 ) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
     let places = head.places(batch)?;
-    let mut intake = Intake {
-        db,
-        now_ms: now.wall.0,
-        head: &head,
-        poster: Poster::new(db, terms, now.wall.0),
-        not_ok: Vec::new(),
-    };
+    let held_back_after = members::held_back_after(db, &head.rig)?;
+    let mut intake = Intake::new(db, terms, &head, held_back_after, now);
     intake.beacons(batch)?;
     if !places.is_empty() {
         intake.stretch(batch, &places)?;
         groups::answer(&mut intake.poster, &format!("rig:{}", head.rig))?;
+    }
+    if intake.waiting {
+        intake.tell_waiting()?;
     }
     let Intake { poster, not_ok, .. } = intake;
     poster.finish()?;
@@ -74,13 +75,7 @@ pub(super) fn keep_unread(
     now: Now,
 ) -> Result<RecordAck, BooksFault> {
     let head = Head::read(batch)?;
-    let mut intake = Intake {
-        db,
-        now_ms: now.wall.0,
-        head: &head,
-        poster: Poster::new(db, terms, now.wall.0),
-        not_ok: Vec::new(),
-    };
+    let mut intake = Intake::new(db, terms, &head, None, now);
     intake.unread(batch)?;
     let Intake { poster, not_ok, .. } = intake;
     poster.finish()?;
@@ -93,6 +88,10 @@ struct Intake<'a> {
     head: &'a Head,
     poster: Poster<'a>,
     not_ok: Vec<NotOk>,
+    /// What the rig says of later moments waits for a person.
+    held_back_after: Option<i64>,
+    /// Something of this batch waits.
+    waiting: bool,
 }
 
 /// What a frame says; nothing where it cannot be read.
@@ -100,6 +99,26 @@ struct Intake<'a> {
 struct Said {
     record: Option<Record>,
     fact: Option<Fact>,
+}
+
+impl<'a> Intake<'a> {
+    fn new(
+        db: &'a Db,
+        terms: &'a Terms,
+        head: &'a Head,
+        held_back_after: Option<i64>,
+        now: Now,
+    ) -> Self {
+        Self {
+            db,
+            now_ms: now.wall.0,
+            head,
+            poster: Poster::new(db, terms, now.wall.0),
+            not_ok: Vec::new(),
+            held_back_after,
+            waiting: false,
+        }
+    }
 }
 
 impl Intake<'_> {
@@ -259,11 +278,21 @@ impl Intake<'_> {
 
     fn frame(&mut self, frame: &Frame<'_>, said: Said) -> Result<(), BooksFault> {
         let Said { record, fact } = said;
-        let at = self.head.position(frame.seq);
+        if let Some(record) = &record
+            && self.waits(record, fact.as_ref())
+        {
+            return self.hold_back(frame, record);
+        }
         self.store(frame, record.as_ref(), fact.as_ref())?;
-        let Some(record) = record else {
-            return self.poison(frame.seq, frame.bytes);
-        };
+        match record {
+            Some(record) => self.said(frame.seq, record, fact),
+            None => self.poison(frame.seq, frame.bytes),
+        }
+    }
+
+    /// What a stored record means to the books.
+    fn said(&mut self, seq: u64, record: Record, fact: Option<Fact>) -> Result<(), BooksFault> {
+        let at = self.head.position(seq);
         if let Some(popup) = &record.popup {
             self.poster.took_part(popup, &at.rig, self.head.epoch)?;
         }
@@ -272,7 +301,6 @@ impl Intake<'_> {
         }
         match (fact, &record.event) {
             (Some(fact), _) => {
-                let seq = frame.seq;
                 match identity::identify(&mut self.poster, fact)? {
                     Verdict::Posts => {}
                     Verdict::Repeat => self.odd(seq, "duplicate", None, "known from elsewhere"),

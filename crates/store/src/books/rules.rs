@@ -21,13 +21,14 @@ use super::{Books, BooksFault, gaps, groups, identity};
 const STEP: usize = 2_048;
 
 /// Breaks found by intake, not by evaluating facts: they stay when everything is evaluated anew.
-const OF_INTAKE: [BreakClass; 7] = [
+const OF_INTAKE: [BreakClass; 8] = [
     BreakClass::Loss,
     BreakClass::FileTwice,
     BreakClass::Fork,
     BreakClass::Rewind,
     BreakClass::Conflict,
     BreakClass::Poison,
+    BreakClass::Revoked,
     BreakClass::PopupImplied,
 ];
 
@@ -282,10 +283,11 @@ fn forget_everything(db: &Db) -> Result<(), BooksFault> {
         db.run(sql, values![])
             .map_err(BooksFault::sql("forget the books"))?;
     }
-    let [a, b, c, d, e, f, g] = OF_INTAKE.map(BreakClass::text);
+    let [a, b, c, d, e, f, g, h] = OF_INTAKE.map(BreakClass::text);
     db.run(
-        "DELETE FROM breaks WHERE suspense <> 0 OR class NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        values![a, b, c, d, e, f, g],
+        "DELETE FROM breaks
+         WHERE suspense <> 0 OR class NOT IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        values![a, b, c, d, e, f, g, h],
     )
     .map(drop)
     .map_err(BooksFault::sql("forget breaks"))

@@ -7,5 +7,6 @@ mod fixture;
 mod groups;
 mod lanes;
 mod laws;
+mod members;
 #[cfg(feature = "postgres")]
 mod needs_postgresql;

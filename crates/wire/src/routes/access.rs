@@ -40,6 +40,12 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         (Get, "/healthz" | "/readyz" | "/openapi.json" | "/") => Open,
         // Signed by the provider.
         (Post, "/v1/webhooks/{provider}") => Open,
+        // The code is proved in the body.
+        (Post, "/v1/enrol") => Open,
+        (Get | Post, "/v1/rigs")
+        | (Post, "/v1/rigs/{rig}/revocation" | "/v1/rigs/{rig}/acceptance") => {
+            To(Action::RigEnrol, Whole)
+        }
         // The pass is in the body.
         (Get | Post, "/v1/session") => Open,
         (Post, "/v1/events" | "/v1/traces" | "/v1/logs" | "/v1/metrics") => {
@@ -83,6 +89,15 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         (Get, "/audit/tile/{tile}") => To(Action::AuditRead, Whole),
         (Get | Post, _) => return None,
     })
+}
+
+/// Whether peers of one organisation speak on it with each other.
+#[must_use]
+pub fn is_lane(route: &Route) -> bool {
+    matches!(
+        (route.method, route.path),
+        (Method::Post, "/v1/records" | "/v1/cells" | "/v1/audit/peer")
+    )
 }
 
 /// A route that a path is of, and what stands in its braces.
