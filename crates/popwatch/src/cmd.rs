@@ -9,6 +9,7 @@ mod enrol;
 mod export;
 mod journal;
 mod man;
+pub(crate) mod policy;
 pub(crate) mod raw;
 mod reconcile;
 mod replay;
@@ -37,6 +38,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
+        Command::Policy(args) => tokio::task::block_in_place(|| policy::run(&args, format)),
         Command::Raw(args) => raw::run(&args).await,
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Enrol(args) => enrol::run(&args, format).await,

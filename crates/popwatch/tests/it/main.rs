@@ -42,6 +42,7 @@ mod needs_upsd;
 mod otlp;
 mod outage;
 mod packaging;
+mod policy;
 mod stream;
 mod support;
 mod top;
