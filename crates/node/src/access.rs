@@ -630,3 +630,6 @@ pub(crate) fn cookie(name: &str, seconds: i64, network: Network) -> String {
     };
     format!("{COOKIE}={name}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
+
+#[cfg(test)]
+mod tests;
