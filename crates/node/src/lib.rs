@@ -362,8 +362,11 @@ impl Node {
         (books, trail): (&BooksHandle, &Trail),
         ambient: &Ambient,
     ) -> Result<Desk, StartFault> {
-        let reached = |url: &&String| !url.contains("//127.") && !url.contains("//localhost");
         let region = self.region.filter(|address| !address.ip().is_loopback());
+        let here = region.map(|address| self.url(address));
+        let is_here = |url: &str| here.as_deref().is_some_and(|here| here.starts_with(url));
+        let is_local = |url: &str| url.contains("//127.") || url.contains("//localhost");
+        let reached = |url: &&String| !is_local(url) && !is_here(url);
         let edge = whole.edge.as_ref();
         let setting = Setting {
             identity: self.identity.clone(),
@@ -399,6 +402,7 @@ impl Node {
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
         let guard = self.access.guard(Some(rig.as_str()));
+        let guard = guard.of_enrolled(self.member.is_some());
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
             Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {
@@ -615,17 +619,18 @@ fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
     Identity::of(&ambient.random())
 }
 
-/// Where processes of an organisation know each other by their keys, the roles of one process do too:
-/// what it calls on its own plain address it calls over TLS.
+/// Where processes know each other by their keys, the roles of one process do too: what it calls on its
+/// own plain address it calls over TLS.
 fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
-    if config.access.org == LOCAL_ORG {
-        return;
-    }
+    let is_local = config.access.org == LOCAL_ORG;
+    let plain = config.plain_http || config.access.plain_lan;
+    let needs = |address: &SocketAddr| match address.ip().is_loopback() {
+        true => !is_local,
+        false => !plain,
+    };
     let ledger = config.ledger.as_ref().map(|ledger| ledger.listen);
     let region = config.region.as_ref().map(|region| region.listen);
-    let Some(edge) = &mut config.edge else {
-        return;
-    };
+    let (ledger, region) = (ledger.filter(needs), region.filter(needs));
     let own = |url: &mut String, address: Option<SocketAddr>| {
         if let Some(address) = address
             && *url == format!("http://{address}")
@@ -633,10 +638,15 @@ fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
             *url = format!("https://{}@{address}", identity.key());
         }
     };
-    if let Some(url) = &mut edge.ledger {
-        own(url, ledger);
+    if let Some(edge) = &mut config.edge {
+        if let Some(url) = &mut edge.ledger {
+            own(url, ledger);
+        }
+        edge.regions.iter_mut().for_each(|url| own(url, region));
     }
-    edge.regions.iter_mut().for_each(|url| own(url, region));
+    if let Some(books) = &mut config.ledger {
+        books.regions.iter_mut().for_each(|url| own(url, region));
+    }
 }
 
 /// Who may bring cells to a region of this process.

@@ -101,7 +101,7 @@ booked until --accept says so.")]
 pub(crate) struct EnrolArgs {
     /// On a new machine: the words of its code, then the ledger's address.
     #[arg(value_name = "CODE URL", conflicts_with_all = ["new", "list", "revoke", "accept"])]
-    pub(crate) code: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// Where journals, books and keys of the new machine will live.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,

@@ -39,7 +39,9 @@ impl Role {
         }
     }
 
-    const fn port(self) -> u16 {
+    /// Where it listens unless told otherwise.
+    #[must_use]
+    pub const fn port(self) -> u16 {
         match self {
             Self::Edge => 8710,
             Self::Region => 8720,

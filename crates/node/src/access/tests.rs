@@ -32,6 +32,48 @@ fn guard(name: &str, plain_lan: bool) -> (Guard, String) {
     (access.guard(None), pass)
 }
 
+/// A till's guard asked without a pass for its page and to take a sale, from this machine or elsewhere.
+async fn sits_at(guard: &Guard, peer: &str) -> [Result<(), Code>; 2] {
+    let line = Line {
+        peer: peer.parse().unwrap(),
+        key: None,
+        is_encrypted: false,
+    };
+    let guard = guard.on(&line);
+    let headers = HeaderMap::new();
+    let mut answers = [Ok(()), Ok(())];
+    let asks = [(Method::GET, "/v1/status"), (Method::POST, "/v1/events")];
+    for (answer, (method, path)) in answers.iter_mut().zip(asks) {
+        let asked = Asked {
+            method: &method,
+            path,
+            query: None,
+            headers: &headers,
+        };
+        *answer = guard
+            .admit(&asked, &line)
+            .await
+            .map(drop)
+            .map_err(|problem| problem.code);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn whoever_sits_at_an_enrolled_till_sells_without_a_pass() {
+    let (guard, _) = guard("till", false);
+    let guard = Guard {
+        rig: Some("till-1".into()),
+        ..guard
+    };
+    let (free, refused) = ([Ok(()), Ok(())], [Err(Code::PassInvalid); 2]);
+    let (here, elsewhere) = ("127.0.0.1:40000", "192.0.2.7:40000");
+    assert_eq!(sits_at(&guard, here).await, refused, "nobody enrolled it");
+    let guard = guard.of_enrolled(true);
+    assert_eq!(sits_at(&guard, here).await, free);
+    assert_eq!(sits_at(&guard, elsewhere).await, refused);
+}
+
 async fn asks(guard: &Guard, method: Method, path: &str, pass: &str) -> Result<(), Code> {
     let line = Line {
         peer: "192.0.2.7:40000".parse().unwrap(),
