@@ -7,10 +7,12 @@
 //! spec/errors.json           every PWxxxx code with its title and page    core::code
 //! spec/openapi-ROLE.json     the routes of one role                       wire::routes
 //! spec/schemas/*.json        a JSON Schema per event type                 wire::schema
+//! web/src/data/rows.ts       what the screens are told                    wire::answer_v1
 //! ```
 
 mod breaks;
 mod events;
+mod screens;
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 
 /// All generated files, by path. Faults when something they refer to is not there.
 pub(crate) fn files() -> Result<Vec<Generated>> {
-    let mut files = vec![breaks::page(), events::page(), errors()?];
+    let mut files = vec![breaks::page(), events::page(), errors()?, screens::types()?];
     for role in Role::ALL {
         let path = format!("spec/openapi-{}.json", role.name());
         files.push(pretty(&path, &routes::openapi(role)));
