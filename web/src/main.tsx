@@ -28,7 +28,7 @@ function App() {
   return (
     <>
       <Top popup={popup} />
-      <main id="main" class={`wrap ${here}`} tabindex={-1}>
+      <main id="main" class={`wrap on-${here}`} tabindex={-1}>
         {store.problem.value && store.asof.value && <p class="note warn"><span aria-hidden="true">▲ </span>The server answers: {f.clip(store.problem.value, 200)}</p>}
         {!store.asof.value ? <Waiting /> : here === "creator" ? <Creator /> : here === "coop" ? <Coop /> : here === "board" ? <Board /> : <Operator />}
         <Banner />

@@ -7,6 +7,8 @@ import { moneyShort, moneyTick } from "../fmt";
 import { reachOf, timeTicks, type Bin, type Gathered, type Reach } from "./gather";
 
 const FONT = "11px system-ui, -apple-system, sans-serif";
+/** Height that the label of a broken bar takes. */
+const LABEL_PX = 20;
 const FONT_STRONG = "600 12px system-ui, -apple-system, sans-serif";
 
 /** What is drawn; later bars than `firmTo` may still grow and are hatched. */
@@ -21,16 +23,16 @@ export class Bars {
   private reach: Reach;
   private marks: { i: number; text: string }[] = [];
 
-  constructor(host: HTMLElement, private drawn: Drawn, width: number, height: number, onCursor: (i: number | null) => void) {
+  constructor(host: HTMLElement, private drawn: Drawn, width: number, private height: number, onCursor: (i: number | null) => void) {
     this.reach = reachOf(drawn.g.bins, drawn.currency, lines(height));
     const text = (): string => token("--soft");
     this.plot = new uPlot({
       width, height,
       legend: { show: false },
-      padding: [() => (this.reach.brokenUp ? 26 : 10), 4, () => (this.reach.brokenDown ? 20 : 0), 0],
+      padding: [10, 4, 0, 0],
       scales: {
         x: { time: false, range: () => [-0.5, Math.max(0, this.drawn.g.bins.length) - 0.5] },
-        y: { range: () => [-this.reach.down, this.reach.up] },
+        y: { range: () => this.room() },
       },
       series: [{}, { paths: () => null, points: { show: false } }],
       axes: [
@@ -54,6 +56,7 @@ export class Bars {
 
   update(drawn: Drawn, width: number, height: number): void {
     this.drawn = drawn;
+    this.height = height;
     this.reach = reachOf(drawn.g.bins, drawn.currency, lines(height));
     if (this.plot.width !== width || this.plot.height !== height) this.plot.setSize({ width, height });
     this.plot.setData(this.data());
@@ -70,6 +73,12 @@ export class Bars {
     this.plot.destroy();
   }
 
+  /** The scale reaches beyond a broken bar by the height of its label. */
+  private room(): [number, number] {
+    const { up, down, brokenUp, brokenDown } = this.reach;
+    const label = ((up + down) * LABEL_PX) / Math.max(1, this.height - 34 - LABEL_PX * (Number(brokenUp) + Number(brokenDown)));
+    return [-down - (brokenDown ? label : 0), up + (brokenUp ? label : 0)];
+  }
   private data(): uPlot.AlignedData {
     const { bins } = this.drawn.g;
     return [bins.map((_, i) => i), bins.map((b) => b.net)];

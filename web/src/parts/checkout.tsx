@@ -14,8 +14,8 @@ export function Checkout({ now }: { now: NowRow }) {
   return (
     <Part id="checkout" title="Checkout" aside={c.n ? over : undefined}>
       <div class="pair">
-        <div><p class="code">P50</p><p class="mid" data-testid="p50" data-value={c.p50_ms ?? ""}>{c.p50_ms != null ? f.length(c.p50_ms) : few}</p></div>
-        <div><p class="code">P95</p><p class="mid" data-testid="p95" data-value={c.p95_ms ?? ""}>{c.p95_ms != null ? f.length(c.p95_ms) : few}</p></div>
+        <div><p class="code">P50</p><p class={c.p50_ms == null ? "mid none" : "mid"} data-testid="p50" data-value={c.p50_ms ?? ""}>{c.p50_ms != null ? f.length(c.p50_ms) : few}</p></div>
+        <div><p class="code">P95</p><p class={c.p95_ms == null ? "mid none" : "mid"} data-testid="p95" data-value={c.p95_ms ?? ""}>{c.p95_ms != null ? f.length(c.p95_ms) : few}</p></div>
       </div>
       <p class="quiet">{c.n ? `n ${f.count(c.n)}${sure}` : "No checkout has completed yet."}</p>
       {hang != null && <p class="note warn"><span aria-hidden="true">▲ </span>At least {f.length(hang)} with the {f.plural(c.open, "checkout", "checkouts")} still open.</p>}

@@ -23,7 +23,7 @@ export function Board() {
   return (
     <div class="wall">
       <div class="wall-head">
-        <h2>{first === "creators" ? "Leaderboard" : "Best sellers"}</h2>
+        <h2>{first === "creators" ? "Leaderboard" : "Best sellers"} <span class="quiet">by net</span></h2>
         <div class="seg" role="group" aria-label="Ranks of">
           {KINDS.map(([k, title]) => <button key={k} type="button" aria-pressed={first === k} onClick={() => { kind.value = k; }}>{title}</button>)}
           {seesAll() && <button type="button" aria-pressed={amounts.value} onClick={() => { amounts.value = !amounts.value; }}>Amounts</button>}
@@ -46,7 +46,7 @@ function Ranks({ lines, amounts }: { lines: BoardLine[]; amounts: boolean }) {
   const then = before.current[0]?.ranks;
   return (
     <table class="ranks">
-      <thead class="vh"><tr><th scope="col">Rank</th><th scope="col">Name</th><th scope="col">{amounts ? "Net" : "Units"}</th></tr></thead>
+      <thead class="vh"><tr><th scope="col">Rank</th><th scope="col">Name</th><th scope="col">{amounts ? "Net" : "Orders or units"}</th></tr></thead>
       <tbody>
         {lines.map((r) => {
           const was = then?.get(r.id);
@@ -56,7 +56,7 @@ function Ranks({ lines, amounts }: { lines: BoardLine[]; amounts: boolean }) {
               <td class="rank">{f.count(r.rank)}</td>
               <th scope="row"><Name id={r.id} />
                 {moved !== 0 && <span class={`moved ${moved > 0 ? "rose" : "fell"}`}><span aria-hidden="true">{moved > 0 ? "▲" : "▼"}{f.count(Math.abs(moved))}</span><span class="vh"> {moved > 0 ? "up" : "down"} {f.count(Math.abs(moved))}</span></span>}</th>
-              <td class="num">{amounts ? <Money minor={r.net} currency={r.currency} signed /> : <>{f.count(r.units)} <span class="quiet">{r.units === 1 ? "unit" : "units"}</span></>}</td>
+              <td class="num">{amounts ? <Money minor={r.net} currency={r.currency} signed /> : <span class="quiet">{r.orders == null ? f.plural(r.units, "unit", "units") : f.plural(r.orders, "order", "orders")}</span>}</td>
             </tr>
           );
         })}

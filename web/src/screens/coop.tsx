@@ -63,18 +63,20 @@ function Members({ lines }: { lines: BoardLine[] }) {
 
 function Orders({ of }: { of: FulfilmentRow | undefined }) {
   if (!of) return <Part id="orders" title="Orders on their way"><Empty>Only whoever sees the whole popup sees its orders.</Empty></Part>;
-  const word = of.stalled ? "stalled" : of.drain_min != null ? `about ${f.lasts(of.drain_min * 60)}` : of.backlog > 0 ? "not known yet" : "nobody waits";
+  // Nobody ever said that an order left: then nothing can be said of how they leave.
+  const told = of.out > 0 || of.steps.length > 0;
+  const word = !told ? "not reported" : of.stalled ? "stalled" : of.drain_min != null ? `about ${f.lasts(of.drain_min * 60)}` : of.backlog > 0 ? "not known yet" : "nobody waits";
   return (
     <Part id="orders" title="Orders on their way">
       <div class="pair">
         <div><p class="code">Waiting</p><p class="mid" data-testid="backlog" data-value={of.backlog}>{f.count(of.backlog)}</p></div>
-        <div><p class="code">Until none waits</p><p class={`mid ${of.stalled ? "down" : ""}`}>{word}</p></div>
+        <div><p class="code">Until none waits</p><p class={!told ? "mid none" : of.stalled ? "mid down" : "mid"}>{word}</p></div>
       </div>
-      {of.stalled && <p class="note warn"><span aria-hidden="true">▲ </span>Orders wait and none has left in {f.count(of.minutes)} min.</p>}
+      {told && of.stalled && <p class="note warn"><span aria-hidden="true">▲ </span>Orders wait and none has left in {f.count(of.minutes)} min.</p>}
       <dl class="facts">
         <Fact label="Paid">{f.count(of.paid)}</Fact>
         <Fact label="Handed over or shipped">{f.count(of.out)}</Fact>
-        <Fact label="Left per min">{of.left_per_min == null ? "no data" : f.oneDigit(of.left_per_min)}</Fact>
+        <Fact label="Left per min">{of.left_per_min == null || !told ? "no data" : f.oneDigit(of.left_per_min)}</Fact>
         <Fact label="P95, paid to buyer">{of.took.p95_ms != null ? f.length(of.took.p95_ms) : of.took.n ? "too few" : "no data"}</Fact>
       </dl>
     </Part>
