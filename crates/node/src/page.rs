@@ -83,7 +83,10 @@ mod tests {
             .filter_map(|part| part.strip_prefix("./"));
         let mut named: Vec<_> = named.collect();
         named.sort_unstable();
-        assert_eq!(named, ["app.css", "app.js", "icon.svg", "manifest.webmanifest"]);
+        assert_eq!(
+            named,
+            ["app.css", "app.js", "icon.svg", "manifest.webmanifest"]
+        );
         for name in named {
             assert!(ASSETS.iter().any(|asset| asset.path == name), "{name}");
         }
@@ -99,7 +102,11 @@ mod tests {
                 let known = word == "innerHTML=" && !text.contains("dangerouslySetInnerHTML:");
                 assert!(known || !text.contains(word), "{}: {word}", asset.path);
             }
-            assert!(asset.packed.len() < asset.bytes.len() + 32, "{}", asset.path);
+            assert!(
+                asset.packed.len() < asset.bytes.len() + 32,
+                "{}",
+                asset.path
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 import { batch } from "@preact/signals";
 import * as cache from "./cache";
 import type { Asof } from "./rows";
-import { seesAll } from "./session";
+import { begin as beginSession, seesAll } from "./session";
 import * as store from "./store";
 import type { Change, PopupEntry } from "./store";
 
@@ -93,6 +93,7 @@ async function listPopups(): Promise<void> {
   clearTimeout(lister);
   try {
     const answer = await fetch("/v1/popups", { headers: { accept: "application/json" }, cache: "no-store" });
+    if (answer.status === 401) void beginSession(); // the session is over: the door is shown
     if (!answer.ok) throw new Error(await problemOf(answer));
     const body = (await answer.json()) as { popups?: PopupEntry[] };
     const list = (body.popups ?? []).filter((one) => typeof one?.id === "string");

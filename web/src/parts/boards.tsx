@@ -7,7 +7,7 @@ import { stockWords } from "../say";
 import { Empty, hideMoney, Money, Name, Part, useMore } from "./part";
 
 export type BoardKind = "creators" | "products" | "rigs";
-const TITLES: Record<BoardKind, string> = { creators: "Creators", products: "Products", rigs: "Tills" };
+const TITLES: Record<BoardKind, string> = { creators: "Creators", products: "Products", rigs: "Tills by rank" };
 const TOP = 6;
 
 /** The ranks of one kind within one currency. */
@@ -18,7 +18,7 @@ export function Board({ kind, currency }: { kind: BoardKind; currency: string | 
   const more = useMore(TOP);
   const most = mine.reduce((n, r) => Math.max(n, r.net), 0);
   return (
-    <Part id={`board-${kind}`} title={TITLES[kind]} aside="by net">
+    <Part id={`board-${kind}`} title={TITLES[kind]} aside={kind === "rigs" ? undefined : "by net"}>
       {mine.length ? (
         <table class="board">
           <thead class="vh"><tr>{["Rank", "Name", "Net and orders"].map((t) => <th scope="col">{t}</th>)}</tr></thead>

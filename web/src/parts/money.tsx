@@ -3,6 +3,7 @@
 import type { Asof, NowRow, Stage } from "../data/rows";
 import { asof } from "../data/store";
 import * as f from "../fmt";
+import { role } from "../route";
 import { backlog } from "../say/line";
 import { BigMoney, Fact, Money, Part } from "./part";
 
@@ -50,10 +51,11 @@ export function Complete() {
   const missing = Math.max(0, at.known - at.have);
   const untold = at.silent.length + at.unsent.unknown.length;
   const whole = !missing && !untold;
+  const all = role === "edge" ? "All sales of this till" : "Complete";
   return (
     <p class={`complete-line ${whole ? "whole" : ""}`}>
       <Meter at={at} />
-      <span>{whole ? "Complete" : missing ? `${f.plural(missing, "record", "records")} still to come` : `${f.plural(untold, "till has", "tills have")} not said how much is to come`}
+      <span>{whole ? all : missing ? `${f.plural(missing, "record", "records")} still to come` : `${f.plural(untold, "till has", "tills have")} not said how much is to come`}
         {at.watermark_ms != null && ` · up to ${f.hms(at.watermark_ms)}`}</span>
     </p>
   );

@@ -152,7 +152,10 @@ fn variant(item: &mut Item, line: &str, before: &Before) -> Result<()> {
         item.names.push(snake(line));
         return Ok(());
     };
-    let key = before.words.first().and_then(|words| words.split('`').nth(1));
+    let key = before
+        .words
+        .first()
+        .and_then(|words| words.split('`').nth(1));
     let Some(key) = key else {
         bail!("{}: {line} does not say its key", item.name);
     };
@@ -168,7 +171,11 @@ fn write(item: &Item, text: &mut String) -> Result<()> {
     }
     let name = &item.name;
     if !item.names.is_empty() {
-        let names: Vec<_> = item.names.iter().map(|name| format!("\"{name}\"")).collect();
+        let names: Vec<_> = item
+            .names
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect();
         writeln!(text, "export type {name} = {};", names.join(" | "))?;
         return Ok(());
     }
@@ -206,7 +213,9 @@ fn typescript(kind: &str) -> Result<String> {
     if let Some(kind) = inner(kind, "Box") {
         return typescript(kind);
     }
-    let array = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']'));
+    let array = kind
+        .strip_prefix('[')
+        .and_then(|kind| kind.strip_suffix(']'));
     if let Some((kind, n)) = array.and_then(|array| array.split_once("; ")) {
         let kind = typescript(kind)?;
         return Ok(format!("[{}]", vec![kind; n.parse()?].join(", ")));

@@ -199,7 +199,10 @@ pub(super) fn asset(asset: &'static Asset, headers: &HeaderMap) -> Response {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         value.is_some_and(|value| value.split(',').any(|part| part.trim().starts_with(word)))
     };
-    let tag = [(header::ETAG, asset.tag.as_str()), (header::VARY, "accept-encoding")];
+    let tag = [
+        (header::ETAG, asset.tag.as_str()),
+        (header::VARY, "accept-encoding"),
+    ];
     if says(header::IF_NONE_MATCH, &asset.tag) {
         return (StatusCode::NOT_MODIFIED, tag).into_response();
     }

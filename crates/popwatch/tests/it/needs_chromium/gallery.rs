@@ -81,6 +81,7 @@ fn file(path: &str) -> (&'static str, String) {
         Some("js") => "text/javascript",
         Some("css") => "text/css",
         Some("svg") => "image/svg+xml",
+        Some("webmanifest") => "application/manifest+json",
         _ => "text/html",
     };
     (
