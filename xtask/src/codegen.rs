@@ -10,11 +10,13 @@
 //! spec/errors.json           every PWxxxx code with its title and page    core::code
 //! spec/openapi-ROLE.json     the routes of one role                       wire::routes
 //! spec/schemas/*.json        a JSON Schema per event type                 wire::schema
+//! web/src/data/rows.ts       what the screens are told                    wire::answer_v1
 //! ```
 
 mod book;
 mod breaks;
 mod events;
+mod screens;
 
 use std::fs;
 use std::path::Path;
@@ -72,6 +74,7 @@ pub(crate) fn files() -> Result<Vec<Generated>> {
         breaks::page(),
         events::page(),
         errors()?,
+        screens::types()?,
     ];
     for role in Role::ALL {
         let path = format!("spec/openapi-{}.json", role.name());

@@ -23,6 +23,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
         "The evening",
         &[
             ("What the till's page says", "at-the-stall.md"),
+            ("The screens", "screens.md"),
             ("When something goes wrong", "operations.md"),
             ("A new laptop, a lost laptop", "enrolment.md"),
         ],
