@@ -19,7 +19,7 @@ mod words;
 use crate::region::Region;
 use crate::text::Folded;
 
-pub use schemes::{SCHEMES, Scheme};
+pub use schemes::{Check, SCHEMES, Scheme};
 
 /// What stands for every string of an event when looking at it failed or passed its bound.
 pub const ERROR_WORD: &str = "[redaction-error]";
