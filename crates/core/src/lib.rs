@@ -56,6 +56,8 @@ pub mod access;
 
 pub mod host;
 
+pub mod preflight;
+
 pub mod membership;
 
 pub mod role;
