@@ -2,6 +2,7 @@
 //! policy, and the till's own page lives on without any network.
 
 mod gallery;
+mod pass;
 mod screens;
 
 pub(crate) use screens::hostile;
