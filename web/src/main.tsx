@@ -62,6 +62,11 @@ if (app) {
     const [wanted, popup] = [view.value, named.value ?? (seesAll() ? null : popupOfPass())];
     queueMicrotask(() => void show(wanted, popup));
   });
+  // The address names a screen, so the way past the header may not be part of it.
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
+  });
   app.replaceChildren();
   render(<App />, app);
   serveOffline();
