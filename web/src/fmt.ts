@@ -4,7 +4,9 @@ export * from "./fmt/money";
 export * from "./fmt/time";
 
 const numbers = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-export const count = (n: number): string => numbers.format(n);
+export const count = (n: number): string => numbers.format(n).replace("-", "\u2212");
+/** "12–15", "−3 to 4"; one number where both are the same. */
+export const range = (low: number, high: number): string => (low === high ? count(high) : low < 0 ? `${count(low)} to ${count(high)}` : `${count(low)}–${count(high)}`);
 export const plural = (n: number, one: string, many: string): string => `${count(n)} ${n === 1 ? one : many}`;
 
 const shares = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });

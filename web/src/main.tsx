@@ -13,7 +13,8 @@ import { Banner, Waiting } from "./screens/waiting";
 import { Board } from "./screens/board";
 import { Coop } from "./screens/coop";
 import { Creator } from "./screens/creator";
-import { Operator, popupRow } from "./screens/operator";
+import { Operator } from "./screens/operator";
+import { popupRow } from "./parts/currency";
 import { Top } from "./parts/top";
 import { named, reread, rig, role, screen, SCREENS, view } from "./route";
 import { serveOffline } from "./worker";
@@ -60,6 +61,11 @@ if (app) {
     if (standing.value.is === "none" || standing.value.is === "code") return;
     const [wanted, popup] = [view.value, named.value ?? (seesAll() ? null : popupOfPass())];
     queueMicrotask(() => void show(wanted, popup));
+  });
+  // The address names a screen, so the way past the header may not be part of it.
+  document.querySelector(".skip")?.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("main")?.focus();
   });
   app.replaceChildren();
   render(<App />, app);

@@ -273,7 +273,9 @@ fn detect(folded: &Folded<'_>, look: Look, budget: &mut Budget, spans: &mut Span
     if sieve.at {
         email::find(text, spans);
     }
-    if sieve.digits >= 2 && place.has_accounts() && rules.has(Rule::Iban) {
+    // Written in letters alone but for the check digits an account number is none in a reference.
+    let digits = if place.is_prose() { 2 } else { 12 };
+    if sieve.digits >= digits && place.has_accounts() && rules.has(Rule::Iban) {
         iban::find(text, spans);
     }
     if !place.is_prose() {
@@ -381,8 +383,7 @@ impl Sieve {
     fn may_hit(&self, place: Place) -> bool {
         let digits = match place {
             Place::Label | Place::Text => 2,
-            Place::Reference => 2,
-            Place::Identity | Place::Sku => 12,
+            Place::Identity | Place::Reference | Place::Sku => 12,
         };
         let written = place.is_prose() && (self.colon || self.query);
         self.digits >= digits || self.at || self.folds || written

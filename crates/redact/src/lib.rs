@@ -17,5 +17,6 @@ pub mod detect;
 pub mod proof;
 pub mod pseudonym;
 pub mod region;
+pub mod samples;
 pub mod sentiment;
 mod text;

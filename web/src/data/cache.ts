@@ -20,6 +20,8 @@ export interface Kept {
   rows: Record<string, unknown>;
 }
 
+/** After the sign-out nothing is kept any more: the page writes once more while it goes. */
+let over = false;
 let opened: Promise<IDBDatabase> | null = null;
 function open(): Promise<IDBDatabase> {
   opened ??= new Promise((resolve, reject) => {
@@ -53,6 +55,7 @@ export async function restore(view: string): Promise<Kept | null> {
 }
 
 export async function keep(view: string, what: Kept): Promise<void> {
+  if (over) return;
   const minutes = Object.keys(what.rows).filter((key) => key.startsWith("min/"));
   if (minutes.length > MINUTES_MAX) {
     minutes.sort((a, b) => Number(a.slice(4)) - Number(b.slice(4)));
@@ -62,7 +65,8 @@ export async function keep(view: string, what: Kept): Promise<void> {
   await run("readwrite", (store) => store.put(what, view));
 }
 
-/** At sign-out nothing stays. */
-export async function forget(): Promise<void> {
+/** Nothing stays: of what was kept, and with `last` of what would be. */
+export async function forget(last: boolean): Promise<void> {
+  over = last;
   await run("readwrite", (store) => store.clear());
 }

@@ -61,7 +61,10 @@ export async function begin(typed?: string, code?: string): Promise<void> {
     }
     const { code: raised, text } = await says(answer);
     standing.value = { is: pass && raised === SECOND_FACTOR ? "code" : "none", says: text };
-    if (standing.value.is === "none") pass = null;
+    if (standing.value.is === "none") {
+      pass = null;
+      void forget(false); // what an earlier holder was shown is not for whoever comes next
+    }
   } catch {
     // Not in reach: what this browser kept is shown, and the stream finds out who looks.
     if (standing.value.is === "unknown") standing.value = { is: "here" };
@@ -70,7 +73,7 @@ export async function begin(typed?: string, code?: string): Promise<void> {
 const SECOND_FACTOR = "PW0706";
 
 export async function end(): Promise<void> {
-  await forget();
+  await forget(true);
   try {
     await fetch("/v1/session", { method: "POST", headers: { "content-type": "application/json" }, body: '{"end":true}' });
   } finally {

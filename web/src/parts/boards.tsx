@@ -53,7 +53,7 @@ export function Stock() {
           {more.shown(all).map(({ s, w }) => (
             <tr key={s.sku} class={`lv${w.level}`}>
               <th scope="row"><Name id={s.sku} /></th>
-              <td class="num">{s.expected == null ? "–" : s.expected_low != null && s.expected_low !== s.expected ? `${f.count(s.expected_low)}–${f.count(s.expected)}` : f.count(s.expected)}</td>
+              <td class="num">{s.expected == null ? "–" : f.range(s.expected_low ?? s.expected, s.expected)}</td>
               <td class="num">{s.counted == null ? "–" : `${f.count(s.counted)}${s.plus_minus ? ` ±${f.count(s.plus_minus)}` : ""}`}</td>
               <td class="words"><span class="state">{w.level > 1 && <span aria-hidden="true">▲ </span>}{w.text}</span></td>
             </tr>

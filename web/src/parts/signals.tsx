@@ -3,7 +3,7 @@
 import type { DropRow, FunnelRow } from "../data/rows";
 import { row, serverNow, under } from "../data/store";
 import * as f from "../fmt";
-import { currencyShown } from "./prefs";
+import { useCurrency } from "./currency";
 import { Fact, Money, Name, Part } from "./part";
 
 export function Signals() {
@@ -69,12 +69,13 @@ export function liftWords(d: DropRow): { ratio: string; sure: string } {
 export function Drop({ d }: { d: DropRow }) {
   const { ratio, sure } = liftWords(d);
   const extra = d.lift?.incremental_minor;
+  const currency = useCurrency().shown;
   return (
     <li>
       <div class="rig-head"><h3><Name id={d.sku || d.drop} /></h3>
         <span class="state quiet">{d.closed_ms == null ? `open since ${f.hmNear(d.opened_ms, serverNow())}` : `${f.hmNear(d.opened_ms, serverNow())}–${f.hm(d.closed_ms)}`}</span></div>
       <p class="promise-n"><b>{ratio}</b> <span class="quiet">{sure}</span></p>
-      {extra != null && extra !== 0 && currencyShown.value && <p class="quiet">About <Money minor={extra} currency={currencyShown.value} signed /> beyond the pace before.</p>}
+      {extra != null && extra !== 0 && currency && <p class="quiet">About <Money minor={extra} currency={currency} signed /> beyond the pace before.</p>}
     </li>
   );
 }

@@ -6,9 +6,9 @@ import type { BoardLine } from "../data/rows";
 import { seesAll } from "../data/session";
 import * as f from "../fmt";
 import { ranks, type BoardKind } from "../parts/boards";
+import { CurrencyPicker, useCurrency } from "../parts/currency";
 import { Complete } from "../parts/money";
 import { Empty, Money, Name } from "../parts/part";
-import { CurrencyPicker, useCurrency } from "./operator";
 
 const TOP = 10;
 const KINDS: [BoardKind, string][] = [["creators", "Creators"], ["products", "Products"]];

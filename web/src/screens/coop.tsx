@@ -5,10 +5,11 @@ import { own } from "../data/session";
 import { row } from "../data/store";
 import * as f from "../fmt";
 import { Board, ranks } from "../parts/boards";
+import { CurrencyPicker, useCurrency } from "../parts/currency";
 import { Complete } from "../parts/money";
 import { BigMoney, Empty, Fact, Money, Name, Part } from "../parts/part";
 import { Status } from "../parts/status";
-import { CurrencyPicker, sentences, useCurrency } from "./operator";
+import { sentences } from "./operator";
 
 export function Coop() {
   const currency = useCurrency();

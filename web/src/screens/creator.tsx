@@ -8,6 +8,7 @@ import * as store from "../data/store";
 import { row, under } from "../data/store";
 import * as f from "../fmt";
 import { ranks } from "../parts/boards";
+import { CurrencyPicker, useCurrency } from "../parts/currency";
 import { Complete } from "../parts/money";
 import { BigMoney, Empty, hideMoney, MARKS, Money, Name, Part } from "../parts/part";
 import { creatorShown, pinnedSku } from "../parts/prefs";
@@ -15,7 +16,7 @@ import { Drop } from "../parts/signals";
 import { Status } from "../parts/status";
 import { creatorNamed } from "../route";
 import { stockWords } from "../say";
-import { CurrencyPicker, sentences, useCurrency } from "./operator";
+import { sentences } from "./operator";
 
 export function Creator() {
   const currency = useCurrency();
@@ -122,7 +123,7 @@ function Pinned() {
 function Left({ s }: { s: SkuRow }) {
   if (s.expected == null) return <p class="mid">{f.count(s.sold - s.returned)} <span class="quiet">sold</span></p>;
   const low = s.expected_low != null && s.expected_low !== s.expected ? s.expected_low : null;
-  return <p class="mid" data-testid="pinned-left" data-value={s.expected}>{low != null ? `${f.count(low)}–${f.count(s.expected)}` : f.count(s.expected)} <span class="quiet">left{low != null && ", by what offline tills sell"}</span></p>;
+  return <p class="mid" data-testid="pinned-left" data-value={s.expected}>{f.range(low ?? s.expected, s.expected)} <span class="quiet">left{low != null && ", by what offline tills sell"}</span></p>;
 }
 
 /** Who may see ranks alone reads the stock by asking: it is not on that stream. */

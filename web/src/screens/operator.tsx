@@ -1,12 +1,12 @@
 // The operator's screen, and on a till the till's own page: how complete, how each till is, what was taken, what was promised,
 // what is short, where it came from.
 
-import { asof, drainRate, popup as popupShown, popups, row, serverNow, under } from "../data/store";
+import { asof, drainRate, row, serverNow, under } from "../data/store";
 import * as f from "../fmt";
 import { Board, Stock } from "../parts/boards";
 import { Checkout } from "../parts/checkout";
+import { CurrencyPicker, popupRow, useCurrency } from "../parts/currency";
 import { Complete, Completeness, Named, Takings } from "../parts/money";
-import { currencyShown } from "../parts/prefs";
 import { Promises } from "../parts/promises";
 import { Revenue } from "../parts/revenue";
 import { Rigs } from "../parts/rigs";
@@ -15,9 +15,6 @@ import { Status } from "../parts/status";
 import { Till } from "../parts/till";
 import { role } from "../route";
 import { connectionLine, edgeLines, popupLines, type Line } from "../say";
-
-/** The popup as its row or the list of popups has it. */
-export const popupRow = () => row("popup") ?? popups.value?.find((p) => p.id === popupShown.value) ?? null;
 
 /** All sentences, the weightiest first. */
 export function sentences(): Line[] {
@@ -28,23 +25,6 @@ export function sentences(): Line[] {
   const rest = edge ? edgeLines(edge, serverNow(), drainRate())
     : popupLines({ asof: at, rigs: under("rig/"), now: row("now"), slos: under("slo/"), stock: under("sku/"), at: serverNow() });
   return connection ? [connection, ...rest] : rest;
-}
-
-/** The currencies that figure here, and the one that charts and boards show. */
-export function useCurrency(): { list: string[]; shown: string | null } {
-  const sums = row("now")?.currencies ?? [];
-  const list = sums.length ? sums.map((c) => c.currency) : (popupRow()?.currencies ?? []);
-  const wanted = currencyShown.value;
-  return { list, shown: wanted && list.includes(wanted) ? wanted : (list[0] ?? null) };
-}
-
-export function CurrencyPicker({ list, shown }: { list: string[]; shown: string | null }) {
-  if (list.length < 2) return null;
-  return (
-    <div class="seg" role="group" aria-label="Currency of the chart and the boards">
-      {list.map((c) => <button key={c} type="button" aria-pressed={c === shown} onClick={() => { currencyShown.value = c; }}>{c}</button>)}
-    </div>
-  );
 }
 
 export function Operator() {

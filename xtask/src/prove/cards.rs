@@ -4,40 +4,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use popwatch_redact::detect::{Budget, Check, Place, Rule, SCHEMES, Scheme, clean, scan};
+use popwatch_redact::detect::{Budget, Place, Rule, clean, scan};
+use popwatch_redact::samples::{self, Dice};
 
 use crate::table::Row;
 
 /// Cards written, and other numbers.
 const CASES: usize = 1_000_000;
-
-/// Numbers that look random and never change.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end.max(1)).unwrap_or(1);
-        usize::try_from(self.roll() % end).unwrap_or(0)
-    }
-
-    pub(crate) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-
-    pub(crate) fn letters(&mut self, alphabet: &[u8], count: usize) -> String {
-        (0..count)
-            .map(|_| char::from(*self.one(alphabet)))
-            .collect()
-    }
-}
 
 pub(super) fn rows(quick: bool) -> Result<Vec<Row>> {
     let cases = if quick { CASES / 20 } else { CASES };
@@ -91,114 +64,10 @@ const FRAMES: &[(&str, &str)] = &[
     ("{\"note\":\"", "\"}"),
     ("é — ", " 🙂"),
 ];
-/// What stands between two groups.
-const SEPARATORS: &[&str] = &[
-    " ",
-    "-",
-    ".",
-    "/",
-    "_",
-    ",",
-    "  ",
-    " -",
-    "\u{a0}",
-    "\u{2009}",
-    "–",
-    "—",
-    "−",
-    "－",
-    "%20",
-    "%2D",
-    "\\u0020",
-    "&#32;",
-    "&#x2d;",
-    "\u{200b} ",
-];
-
 /// A valid card number in one of its surface forms, in a context.
-pub(crate) fn written(dice: &mut Dice) -> String {
-    let scheme = dice.one(SCHEMES);
-    let digits = number(dice, scheme);
+fn written(dice: &mut Dice) -> String {
     let (before, after) = *dice.one(FRAMES);
-    format!("{before}{}{after}", surface(dice, scheme, &digits))
-}
-
-/// A number of the scheme with a right check digit.
-pub(crate) fn number(dice: &mut Dice, scheme: &Scheme) -> String {
-    let (low, high) = *dice.one(scheme.prefixes);
-    let (from, to): (usize, usize) = (low.parse().unwrap_or(0), high.parse().unwrap_or(0));
-    let mut digits = (from + dice.below(to - from + 1)).to_string();
-    let length = *dice.one(scheme.lengths);
-    let fill = length - 1 - digits.len();
-    digits.push_str(&dice.letters(b"0123456789", fill));
-    let sum: u32 = (digits.bytes().rev().enumerate())
-        .map(|(index, byte)| match (index % 2, u32::from(byte - b'0')) {
-            (0, digit) if digit > 4 => digit * 2 - 9,
-            (0, digit) => digit * 2,
-            (_, digit) => digit,
-        })
-        .sum();
-    digits.push_str(&((10 - sum % 10) % 10).to_string());
-    digits
-}
-
-/// One of the ways a number is written, hidden or mangled on its way.
-pub(crate) fn surface(dice: &mut Dice, scheme: &Scheme, digits: &str) -> String {
-    let bare = scheme.check != Check::LuhnAndShape && digits.len() > 13;
-    let shifted = |zero: u32| -> String {
-        digits
-            .bytes()
-            .filter_map(|byte| char::from_u32(zero + u32::from(byte - b'0')))
-            .collect()
-    };
-    let each = |form: &dyn Fn(u32) -> String| -> String {
-        digits.bytes().map(|byte| form(u32::from(byte))).collect()
-    };
-    let half = digits.len() / 2;
-    match dice.below(if bare { 16 } else { 5 }) {
-        0 | 1 => grouped(digits, 4, *dice.one(SEPARATORS)),
-        2 => format!("{}-{}", &digits[..6], &digits[6..]),
-        3 => format!("{}\n{}", &digits[..half], &digits[half..]),
-        4 => format!("card {digits}"),
-        5 => shifted(0xff10),
-        6 => shifted(0x660),
-        7 => shifted(0x1d7ce),
-        8 => grouped(
-            digits,
-            1,
-            *dice.one(&["\u{200b}", "\u{ad}", "\u{feff}", "\u{fe0f}\u{20e3}"]),
-        ),
-        9 => each(&|code| format!("%{code:02x}")),
-        10 => each(&|code| format!("\\u{code:04x}")),
-        11 => each(&|code| format!("&#{code};")),
-        12 => format!("x{digits}y"),
-        13 => format!("%B{digits}^DOE/JANE^2512?"),
-        14 => format!(";{digits}=25121011"),
-        _ => digits.to_owned(),
-    }
-}
-
-fn grouped(digits: &str, by: usize, separator: &str) -> String {
-    let mut out = String::new();
-    // No last group of one or two digits: those are not grouped as a card.
-    let whole = digits.len() / by * by;
-    let tail = digits.len() - whole;
-    let last = if by > 1 && tail > 0 && tail < 3 {
-        whole - by
-    } else {
-        whole
-    };
-    for at in (0..last).step_by(by) {
-        if at > 0 {
-            out.push_str(separator);
-        }
-        out.push_str(&digits[at..at + by]);
-    }
-    if last < digits.len() {
-        out.push_str(separator);
-        out.push_str(&digits[last..]);
-    }
-    out
+    format!("{before}{}{after}", samples::card(dice).text)
 }
 
 /// A number or id that is no card, by kind.

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Process, Site, get, http, outcome, sale, sell, try_get, until};
 
 /// An organisation's ledger with its desk, and what passes it issued.
-struct Desk {
-    site: Site,
+pub(crate) struct Desk {
+    pub(crate) site: Site,
     data: String,
     key: String,
 }
 
 impl Desk {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let site = Site::new(name);
         let data = site.folder.join("books").to_str().unwrap().to_owned();
         let (status, key, why) = outcome(&["access", "keygen", "--data", &data]);
@@ -21,11 +21,11 @@ impl Desk {
         Self { site, data, key }
     }
 
-    fn access(&self, more: &str) -> String {
+    pub(crate) fn access(&self, more: &str) -> String {
         format!("[access]\norg = \"acme\"\nkey = \"{}\"\n{more}", self.key)
     }
 
-    fn ledger(&self, listen: &str, more: &str) -> Process {
+    pub(crate) fn ledger(&self, listen: &str, more: &str) -> Process {
         let (access, region) = (self.access(more), &self.site.region);
         let config = format!(
             "data = \"{}\"\n[ledger]\nlisten = \"{listen}\"\nregions = [\"http://{region}\"]\n{access}",
@@ -34,7 +34,7 @@ impl Desk {
         self.site.started("ledger", &config)
     }
 
-    fn region(&self) -> Process {
+    pub(crate) fn region(&self) -> Process {
         let config = format!(
             "data = \"{}\"\n[region]\nlisten = \"{}\"\n{}",
             self.site.folder.join("region").display(),
@@ -45,7 +45,7 @@ impl Desk {
     }
 
     #[track_caller]
-    fn pass(&self, args: &[&str]) -> String {
+    pub(crate) fn pass(&self, args: &[&str]) -> String {
         let issue = ["access", "issue", "--org", "acme", "--data", &self.data];
         let (status, pass, why) = outcome(&[&issue, args].concat());
         assert_eq!(status, Some(0), "{why}");

@@ -2,6 +2,7 @@
 //! policy, and the till's own page lives on without any network.
 
 mod gallery;
+mod pass;
 mod screens;
 
 pub(crate) use screens::hostile;
@@ -182,7 +183,7 @@ fn the_demo_is_photographed_when_asked() {
     let Some(folder) = screens() else {
         return;
     };
-    let args = ["demo", "--speed", "120", "--exit", "--ports", "any"];
+    let args = ["demo", "--speed", "160", "--exit", "--ports", "any"];
     let mut demo = Process::of(Command::new(BINARY).args(args));
     let (region, cut) = (demo.address("all rigs"), demo.address("rig-2"));
     let minutes = std::time::Duration::from_secs(120);
@@ -198,15 +199,18 @@ fn the_demo_is_photographed_when_asked() {
         ("coop", &region, "#/coop"),
         ("board", &region, "#/board"),
     ] {
+        page.go("about:blank");
+        page.go(&format!("http://{address}/{screen}"));
+        until("the page has its figures", || {
+            let shown = page.evaluate("document.querySelectorAll('.big, .ranks').length");
+            (shown != 0).then_some(())
+        });
         for (device, size, mobile) in [("desktop", DESK_SHOWN, false), ("phone", PHONE, true)] {
             for scheme in ["light", "dark"] {
                 page.window(size, mobile, scheme);
-                page.go("about:blank");
-                page.go(&format!("http://{address}/{screen}"));
-                until("the page has its figures", || {
-                    let shown = page.evaluate("document.querySelectorAll('.big, .ranks').length");
-                    let drawn = page.evaluate("document.querySelector('.pill')?.innerText ?? ''");
-                    (shown != 0 && drawn.as_str()?.contains("Live")).then_some(())
+                page.evaluate("window.drawn = 0; setTimeout(() => { window.drawn = 1; }, 250)");
+                until("it is drawn", || {
+                    (page.evaluate("window.drawn") == 1).then_some(())
                 });
                 page.screenshot(&folder.join(format!("{name}-{device}-{scheme}.png")));
             }

@@ -1,5 +1,6 @@
 use popwatch_redact::detect::{Budget, Look, Place, Rule, RuleSet, clean, reference_must_go, scan};
 use popwatch_redact::region::Region;
+use popwatch_redact::samples::Dice;
 
 const PHONES: &str = include_str!("../../../../fixtures/public/phone-numbers/examples.tsv");
 
@@ -84,7 +85,7 @@ fn bank_accounts_go_by_length_and_check_digits() {
 fn every_countrys_accounts_go() {
     let countries = "NO15 BE16 DK18 FI18 NL18 SI19 AT20 LU20 CH21 HR21 DE22 GB22 IE22 IL23 ES24 SE24 \
                      PT25 TR26 FR27 IT27 PL28 CY28 BR29 UA29 KW30 MT31 SC31 LC32 RU33";
-    let mut dice = crate::Dice(3);
+    let mut dice = Dice(3);
     for country in countries.split(' ') {
         let (code, length) = country.split_at(2);
         let length: usize = length.parse().unwrap();
@@ -165,7 +166,7 @@ fn addresses_of_both_versions_go_in_every_form() {
 
 #[test]
 fn a_thousand_addresses_go_however_they_are_written() {
-    let mut dice = crate::Dice(5);
+    let mut dice = Dice(5);
     for _ in 0..1_000 {
         let bits = u128::from(dice.roll()) << 64 | u128::from(dice.roll());
         let holes = dice.roll();

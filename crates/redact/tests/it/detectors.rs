@@ -1,5 +1,5 @@
-use crate::Dice;
 use popwatch_redact::detect::{Budget, Place, Rule, clean, is_card_number, scan};
+use popwatch_redact::samples::Dice;
 use proptest::prelude::*;
 
 const NUMBERS: &str = include_str!("../../../../fixtures/public/card-numbers/pan-numbers.json");
