@@ -1,8 +1,9 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 07 passes, enrolment · 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
-//! 13 preflight · 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
+//! 06 policy · 07 passes, enrolment · 08 audit · 09 providers, settlement files · 10 host, power ·
+//! 11 command line, config, input files · 13 preflight · 30 cells · 31 region · 32 reads, feeds ·
+//! 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
 use core::fmt;
@@ -82,6 +83,16 @@ codes! {
     ClockSuspect = 371, "the clock may be wrong";
     TimeReplaced = 372, "an event's own time was out of reason";
     ClockStepped = 373, "the wall clock was set";
+    PolicyUnreadable = 601, "a policy document cannot be read";
+    PolicyBelowFloor = 602, "a policy is looser than any policy may be";
+    PolicyDigestWrong = 610, "a policy bundle is damaged or its digest is not the signed one";
+    PolicySignerUnknown = 611, "nobody who may sign policies signed this one";
+    PolicyThreshold = 612, "too few signed this policy";
+    PolicyForeign = 613, "the policy is of another organisation or popup";
+    PolicyForked = 614, "two different policies carry one version";
+    PolicyOlder = 615, "the policy is older than the one that is held";
+    PolicyJoined = 616, "the policy came while its popup runs and only tightens";
+    PolicyUnfit = 617, "the policy cannot run here";
     PassExpired = 701, "the pass has expired";
     PassRevoked = 702, "the pass was revoked";
     PassInvalid = 703, "a pass is needed and none that verifies came";

@@ -53,6 +53,7 @@ pub mod settlement;
 pub mod tlog;
 
 pub mod access;
+pub mod policy;
 
 pub mod host;
 

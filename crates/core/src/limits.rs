@@ -546,6 +546,37 @@ pub const REFUSED_ROWS_MAX: usize = 100;
 /// Body of a decision or a close, bytes. Beyond: PW0107.
 pub const DECISION_BYTES_MAX: usize = 256 << 10;
 
+// Policy.
+
+/// A policy document, bytes. Beyond: PW0601.
+pub const POLICY_BYTES_MAX: usize = 256 << 10;
+/// Nesting of a policy document. Beyond: PW0601.
+pub const POLICY_DEPTH_MAX: usize = 16;
+/// Rules for fields, and for fields beyond the catalogue. Beyond: PW0601.
+pub const POLICY_RULES_MAX: usize = 512;
+/// Rungs of the ladder by which cells grow coarse. Beyond: PW0601.
+pub const LADDER_RUNGS_MAX: usize = 16;
+/// The longest span of time in a policy, days: a century. Beyond: PW0601.
+pub const SPAN_DAYS_MAX: u64 = 36_525;
+/// The longest window of a popup, days. Beyond: PW0601.
+pub const WINDOW_DAYS_MAX: u64 = 14;
+/// Who may sign policies of one organisation. Beyond: PW0601.
+pub const POLICY_SIGNERS_MAX: usize = 32;
+/// A signed policy bundle, bytes: the document, its note, the revoked passes. Beyond: PW0610.
+pub const POLICY_BUNDLE_BYTES_MAX: usize = 1 << 20;
+/// Documents whose join runs inside a window. Beyond: PW0617.
+pub const POLICY_JOINED_MAX: usize = 16;
+/// Documents brought that a rig tells of. Beyond: the oldest goes.
+pub const POLICY_ATTEMPTS_MAX: usize = 16;
+/// Starts after a death under a policy on trial. Then: it is fallen back from.
+pub const TRIAL_UNCLEAN_STARTS: u32 = 2;
+/// Events that failed in redaction under a policy on trial, per cent. Beyond: it is fallen back from.
+pub const TRIAL_ERRORS_PER_CENT: u64 = 1;
+/// Events on trial below which no share of failures is taken for a sign.
+pub const TRIAL_EVENTS_MIN: u64 = 100;
+/// Segments in the path of a field beyond the catalogue. Beyond: PW0601.
+pub const EXTRA_SEGMENTS_MAX: usize = 3;
+
 // Preflight.
 
 /// Beyond the end of the window a battery has to last, minutes. Below: no-go PW1301.

@@ -229,9 +229,10 @@ fn common_routes(common: Common) -> Router {
         .route("/metrics", get(shared::metrics))
         .route("/openapi.json", get(shared::openapi))
         .route("/", get(shared::index));
-    for asset in page::ASSETS {
+    for asset in page::ASSETS.iter() {
         let path = format!("/{}", asset.path);
-        router = router.route(&path, get(move || async move { shared::asset(asset) }));
+        let answer = move |headers: HeaderMap| async move { shared::asset(asset, &headers) };
+        router = router.route(&path, get(answer));
     }
     router.fallback(shared::unknown).with_state(common)
 }

@@ -215,9 +215,25 @@ pub(super) async fn index(State(common): State<Common>) -> Html<String> {
     )
 }
 
-/// One file of the page.
-pub(super) fn asset(asset: &'static Asset) -> Response {
-    ([(header::CONTENT_TYPE, asset.media)], asset.text).into_response()
+/// One file of the page; nothing of it for a browser that has it.
+pub(super) fn asset(asset: &'static Asset, headers: &HeaderMap) -> Response {
+    let says = |name, word: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(',').any(|part| part.trim().starts_with(word)))
+    };
+    let tag = [
+        (header::ETAG, asset.tag.as_str()),
+        (header::VARY, "accept-encoding"),
+    ];
+    if says(header::IF_NONE_MATCH, &asset.tag) {
+        return (StatusCode::NOT_MODIFIED, tag).into_response();
+    }
+    let media = [(header::CONTENT_TYPE, asset.media)];
+    if says(header::ACCEPT_ENCODING, "gzip") {
+        let packed = [(header::CONTENT_ENCODING, "gzip")];
+        return (tag, media, packed, asset.packed.as_slice()).into_response();
+    }
+    (tag, media, asset.bytes).into_response()
 }
 
 /// 404 with a hint.

@@ -27,6 +27,7 @@ mod kills;
 mod ledger;
 mod metrics;
 mod needs_alertmanager;
+mod needs_axe;
 mod needs_chromium;
 mod needs_curl;
 mod needs_dpkg_deb;

@@ -75,12 +75,13 @@ fn file(path: &str) -> (&'static str, String) {
         "" => "index.html",
         name => name,
     };
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/page");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/dist");
     let text = std::fs::read_to_string(page.join(name)).unwrap_or_default();
     let kind = match name.rsplit('.').next() {
         Some("js") => "text/javascript",
         Some("css") => "text/css",
         Some("svg") => "image/svg+xml",
+        Some("webmanifest") => "application/manifest+json",
         _ => "text/html",
     };
     (
