@@ -145,7 +145,7 @@ pub async fn run(asked: Asked, client: Client, tell: &mut dyn FnMut(Check)) -> R
         at_ms: site.window.now_ms,
         window: site.window,
         window_known,
-        page: site.edge.clone(),
+        page: site.page_for_phones(),
         rehearsal: site.edge.is_some().then_some(sale.popup),
         steps: sale.check.steps,
         findings,
@@ -216,6 +216,25 @@ impl Site {
         Some((found["starts_ms"].as_i64()?, found["ends_ms"].as_i64()?))
     }
 
+    /// Where phones on this network find the rig's page; `None` when only this machine does.
+    fn page_for_phones(&self) -> Option<String> {
+        let edge = self.asked.config.edge.as_ref()?;
+        let port = edge.listen.port();
+        let ip = edge.listen.ip().to_canonical();
+        let host = match (edge.hosts.first(), ip.is_unspecified()) {
+            _ if ip.is_loopback() => return None,
+            (Some(name), _) => format!("{name}:{port}"),
+            (None, true) => SocketAddr::new(own_address()?, port).to_string(),
+            (None, false) => edge.listen.to_string(),
+        };
+        let scheme = if self.asked.config.plain_http {
+            "http"
+        } else {
+            "https"
+        };
+        Some(format!("{scheme}://{host}/"))
+    }
+
     /// Events that this rig is expected to take in the whole popup.
     fn events(&self) -> u64 {
         let usual = self.window.hours() * PREFLIGHT_EVENTS_PER_HOUR;
@@ -248,6 +267,14 @@ fn here(listen: SocketAddr) -> String {
         address.set_ip(loopback);
     }
     format!("http://{address}")
+}
+
+/// The address this machine would send from. Nothing is sent: a datagram's socket only picks its way.
+fn own_address() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind(("0.0.0.0", 0)).ok()?;
+    // Of the documentation's own network: nobody is there.
+    socket.connect(("192.0.2.1", 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
 }
 
 /// Host and port of a base URL, without the key.

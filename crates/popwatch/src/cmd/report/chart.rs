@@ -169,11 +169,7 @@ fn grid(out: &mut String, currency: &str, scale: &Scale) {
         }
     }
     if scale.plot - scale.zero > 30 {
-        line(
-            scale.plot,
-            &format!("−{}", short(currency, scale.down)),
-            "grid",
-        );
+        line(scale.plot, &short(currency, -scale.down), "grid");
     }
 }
 
@@ -183,9 +179,8 @@ fn short(currency: &str, minor: i64) -> String {
     let text = text
         .split_once(' ')
         .map_or(text.as_str(), |(_, amount)| amount);
-    text.split_once('.')
-        .map_or(text, |(whole, _)| whole)
-        .to_owned()
+    let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+    whole.replace('-', "−")
 }
 
 fn draw(out: &mut String, currency: &str, scale: &Scale, at: usize, bar: &Minute) {

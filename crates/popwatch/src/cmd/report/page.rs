@@ -80,15 +80,20 @@ fn head(out: &mut String, told: &Told) {
         _ => String::from("window not known"),
     };
     let close = &told.close["close"];
-    let (class, badge) = match (close["scope"].as_str(), told.found["closed"] == true) {
-        (Some("settled"), true) => ("ok", String::from("Closed up to the bank account, signed")),
-        (Some(scope), true) => ("ok", format!("Closed at the {}, signed", escape(scope))),
-        (Some(_), false) => (
+    let (class, badge) = match (close["scope"].as_str(), told.found["closed"].as_bool()) {
+        (Some(_), Some(false)) => (
             "warn",
             String::from("Closed, and open again: something came later"),
         ),
-        (None, true) => ("mute", String::from("Complete, not closed yet")),
-        (None, false) => ("warn", String::from("Not closed: something is missing")),
+        (Some("settled"), Some(true) | None) => {
+            ("ok", String::from("Closed up to the bank account, signed"))
+        }
+        (Some(scope), Some(true) | None) => {
+            ("ok", format!("Closed at the {}, signed", escape(scope)))
+        }
+        (None, Some(true)) => ("mute", String::from("Complete, not closed yet")),
+        (None, Some(false)) => ("warn", String::from("Not closed: something is missing")),
+        (None, None) => ("mute", String::from("Not closed, not compared")),
     };
     write!(
         out,

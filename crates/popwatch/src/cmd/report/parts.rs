@@ -158,12 +158,12 @@ fn bridge_of(told: &Told, currency: &str, sums: &Value) -> String {
         (minor, open) => (
             "bad",
             format!(
-                "{open} breaks about money are open; {} stands in suspense.",
+                "Open breaks about money: {open}. In suspense: {}.",
                 show(currency, minor)
             ),
         ),
     };
-    write!(out, "<p class=\"say {class}\"><b>{says}</b></p>")
+    write!(out, "<p class=\"left {class}\"><b>{says}</b></p>")
         .expect("writing to a string cannot fail");
     out
 }
@@ -205,7 +205,8 @@ impl Lines<'_> {
     }
 
     fn table(self) -> String {
-        table(&["Stage", "Amount", "Difference"], 1, &self.body)
+        let rows = table(&["Stage", "Amount", "Difference"], 1, &self.body);
+        format!("<div class=bridge>{rows}</div>")
     }
 }
 

@@ -47,7 +47,7 @@ fn a_page_says_what_was_told_and_no_more() {
         "kept",
         "P-MISSING",
         "EUR -1.00",
-        "1 breaks about money",
+        "Open breaks about money: 1. In suspense: EUR 0.00.",
         "&lt;b&gt;ana&lt;/b&gt;",
         "41.0 s",
         "held in Europe/Berlin",
