@@ -98,11 +98,11 @@ pub fn place(field: &Field) -> Place {
     }
 }
 
-/// Maps a reference that looks like a card number or track, the same way at every border; any other
+/// Maps a reference that looks like a card number, track, bank account or internet address, the same way at every border; any other
 /// stays.
 #[must_use]
 pub fn reference<'a>(text: &'a str, key: &ReferenceKey) -> Cow<'a, str> {
-    if detect::second_look(text, Place::Reference) {
+    if detect::reference_must_go(text) {
         Cow::Owned(key.map(text))
     } else {
         Cow::Borrowed(text)
@@ -363,7 +363,7 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
     fn reference(&mut self, text: &str) -> Option<String> {
         let looked = catch_unwind(AssertUnwindSafe(|| {
             tests_may_panic(text);
-            detect::second_look(text, Place::Reference)
+            detect::reference_must_go(text)
         }));
         if looked.is_ok_and(|hit| !hit) {
             return None;
@@ -431,9 +431,10 @@ fn no_card(number: i64) -> Result<(), ValueFault> {
     }
 }
 
-/// Keeps a replaced text within the length it had, so that redaction never makes a text too long
-/// for its field. Digits at the cut go: fewer of them could be a card number.
+/// Keeps a replaced text within the length it had or that of the longest word, so that redaction never
+/// makes a text too long for its field. Digits at the cut go: fewer of them could be a card number.
 fn fit(mut text: String, length: usize) -> String {
+    let length = length.max(ERROR_WORD.len());
     if text.len() > length {
         text.truncate(text.floor_char_boundary(length));
         let kept = text.trim_end_matches(|c: char| !c.is_ascii() || c.is_ascii_digit());

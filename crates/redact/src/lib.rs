@@ -16,5 +16,7 @@ pub mod base32;
 pub mod detect;
 pub mod proof;
 pub mod pseudonym;
+pub mod region;
+pub mod samples;
 pub mod sentiment;
 mod text;
