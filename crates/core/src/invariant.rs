@@ -32,6 +32,8 @@ pub enum Law {
     L6,
     /// Nothing forbidden reaches a durable byte, a log, a wire or a screen.
     L7,
+    /// A policy in force is never weaker than any that led to it.
+    L8,
     /// No entry that verifies, no single record shown.
     L9,
     /// A rig never stops selling; what degrades does so in order and is counted.
@@ -44,7 +46,7 @@ pub enum Law {
 
 impl Law {
     /// All laws that have a predicate.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::L1,
         Self::L2,
         Self::L3,
@@ -52,6 +54,7 @@ impl Law {
         Self::L5,
         Self::L6,
         Self::L7,
+        Self::L8,
         Self::L9,
         Self::L10,
         Self::L11,
@@ -69,6 +72,7 @@ impl Law {
             Self::L5 => "money_exact",
             Self::L6 => "books_balance",
             Self::L7 => "nothing_forbidden",
+            Self::L8 => "only_tightens",
             Self::L9 => "read_was_audited",
             Self::L10 => "sells_on",
             Self::L11 => "within_limits",
@@ -211,6 +215,36 @@ pub fn nothing_forbidden(place: &str, bytes: &[u8], scan: impl Fn(&[u8]) -> usiz
     match scan(bytes) {
         0 => Ok(()),
         hits => Err(format!("L7: {hits} forbidden values in {place}")),
+    }
+}
+
+/// L8: a join of policies is associative, commutative, idempotent, and as strict as each of its parts
+/// by an order that is written down apart from it.
+pub fn only_tightens<P: PartialEq>(
+    parts: &[P; 3],
+    join: impl Fn(&P, &P) -> P,
+    at_least: impl Fn(&P, &P) -> bool,
+) -> Held {
+    let [a, b, c] = parts;
+    let ab = join(a, b);
+    let held = [
+        (
+            "is weaker than a part",
+            at_least(&ab, a) && at_least(&ab, b),
+        ),
+        ("depends on the order", ab == join(b, a)),
+        (
+            "depends on the grouping",
+            join(&ab, c) == join(a, &join(b, c)),
+        ),
+        (
+            "changes what it met before",
+            join(&ab, b) == ab && join(a, a) == *a,
+        ),
+    ];
+    match held.iter().find(|(_, holds)| !holds) {
+        Some((broken, _)) => Err(format!("L8: a join of policies {broken}")),
+        None => Ok(()),
     }
 }
 

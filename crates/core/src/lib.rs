@@ -53,8 +53,11 @@ pub mod settlement;
 pub mod tlog;
 
 pub mod access;
+pub mod policy;
 
 pub mod host;
+
+pub mod preflight;
 
 pub mod membership;
 

@@ -24,6 +24,7 @@ pub mod note;
 pub mod openslo;
 pub mod otlp;
 pub mod pass;
+pub mod policy;
 pub mod problem;
 pub mod provider;
 pub mod raw;

@@ -130,6 +130,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::ScopeRefused
         | Code::RevokedListOld
         | Code::PlainRefused
+        | Code::PolicySignerUnknown
+        | Code::PolicyThreshold
+        | Code::PolicyForeign
         | Code::PartsShut => 403,
         Code::PopupUnknown
         | Code::PathUnknown
@@ -145,6 +148,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::CloseRunning
         | Code::CloseEarly
         | Code::CloseOpen
+        | Code::PolicyForked
+        | Code::PolicyOlder
+        | Code::PolicyJoined
         | Code::CellForked => 409,
         Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => {
             413
@@ -162,6 +168,10 @@ pub const fn status(code: Code) -> u16 {
         | Code::SettlementRowRefused
         | Code::CountRowRefused
         | Code::CertificateWrong
+        | Code::PolicyUnreadable
+        | Code::PolicyBelowFloor
+        | Code::PolicyDigestWrong
+        | Code::PolicyUnfit
         | Code::AuditUnproved
         | Code::AmountOverflow => 422,
         Code::RequestSlow => 408,
@@ -193,6 +203,22 @@ pub const fn status(code: Code) -> u16 {
         | Code::BatteryLow
         | Code::UnderVoltage
         | Code::HostHot
+        | Code::PreflightPower
+        | Code::PreflightUps
+        | Code::PreflightDisk
+        | Code::PreflightFsync
+        | Code::PreflightClock
+        | Code::PreflightNet
+        | Code::PreflightPortal
+        | Code::PreflightTls
+        | Code::PreflightPolicy
+        | Code::PreflightAccess
+        | Code::PreflightRigs
+        | Code::PreflightProvider
+        | Code::PreflightRetention
+        | Code::PreflightSale
+        | Code::PreflightPage
+        | Code::PreflightAudit
         | Code::Defect => 500,
         Code::PeerNonsense | Code::PeerStranger => 502,
         Code::NotDurable
