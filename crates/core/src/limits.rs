@@ -627,6 +627,8 @@ pub const PREFLIGHT_SEARCH_BYTES_MAX: u64 = 4 << 30;
 
 // Command line and clients.
 
+/// The page of a report, bytes. Beyond: it is not written.
+pub const REPORT_BYTES_MAX: usize = 300_000;
 /// One sales file, bytes. Beyond: PW1102.
 pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
 /// Events a command puts in one request.

@@ -26,19 +26,18 @@ pub use stack::{
 pub use stack::{access, audit, policy, provider, retention, sale};
 
 use crate::code::Code;
-use crate::id::PopupId;
 
 /// What begins the name of each popup that a preflight makes; no real popup may begin so.
 pub const POPUP_PREFIX: &str = "preflight-";
 
 /// Whether a popup is a preflight's: its sales are nobody's and stand in no list.
 #[must_use]
-pub fn is_rehearsal(popup: &PopupId) -> bool {
-    popup.as_str().starts_with(POPUP_PREFIX)
+pub fn is_rehearsal(popup: &str) -> bool {
+    popup.starts_with(POPUP_PREFIX)
 }
 
 macro_rules! checks {
-    ($($name:ident = $text:literal, $code:ident, $doc:literal;)*) => {
+    ($($name:ident = $text:literal, $code:path, $doc:literal;)*) => {
         /// One row of the preflight.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Check {
@@ -58,29 +57,29 @@ macro_rules! checks {
             /// The code of its findings.
             #[must_use]
             pub const fn code(self) -> Code {
-                match self { $(Self::$name => Code::$code,)* }
+                match self { $(Self::$name => $code,)* }
             }
         }
     };
 }
 
 checks! {
-    Power = "power", PreflightPower, "Whether power lasts the popup.";
-    Ups = "ups", PreflightUps, "What the UPS says of itself.";
-    Disk = "disk", PreflightDisk, "Whether the disk has room for the popup.";
-    Fsync = "fsync", PreflightFsync, "Whether what the disk calls durable is.";
-    Clock = "clock", PreflightClock, "Whether the clock is right.";
-    Net = "net", PreflightNet, "How good the way to each peer is.";
-    Portal = "portal", PreflightPortal, "Whether somebody else answers in a peer's place.";
-    Tls = "tls", PreflightTls, "Whether each peer is who it should be.";
-    Policy = "policy", PreflightPolicy, "Whether the policy covers the popup.";
-    Access = "access", PreflightAccess, "Whether operators can prove who they are.";
-    Rigs = "rigs", PreflightRigs, "Whether all rigs are there.";
-    Provider = "provider", PreflightProvider, "Whether payment providers are heard, and only they.";
-    Retention = "retention", PreflightRetention, "Whether keys live as long as they must, and no longer.";
-    Sale = "sale", PreflightSale, "Whether a sale goes all the way.";
-    Page = "page", PreflightPage, "Whether phones can open the page.";
-    Audit = "audit", PreflightAudit, "Whether a raw read leaves its proof.";
+    Power = "power", Code::PreflightPower, "Whether power lasts the popup.";
+    Ups = "ups", Code::PreflightUps, "What the UPS says of itself.";
+    Disk = "disk", Code::PreflightDisk, "Whether the disk has room for the popup.";
+    Fsync = "fsync", Code::PreflightFsync, "Whether what the disk calls durable is.";
+    Clock = "clock", Code::PreflightClock, "Whether the clock is right.";
+    Net = "net", Code::PreflightNet, "How good the way to each peer is.";
+    Portal = "portal", Code::PreflightPortal, "Whether somebody else answers in a peer's place.";
+    Tls = "tls", Code::PreflightTls, "Whether each peer is who it should be.";
+    Policy = "policy", Code::PreflightPolicy, "Whether the policy covers the popup.";
+    Access = "access", Code::PreflightAccess, "Whether operators can prove who they are.";
+    Rigs = "rigs", Code::PreflightRigs, "Whether all rigs are there.";
+    Provider = "provider", Code::PreflightProvider, "Whether payment providers are heard, and only they.";
+    Retention = "retention", Code::PreflightRetention, "Whether keys live as long as they must, and no longer.";
+    Sale = "sale", Code::PreflightSale, "Whether a sale goes all the way.";
+    Page = "page", Code::PreflightPage, "Whether phones can open the page.";
+    Audit = "audit", Code::PreflightAudit, "Whether a raw read leaves its proof.";
 }
 
 /// How much a finding weighs.

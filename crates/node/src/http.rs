@@ -224,7 +224,7 @@ fn common_routes(common: Common) -> Router {
         .with_state(());
     let mut router = Router::new()
         .merge(session)
-        .route("/healthz", get(shared::healthz))
+        .route("/healthz", get(shared::healthz).post(shared::sink))
         .route("/readyz", get(shared::readyz))
         .route("/metrics", get(shared::metrics))
         .route("/openapi.json", get(shared::openapi))

@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 pub mod identity;
 pub mod member;
+pub mod preflight;
 
 mod alerts;
 mod audit;

@@ -1,7 +1,9 @@
 //! The command line.
 
 use crate::cmd::access::AccessArgs;
+use crate::cmd::preflight::PreflightArgs;
 use crate::cmd::raw::RawArgs;
+use crate::cmd::report::ReportArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
 use popwatch_core::membership::IdKey;
@@ -44,6 +46,10 @@ pub(crate) enum Command {
     Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
+    /// Find out whether doors may open: power, disk, clock, peers, and a sale all the way.
+    Preflight(PreflightArgs),
+    /// Write what became of a popup as one page that opens from the disk and prints.
+    Report(ReportArgs),
     /// Print what a creator earned in a popup, line by line.
     Statement(StatementArgs),
     /// Close a popup's books and print the signed certificate's hash, or verify certificates.

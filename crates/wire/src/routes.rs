@@ -560,12 +560,28 @@ pub const ROUTES: &[Route] = &[
         &Role::ALL,
         "/healthz",
         "Whether the process works.",
-        &[],
+        &[asked(
+            "n",
+            "A word of letters and digits that comes back, with this machine's time in µs and the version.",
+        )],
         &[
             done("It works.", "text/plain", None),
             refused(503, "It does not; the body says what fails."),
         ],
     ),
+    Route {
+        roles: &Role::ALL,
+        method: Method::Post,
+        path: "/healthz",
+        summary: "Read up to 1 MiB and forget it: how fast the way here is.",
+        parameters: &[],
+        takes: &[body("application/octet-stream", None)],
+        answers: &[
+            done("Read.", "text/plain", None),
+            refused(408, "The body did not come in time."),
+            refused(413, "The body is too large."),
+        ],
+    },
     get(
         &Role::ALL,
         "/readyz",

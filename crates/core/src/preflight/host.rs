@@ -78,7 +78,7 @@ pub fn power(seen: &PowerCheck, window: &Window) -> Finding {
         (Some(_) | None, Some(_) | None) => found(
             Severity::NotChecked,
             format!("battery {charge}; how long it lasts shows only while it is in use"),
-            "unplug the rig for two minutes and run with --drill power, or say --mains",
+            "unplug the rig for two minutes and run again meanwhile, or say --mains",
         ),
     }
 }

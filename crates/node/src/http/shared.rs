@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use popwatch_core::code::Code;
-use popwatch_core::limits::REQUEST_BODY_MS_MAX;
+use popwatch_core::limits::{ECHO_BYTES_MAX, PREFLIGHT_UP_BYTES, REQUEST_BODY_MS_MAX};
 use popwatch_wire::answer_v1::{EdgeStatus, Readiness};
 use popwatch_wire::exposition::{Exposition, Form};
 use popwatch_wire::problem::Problem;
 
+use crate::ambient::Ambient;
 use crate::config::RoleName;
 use crate::health::Health;
 use crate::page::{self, Asset};
@@ -139,12 +140,33 @@ pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Bod
     }
 }
 
-/// The process does its work: its store's thread is alive.
-pub(super) async fn healthz(State(common): State<Common>) -> Response {
+/// The process does its work: its store's thread is alive. A word in `n` comes back, with the machine's
+/// time and the version, so that who asks knows who answered and how far apart the clocks are.
+pub(super) async fn healthz(State(common): State<Common>, RawQuery(query): RawQuery) -> Response {
+    let word = query.as_deref().and_then(|query| query.strip_prefix("n="));
+    let is_plain = |word: &&str| {
+        word.len() <= ECHO_BYTES_MAX && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let echo = word.filter(is_plain).map_or_else(String::new, |word| {
+        let wall_us = Ambient::system().wall_us();
+        format!("{word}\n{wall_us}\n{}\n", env!("CARGO_PKG_VERSION"))
+    });
     match common.0.health.alive() {
-        true => "ok\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the store hangs\n").into_response(),
+        true => format!("ok\n{echo}").into_response(),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the store hangs\n{echo}"),
+        )
+            .into_response(),
     }
+}
+
+/// Reads a body and forgets it: how fast the way here is.
+pub(super) async fn sink(body: Body) -> Result<String, ProblemAnswer> {
+    let body = read_body(body, PREFLIGHT_UP_BYTES)
+        .await
+        .map_err(|fault| fault.problem("send less"))?;
+    Ok(format!("ok {}\n", body.len()))
 }
 
 /// Whether the role can do its work; what fails is named.

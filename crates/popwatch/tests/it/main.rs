@@ -43,6 +43,8 @@ mod needs_upsd;
 mod otlp;
 mod outage;
 mod packaging;
+mod preflight;
+mod report;
 mod stream;
 mod support;
 mod top;
