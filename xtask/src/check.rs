@@ -5,6 +5,7 @@
 
 mod demo;
 mod stages;
+mod web;
 
 use std::time::Instant;
 
@@ -61,8 +62,14 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "page",
         fast: false,
-        tools: &[&setup::CHROMIUM],
+        tools: &[&setup::CHROMIUM, &setup::AXE],
         run: stages::needs,
+    },
+    Stage {
+        name: "web",
+        fast: false,
+        tools: &[&setup::NODE],
+        run: web::built,
     },
     Stage {
         name: "borders",

@@ -3,14 +3,20 @@
 //!
 //! ```text
 //! docs/breaks.md             every class of break                          core::ledger::breaks
+//! docs/SUMMARY.md            the table of contents                         core::code, and what is written
+//! docs/errors.md             every code with its title                    core::code
+//! docs/http.md               each role's routes                           wire::routes
 //! docs/events.md             what each event type may hold                core::event
 //! spec/errors.json           every PWxxxx code with its title and page    core::code
 //! spec/openapi-ROLE.json     the routes of one role                       wire::routes
 //! spec/schemas/*.json        a JSON Schema per event type                 wire::schema
+//! web/src/data/rows.ts       what the screens are told                    wire::answer_v1
 //! ```
 
+mod book;
 mod breaks;
 mod events;
+mod screens;
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +67,15 @@ pub(crate) fn run(args: &[String]) -> Result<bool> {
 
 /// All generated files, by path. Faults when something they refer to is not there.
 pub(crate) fn files() -> Result<Vec<Generated>> {
-    let mut files = vec![breaks::page(), events::page(), errors()?];
+    let mut files = vec![
+        book::summary(),
+        book::errors(),
+        book::http(),
+        breaks::page(),
+        events::page(),
+        errors()?,
+        screens::types()?,
+    ];
     for role in Role::ALL {
         let path = format!("spec/openapi-{}.json", role.name());
         files.push(pretty(&path, &routes::openapi(role)));

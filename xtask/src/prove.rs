@@ -3,6 +3,7 @@
 //! A proof is a name and a function that answers rows; it fails when a row does not hold. All run in
 //! a release build.
 
+mod cards;
 mod damage;
 mod deliveries;
 mod journal;
@@ -34,6 +35,10 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "shape",
         rows: |_| shape(),
+    },
+    Proof {
+        name: "cards",
+        rows: cards::rows,
     },
     Proof {
         name: "flips",

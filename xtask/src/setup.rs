@@ -28,6 +28,8 @@ pub(crate) struct Tool {
 #[derive(Debug, PartialEq, Eq)]
 struct Modules {
     registry: Registry,
+    /// The folder of the target folder that the tests look for.
+    folder: &'static str,
     names: &'static [&'static str],
 }
 
@@ -41,16 +43,6 @@ enum Registry {
 }
 
 impl Registry {
-    /// The folder the tests look for.
-    fn folder(self) -> PathBuf {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        let target = target.unwrap_or_else(|| shell::root().join("target"));
-        target.join(match self {
-            Self::PyPi => "check-python",
-            Self::Npm => "check-node",
-        })
-    }
-
     const fn name(self) -> &'static str {
         match self {
             Self::PyPi => "PyPI",
@@ -61,12 +53,19 @@ impl Registry {
 
 const NO_MODULES: Modules = Modules {
     registry: Registry::PyPi,
+    folder: "",
     names: &[],
 };
 
+/// Where the build and these checks put what they make.
+pub(crate) fn target() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| shell::root().join("target"))
+}
+
 impl Modules {
     fn present(&self) -> bool {
-        let stamp = || std::fs::read_to_string(self.registry.folder().join(STAMP));
+        let stamp = || std::fs::read_to_string(target().join(self.folder).join(STAMP));
         self.names.is_empty() || stamp().is_ok_and(|held| held == self.names.join("\n"))
     }
 
@@ -81,7 +80,7 @@ impl Modules {
 
     /// Lays the folder out anew.
     fn fetch(&self) -> Result<()> {
-        let folder = self.registry.folder();
+        let folder = target().join(self.folder);
         match self.registry {
             Registry::PyPi => {
                 let mut create = shell::command("python3");
@@ -155,6 +154,18 @@ pub(crate) const CHROMIUM: Tool = Tool {
     modules: NO_MODULES,
 };
 
+/// A browser, and the rules by which pages are read by everybody.
+pub(crate) const AXE: Tool = Tool {
+    name: "axe",
+    programs: &["npm"],
+    packages: &["nodejs", "npm", "chromium"],
+    modules: Modules {
+        registry: Registry::Npm,
+        folder: "check-axe",
+        names: &["axe-core@4.14.1"],
+    },
+};
+
 /// Prometheus' own checker of what `/metrics` prints.
 pub(crate) const PROMTOOL: Tool = Tool {
     name: "promtool",
@@ -219,6 +230,7 @@ pub(crate) const PYTHON: Tool = Tool {
     packages: &["python3", "python3-venv"],
     modules: Modules {
         registry: Registry::PyPi,
+        folder: "check-python",
         names: &[
             "cloudevents==2.2.0",
             "opentelemetry-sdk==1.45.2",
@@ -236,6 +248,7 @@ pub(crate) const NODE: Tool = Tool {
     packages: &["nodejs", "npm"],
     modules: Modules {
         registry: Registry::Npm,
+        folder: "check-node",
         names: &[
             "@opentelemetry/api@1.9.1",
             "@opentelemetry/exporter-trace-otlp-http@0.223.1",
@@ -280,8 +293,9 @@ pub(crate) const UNSHARE: Tool = Tool {
 };
 
 /// All of them.
-pub(crate) const TOOLS: [&Tool; 14] = [
+pub(crate) const TOOLS: [&Tool; 15] = [
     &ALERTMANAGER,
+    &AXE,
     &CHROMIUM,
     &CURL,
     &DPKG_DEB,
@@ -298,7 +312,15 @@ pub(crate) const TOOLS: [&Tool; 14] = [
 ];
 
 /// What a tool must be able to do, by its name.
-const TRIALS: [(&str, &[&str]); 2] = [
+const TRIALS: [(&str, &[&str]); 3] = [
+    (
+        "axe",
+        &[
+            "sh",
+            "-c",
+            "command -v chromium || command -v chromium-browser || command -v google-chrome",
+        ],
+    ),
     ("strace", &["strace", "-f", "-o", "/dev/null", "true"]),
     (
         "unshare",
@@ -423,6 +445,7 @@ mod tests {
         packages: &["dash"],
         modules: Modules {
             registry: Registry::PyPi,
+            folder: "check-nothing",
             names: &["no-such-module==0.0.0"],
         },
     };

@@ -1,8 +1,9 @@
 //! The one table of error codes: what a number means, for ever.
 //!
 //! The first two digits are the area: 01 events · 02 journal, disk · 03 lanes, peers, clock, ledger ·
-//! 06 policy · 07 passes, enrolment · 08 audit · 09 providers, settlement files · 10 host, power · 11 command line, config, input files ·
-//! 30 cells · 31 region · 32 reads, feeds · 33 promises · 99 a defect of ours. A number is never used again for
+//! 06 policy · 07 passes, enrolment · 08 audit · 09 providers, settlement files · 10 host, power ·
+//! 11 command line, config, input files · 13 preflight · 30 cells · 31 region · 32 reads, feeds ·
+//! 33 promises · 99 a defect of ours. A number is never used again for
 //! something else. Each code has a page `docs/errors/PWxxxx.md`.
 
 use core::fmt;
@@ -130,6 +131,22 @@ codes! {
     HostHot = 1054, "the host is too hot";
     ArgumentInvalid = 1101, "an argument or setting is wrong";
     InputUnreadable = 1102, "an input file could not be read";
+    PreflightPower = 1301, "the power may not last the popup";
+    PreflightUps = 1302, "the UPS may not hold the rig";
+    PreflightDisk = 1303, "the disk may be too small for the popup";
+    PreflightFsync = 1304, "the disk may lose what it calls durable, or is slow";
+    PreflightClock = 1305, "the clock may be wrong before doors open";
+    PreflightNet = 1306, "the way to a peer is bad or missing";
+    PreflightPortal = 1307, "somebody else answers in a peer's place";
+    PreflightTls = 1308, "a peer is not proved to be who it should be";
+    PreflightPolicy = 1309, "the policy does not cover the popup";
+    PreflightAccess = 1310, "operators cannot all prove who they are";
+    PreflightRigs = 1311, "the rigs of the popup are not all as they should be";
+    PreflightProvider = 1312, "a payment provider is not heard as it should be";
+    PreflightRetention = 1313, "keys do not live as long as they must";
+    PreflightSale = 1314, "the synthetic sale did not go all the way";
+    PreflightPage = 1315, "no phone opened the page";
+    PreflightAudit = 1316, "a raw read did not leave all of its proof";
     CellInvalid = 3001, "a cell is damaged or not in its one canonical form";
     CellOutOfRange = 3002, "a cell's minute or version is out of range";
     CellForked = 3005, "two different cells carry one version";

@@ -57,6 +57,8 @@ pub mod policy;
 
 pub mod host;
 
+pub mod preflight;
+
 pub mod membership;
 
 pub mod role;

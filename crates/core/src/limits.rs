@@ -577,8 +577,58 @@ pub const TRIAL_EVENTS_MIN: u64 = 100;
 /// Segments in the path of a field beyond the catalogue. Beyond: PW0601.
 pub const EXTRA_SEGMENTS_MAX: usize = 3;
 
+// Preflight.
+
+/// Beyond the end of the window a battery has to last, minutes. Below: no-go PW1301.
+pub const PREFLIGHT_POWER_MINUTES: u32 = 30;
+/// A UPS lasts at least this, minutes. Below: warning PW1302.
+pub const PREFLIGHT_UPS_MINUTES: u32 = 10;
+/// Room for this many times the events expected. Below: warning PW1303; below once: no-go.
+pub const PREFLIGHT_ROOM_TIMES: u64 = 3;
+/// Events expected of one rig in an hour where nobody says otherwise: more than a checkout a second
+/// with its journey.
+pub const PREFLIGHT_EVENTS_PER_HOUR: u64 = 20_000;
+/// What a record takes on disk where the journal is too young to tell, bytes.
+pub const PREFLIGHT_EVENT_BYTES: u64 = 400;
+/// Writes and syncs that are timed.
+pub const PREFLIGHT_SYNCS: usize = 200;
+/// One of them in a hundred may take longer than this, µs. More: warning PW1304.
+pub const PREFLIGHT_SYNC_P99_US_MAX: u64 = 100_000;
+/// The clock may differ from the ledger's by this, ms. Beyond: warning PW1305.
+pub const PREFLIGHT_CLOCK_MS_MAX: u64 = 2_000;
+/// The clock may lie behind the journal's newest sale by this, ms. At it: no-go PW1305.
+pub const PREFLIGHT_BEHIND_MS_MAX: i64 = 24 * 3_600_000;
+/// Exchanges of time with the ledger.
+pub const PREFLIGHT_CLOCK_EXCHANGES: usize = 8;
+/// Probes to each peer.
+pub const PREFLIGHT_PROBES: u32 = 100;
+/// Of them, per cent may be lost. Beyond: warning PW1306.
+pub const PREFLIGHT_LOSS_PERCENT_MAX: u64 = 2;
+/// One of twenty may take longer than this, µs. More: warning PW1306.
+pub const PREFLIGHT_RTT_US_MAX: u64 = 500_000;
+/// What is sent up to time the way, bytes; a role takes no more of it. Beyond: PW0107.
+pub const PREFLIGHT_UP_BYTES: usize = 1 << 20;
+/// The word that `/healthz` sends back, bytes. Beyond: left out.
+pub const ECHO_BYTES_MAX: usize = 64;
+/// A browser's certificate lives on after the popup for this long, ms. Below: warning PW1308.
+pub const PREFLIGHT_CERTIFICATE_MS: i64 = 7 * 24 * 3_600_000;
+/// A policy lives on after the popup for this long, ms. Below: no-go PW1309.
+pub const PREFLIGHT_POLICY_MS: i64 = 24 * 3_600_000;
+/// A list of revoked passes may be this old, ms. Beyond: warning PW1310.
+pub const PREFLIGHT_LIST_MS_MAX: u64 = 24 * 3_600_000;
+/// A lease of a key lives on after the popup for this long, ms. Below: warning PW1313.
+pub const PREFLIGHT_LEASE_MS: i64 = 2 * 3_600_000;
+/// A step of the synthetic sale may take this, ms. Beyond: warning PW1314.
+pub const PREFLIGHT_STEP_MS_MAX: u64 = 5_000;
+/// A step of the synthetic sale is given up after this, ms.
+pub const PREFLIGHT_STEP_WAIT_MS: u64 = 15_000;
+/// Files searched for planted values, bytes in all. Beyond: the newest files only.
+pub const PREFLIGHT_SEARCH_BYTES_MAX: u64 = 4 << 30;
+
 // Command line and clients.
 
+/// The page of a report, bytes. Beyond: it is not written.
+pub const REPORT_BYTES_MAX: usize = 300_000;
 /// One sales file, bytes. Beyond: PW1102.
 pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
 /// Events a command puts in one request.

@@ -252,6 +252,7 @@ impl Access {
         Guard {
             access: self.clone(),
             rig: rig.map(Into::into),
+            is_enrolled: false,
             is_free: false,
             network: Network::Lan,
         }
@@ -270,6 +271,7 @@ impl Shared {
 pub(crate) struct Guard {
     access: Access,
     rig: Option<Arc<str>>,
+    is_enrolled: bool,
     is_free: bool,
     network: Network,
 }
@@ -284,12 +286,21 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Guard {
+    /// The guard of a till that was enrolled, or was not. An enrolled machine's checkout and page need
+    /// no pass on that machine: whoever sits there could read the pass that they would show.
+    pub(crate) fn of_enrolled(self, is_enrolled: bool) -> Self {
+        Self {
+            is_enrolled,
+            ..self
+        }
+    }
+
     /// The guard of one connection: whoever calls from this machine sits at it, whatever address it
     /// listens on.
     pub(crate) fn on(&self, line: &Line) -> Self {
         let is_here = line.peer.ip().to_canonical().is_loopback();
         Self {
-            is_free: is_here && self.access.0.org == LOCAL_ORG,
+            is_free: is_here && (self.is_enrolled || self.access.0.org == LOCAL_ORG),
             network: match (is_here, line.is_encrypted) {
                 (true, _) => Network::Loopback,
                 (false, true) => Network::Tls,
@@ -630,3 +641,6 @@ pub(crate) fn cookie(name: &str, seconds: i64, network: Network) -> String {
     };
     format!("{COOKIE}={name}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,14 +224,15 @@ fn common_routes(common: Common) -> Router {
         .with_state(());
     let mut router = Router::new()
         .merge(session)
-        .route("/healthz", get(shared::healthz))
+        .route("/healthz", get(shared::healthz).post(shared::sink))
         .route("/readyz", get(shared::readyz))
         .route("/metrics", get(shared::metrics))
         .route("/openapi.json", get(shared::openapi))
         .route("/", get(shared::index));
-    for asset in page::ASSETS {
+    for asset in page::ASSETS.iter() {
         let path = format!("/{}", asset.path);
-        router = router.route(&path, get(move || async move { shared::asset(asset) }));
+        let answer = move |headers: HeaderMap| async move { shared::asset(asset, &headers) };
+        router = router.route(&path, get(answer));
     }
     router.fallback(shared::unknown).with_state(common)
 }

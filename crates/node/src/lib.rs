@@ -9,6 +9,7 @@ pub mod client;
 pub mod config;
 pub mod identity;
 pub mod member;
+pub mod preflight;
 
 mod alerts;
 mod audit;
@@ -22,6 +23,7 @@ mod keys;
 mod live;
 mod metrics;
 mod mirror;
+mod opening;
 mod page;
 mod peer;
 mod probes;
@@ -41,17 +43,14 @@ use futures_util::FutureExt;
 use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::{JournalId, RigId};
+use popwatch_core::id::RigId;
 use popwatch_core::ledger::hex;
 use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
-use popwatch_core::role::edge::Edge;
 use popwatch_redact::apply::Plan;
 use popwatch_store::audit::AuditFault;
 use popwatch_store::books::{Books, BooksFault};
-use popwatch_store::fs::honest;
-use popwatch_store::fs::os::OsFs;
-use popwatch_store::journal::{Fresh, Journal, OpenError, Opening, Recovery};
+use popwatch_store::journal::OpenError;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -72,17 +71,16 @@ use crate::identity::Identity;
 use crate::live::Publisher;
 use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
+use crate::opening::{Reopening, doubt_disk, open_journal};
 use crate::peer::{As, Link, PeerHandle, Reply};
 use crate::probes::{Host, Look, Probes};
 use crate::register::{Desk, Gate, Setting};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use crate::tls::Reception;
-use popwatch_wire::answer_v1::{EdgeStatus, Quarantine, Vitals};
+use popwatch_wire::answer_v1::{EdgeStatus, Vitals};
 use popwatch_wire::door::Door;
 use popwatch_wire::exposition::Exposition;
 
-/// Between two tries of a journal that cannot be opened.
-const REOPEN_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 /// News and replies waiting for a driver. Beyond: the journal's thread or the link waits.
 const DRIVER_QUEUE_MAX: usize = 64;
 
@@ -225,13 +223,28 @@ impl Node {
         Ok(node)
     }
 
-    /// Where others reach what listens on `address`: over TLS, but on this machine alone.
+    /// Where peers reach what listens on `address`: over TLS with this node's key, but on this machine
+    /// and where plain HTTP is answered.
     #[must_use]
     pub fn url(&self, address: SocketAddr) -> String {
-        match address.ip().is_loopback() {
+        match self.is_plain(address) {
             true => format!("http://{address}/"),
             false => format!("https://{}@{address}/", self.identity.key()),
         }
+    }
+
+    /// Where people open what listens on `address`.
+    fn page(&self, address: SocketAddr) -> String {
+        let scheme = if self.is_plain(address) {
+            "http"
+        } else {
+            "https"
+        };
+        format!("{scheme}://{address}/")
+    }
+
+    fn is_plain(&self, address: SocketAddr) -> bool {
+        self.reception.is_plain() || address.ip().is_loopback()
     }
 
     fn empty(identity: Identity, plain: bool, access: Access) -> Self {
@@ -350,8 +363,11 @@ impl Node {
         (books, trail): (&BooksHandle, &Trail),
         ambient: &Ambient,
     ) -> Result<Desk, StartFault> {
-        let reached = |url: &&String| !url.contains("//127.") && !url.contains("//localhost");
         let region = self.region.filter(|address| !address.ip().is_loopback());
+        let here = region.map(|address| self.url(address));
+        let is_here = |url: &str| here.as_deref().is_some_and(|here| here.starts_with(url));
+        let is_local = |url: &str| url.contains("//127.") || url.contains("//localhost");
+        let reached = |url: &&String| !is_local(url) && !is_here(url);
         let edge = whole.edge.as_ref();
         let setting = Setting {
             identity: self.identity.clone(),
@@ -387,6 +403,7 @@ impl Node {
         self.edge = Some(address);
         let allowed = AllowedHosts::of(address, &config.hosts);
         let guard = self.access.guard(Some(rig.as_str()));
+        let guard = guard.of_enrolled(self.member.is_some());
         let router = match self.open_edge(config, whole, policies.clone(), ambient) {
             Ok(router) => fixed(router, allowed.clone(), guard),
             Err(fault) if fault.may_pass() => {
@@ -603,17 +620,18 @@ fn identity_of(config: &Config, ambient: &Ambient) -> Identity {
     Identity::of(&ambient.random())
 }
 
-/// Where processes of an organisation know each other by their keys, the roles of one process do too:
-/// what it calls on its own plain address it calls over TLS.
+/// Where processes know each other by their keys, the roles of one process do too: what it calls on its
+/// own plain address it calls over TLS.
 fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
-    if config.access.org == LOCAL_ORG {
-        return;
-    }
+    let is_local = config.access.org == LOCAL_ORG;
+    let plain = config.plain_http || config.access.plain_lan;
+    let needs = |address: &SocketAddr| match address.ip().is_loopback() {
+        true => !is_local,
+        false => !plain,
+    };
     let ledger = config.ledger.as_ref().map(|ledger| ledger.listen);
     let region = config.region.as_ref().map(|region| region.listen);
-    let Some(edge) = &mut config.edge else {
-        return;
-    };
+    let (ledger, region) = (ledger.filter(needs), region.filter(needs));
     let own = |url: &mut String, address: Option<SocketAddr>| {
         if let Some(address) = address
             && *url == format!("http://{address}")
@@ -621,10 +639,15 @@ fn speak_tls_with_oneself(config: &mut Config, identity: &Identity) {
             *url = format!("https://{}@{address}", identity.key());
         }
     };
-    if let Some(url) = &mut edge.ledger {
-        own(url, ledger);
+    if let Some(edge) = &mut config.edge {
+        if let Some(url) = &mut edge.ledger {
+            own(url, ledger);
+        }
+        edge.regions.iter_mut().for_each(|url| own(url, region));
     }
-    edge.regions.iter_mut().for_each(|url| own(url, region));
+    if let Some(books) = &mut config.ledger {
+        books.regions.iter_mut().for_each(|url| own(url, region));
+    }
 }
 
 /// Who may bring cells to a region of this process.
@@ -674,47 +697,6 @@ fn chain(fault: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
-}
-
-/// An edge whose journal could not be opened: it is tried again while its pages are up.
-struct Reopening {
-    config: EdgeConfig,
-    whole: Config,
-    policies: Vec<PopupPolicy>,
-    ambient: Ambient,
-    routers: watch::Sender<Arc<http::Served>>,
-    allowed: AllowedHosts,
-    guard: Guard,
-    access: Access,
-    identity: Identity,
-    member: Option<Member>,
-}
-
-impl Reopening {
-    async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        loop {
-            tokio::select! {
-                _ = shutdown.changed() => return,
-                () = tokio::time::sleep(REOPEN_EVERY) => {}
-            }
-            let access = self.access.clone();
-            let mut node = Node::empty(self.identity.clone(), false, access);
-            node.member.clone_from(&self.member);
-            let policies = self.policies.clone();
-            match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {
-                Ok(router) => {
-                    tracing::info!("the journal is open; sales are taken again");
-                    let router = http::dressed(router, self.allowed.clone(), self.guard.clone());
-                    drop(self.routers.send_replace(router));
-                    drop(shutdown.changed().await);
-                    return Box::pin(node.stop()).await;
-                }
-                Err(fault) => {
-                    tracing::debug!(fault = chain(&fault), "the journal still cannot be opened");
-                }
-            }
-        }
-    }
 }
 
 impl StartFault {
@@ -775,24 +757,6 @@ async fn open_books(
     }
 }
 
-/// Finds out, beside the work, whether the disk's word can be trusted, and says so if not.
-async fn doubt_disk(fs: OsFs, ambient: Ambient, vitals: watch::Sender<Vitals>) {
-    let mut now_ns = move || ambient.mono_ns();
-    let asked = tokio::task::spawn_blocking(move || honest::doubt(&fs, &mut now_ns));
-    match asked.await {
-        Ok(Ok(None)) => {
-            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(true))
-        }
-        Ok(Ok(Some(doubt))) => {
-            vitals.send_modify(|vitals| vitals.disk.get_or_insert_default().honest = Some(false));
-            let code = Code::DiskDoubtful;
-            tracing::warn!(%code, %doubt, "a power cut may take what this disk calls durable");
-        }
-        Ok(Err(fault)) => tracing::warn!(%fault, "the disk's syncs could not be timed"),
-        Err(fault) => tracing::error!(%fault, "timing the disk's syncs failed"),
-    }
-}
-
 /// Runs a task until it ends or the node stops.
 async fn until(mut shutdown: watch::Receiver<bool>, task: impl Future<Output = ()>) {
     tokio::select! {
@@ -820,102 +784,4 @@ async fn listen(role: &'static str, address: SocketAddr) -> Result<TcpListener, 
             address,
             source,
         })
-}
-
-/// Opens the journal and brings its fold back.
-fn open_journal(
-    config: &EdgeConfig,
-    data: &std::path::Path,
-    popups: Vec<PopupPolicy>,
-    ambient: &Ambient,
-) -> Result<(Journal<OsFs>, Edge, Vitals), StartFault> {
-    let rig = config.rig_id()?;
-    let fs = OsFs::new(data).map_err(|source| StartFault::Data {
-        path: data.to_path_buf(),
-        source,
-    })?;
-    let fresh = ambient.clone();
-    let opening = Opening {
-        rig: rig.clone(),
-        fresh: Fresh {
-            journal_id: JournalId(ambient.random()),
-            epoch_id: Box::new(move || popwatch_core::id::EpochId(fresh.random())),
-        },
-        boot_id: ambient.boot_id(),
-        version: String::from(env!("CARGO_PKG_VERSION")),
-        stamp: ambient.stamp(),
-        popups,
-        segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
-    };
-    let (mut journal, recovery) =
-        Journal::open(fs, opening).map_err(|fault| did_not_open(data, fault))?;
-    report(&recovery);
-    let mut edge = Edge::new(
-        &rig,
-        journal.journal_id(),
-        config.ledger.is_some(),
-        config.regions.len(),
-    );
-    if ambient.is_scripted() {
-        edge.trust_wall();
-    }
-    let done = refold::refold(&mut journal, &mut edge, ambient.now());
-    let done = done.map_err(|source| StartFault::Data {
-        path: data.to_path_buf(),
-        source,
-    })?;
-    let (records, restored) = (done.records, done.restored);
-    tracing::info!(records, restored, "the journal is folded");
-    Ok((journal, edge, found(&recovery)))
-}
-
-/// What the status says of a start.
-fn found(recovery: &Recovery) -> Vitals {
-    let files = recovery.quarantined.len() as u64;
-    Vitals {
-        quarantine: (files > 0).then_some(Quarantine { files, bytes: None }),
-        newer_format: recovery.newer_format,
-        ..Vitals::default()
-    }
-}
-
-fn did_not_open(data: &std::path::Path, fault: OpenError) -> StartFault {
-    let path = data.to_path_buf();
-    match fault {
-        OpenError::Locked => StartFault::Locked { path },
-        source @ OpenError::Unavailable { .. } => StartFault::Journal { path, source },
-    }
-}
-
-/// Says in the log what a start found.
-fn report(recovery: &Recovery) {
-    for gap in &recovery.gaps {
-        let code = match gap.cause.as_str() {
-            "missing_file" => Code::SegmentMissing,
-            _media => Code::RecordDamaged,
-        };
-        tracing::error!(
-            %code,
-            epoch = gap.epoch,
-            first = gap.first,
-            last = gap.last,
-            "records are lost to damage; the books will know which"
-        );
-    }
-    for torn in &recovery.torn {
-        let (code, file) = (Code::TailTorn, torn.file.as_str());
-        tracing::info!(%code, file, bytes = torn.bytes, "a torn tail was cut: a write that was never acknowledged, unless a peer knows better");
-    }
-    if recovery.quarantine.dropped > 0 {
-        let (dropped, bytes) = (recovery.quarantine.dropped, recovery.quarantine.bytes);
-        tracing::warn!(dropped, bytes, "the oldest files in quarantine had to go");
-    }
-    for file in &recovery.quarantined {
-        let code = Code::JournalForeign;
-        tracing::warn!(%code, file, "a file that is not this journal's was put aside");
-    }
-    if recovery.newer_format {
-        let code = Code::FormatNewer;
-        tracing::error!(%code, "parts of the journal need a newer popwatch; they are left untouched");
-    }
 }

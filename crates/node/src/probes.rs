@@ -19,6 +19,7 @@ use std::time::Duration;
 use popwatch_core::code::Code;
 use popwatch_core::host::{Alarms, Charge, DiskTrend, HostSample};
 use popwatch_core::limits::{PROBE_BYTES_MAX, PROBE_ENTRIES_MAX, PROBE_MS, PROBE_WAIT_MS};
+use popwatch_core::preflight::{Battery, UpsCheck};
 use popwatch_wire::answer_v1::{Network, Power, Temperature, Vitals};
 use rustix::io::Errno;
 use tokio::sync::{oneshot, watch};
@@ -162,6 +163,31 @@ impl Probes {
             sample,
             network: network.unwrap_or_default(),
         }
+    }
+
+    /// What feeds the rig, its own battery and the UPS apart, as a preflight asks.
+    pub(crate) async fn feeds(&mut self) -> (Option<Battery>, UpsCheck) {
+        let Host { root, upsd, .. } = self.host.clone();
+        let (supply, answer) = tokio::join!(
+            self.supply.ask(&root, power_supply::read),
+            nut::read(upsd, self.limit),
+        );
+        let supply = supply.unwrap_or_default();
+        let is_seen = supply.battery.is_some() || supply.minutes.is_some();
+        let battery = is_seen.then(|| Battery {
+            charge: supply.battery.map(|charge| charge / 1_000),
+            in_use: supply.on_battery,
+            minutes: supply.minutes,
+        });
+        let ups = answer.ups.unwrap_or_default();
+        let check = UpsCheck {
+            declared: upsd.is_some(),
+            answered: ups != Ups::default(),
+            gives_up: ups.is_low || ups.is_worn,
+            charge: ups.battery.map(|charge| charge / 1_000),
+            minutes: ups.minutes,
+        };
+        (battery, check)
     }
 
     fn judge_ups(&mut self, answer: nut::Answer) -> Option<Ups> {

@@ -70,7 +70,7 @@ impl Node {
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
         for target in &config.alerts {
-            let here = self.url(address);
+            let here = self.page(address);
             let (live, ambient) = (live.clone(), ambient.clone());
             let ends = self.shutdown.subscribe();
             let task = alerts::run((target.clone(), data.to_owned()), here, live, ambient, ends);

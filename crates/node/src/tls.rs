@@ -283,6 +283,11 @@ impl Reception {
         }
     }
 
+    /// Whether other machines may speak plain HTTP too.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// Finds out what a new connection speaks and, in bounded time, agrees on keys with it.
     pub(crate) async fn receive(&self, stream: TcpStream, peer: SocketAddr) -> Received {
         let limit = Duration::from_millis(REQUEST_HEAD_MS_MAX);

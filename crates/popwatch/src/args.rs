@@ -2,7 +2,9 @@
 
 use crate::cmd::access::AccessArgs;
 use crate::cmd::policy::PolicyArgs;
+use crate::cmd::preflight::PreflightArgs;
 use crate::cmd::raw::RawArgs;
+use crate::cmd::report::ReportArgs;
 use crate::print::Format;
 use clap::{Parser, Subcommand};
 use popwatch_core::membership::IdKey;
@@ -45,6 +47,10 @@ pub(crate) enum Command {
     Journal(JournalArgs),
     /// Print what a ledger's reconciliation of a popup found.
     Reconcile(ReconcileArgs),
+    /// Find out whether doors may open: power, disk, clock, peers, and a sale all the way.
+    Preflight(PreflightArgs),
+    /// Write what became of a popup as one page that opens from the disk and prints.
+    Report(ReportArgs),
     /// Print what a creator earned in a popup, line by line.
     Statement(StatementArgs),
     /// Close a popup's books and print the signed certificate's hash, or verify certificates.
@@ -104,7 +110,7 @@ booked until --accept says so.")]
 pub(crate) struct EnrolArgs {
     /// On a new machine: the words of its code, then the ledger's address.
     #[arg(value_name = "CODE URL", conflicts_with_all = ["new", "list", "revoke", "accept"])]
-    pub(crate) code: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// Where journals, books and keys of the new machine will live.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
@@ -606,10 +612,32 @@ pub(crate) fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// The address under which people open a page, without a slash at its end: a key in it, as
+/// `popwatch run` prints one for programs, is left out.
+pub(crate) fn page_url(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    let parts = text.split_once("://").filter(|(scheme, at)| {
+        ["http", "https"].contains(scheme) && !at.is_empty() && !at.starts_with('@')
+    });
+    let (scheme, at) =
+        parts.ok_or("give the address of the page: http://host:port or https://host:port")?;
+    let host = at.rsplit_once('@').map_or(at, |(_, host)| host);
+    Ok(format!("{scheme}://{host}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_page_is_opened_without_the_key_of_its_popwatch() {
+        let page: Result<&str, &String> = Ok("https://10.0.0.1:8720");
+        assert_eq!(page_url("https://10.0.0.1:8720/").as_deref(), page);
+        let keyed = format!("https://{}@10.0.0.1:8720", "4d0c".repeat(16));
+        assert_eq!(page_url(&keyed).as_deref(), page);
+        assert!(page_url("10.0.0.1:8720").is_err() && page_url("https://").is_err());
+    }
 
     #[test]
     fn the_command_line_is_sound_and_each_command_has_an_example() {

@@ -31,6 +31,11 @@ pub(crate) fn set(pass: Option<&Path>, code: Option<&str>) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Whether a pass is shown.
+pub(crate) fn shows_pass() -> bool {
+    SHOWN.get().is_some_and(|shown| shown.pass.is_some())
+}
+
 /// A client that shows them.
 pub(crate) fn client() -> Client {
     showing(Client::new())

@@ -10,9 +10,11 @@ mod export;
 mod journal;
 mod man;
 pub(crate) mod policy;
+pub(crate) mod preflight;
 pub(crate) mod raw;
 mod reconcile;
 mod replay;
+pub(crate) mod report;
 mod run;
 mod send;
 mod statement;
@@ -39,6 +41,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
         Command::Policy(args) => tokio::task::block_in_place(|| policy::run(&args, format)),
+        Command::Preflight(args) => preflight::run(&args, format).await,
+        Command::Report(args) => report::run(&args, format).await,
         Command::Raw(args) => raw::run(&args).await,
         Command::Access(args) => tokio::task::block_in_place(|| access::run(&args.command, format)),
         Command::Enrol(args) => enrol::run(&args, format).await,

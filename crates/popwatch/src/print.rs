@@ -94,6 +94,23 @@ pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> Vec<String> {
     rows.iter().map(render).collect()
 }
 
+/// Text made safe to stand in HTML, in an element or a quoted attribute.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c if c.is_control() => out.push('·'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Text from outside, made safe to show on a terminal: control characters become `·`.
 pub(crate) fn plain(text: &str) -> String {
     text.chars()

@@ -7,12 +7,19 @@
 mod card;
 mod code;
 mod email;
+mod handle;
+mod iban;
+mod ip;
+mod phone;
 mod schemes;
 mod track;
+mod url;
+mod words;
 
+use crate::region::Region;
 use crate::text::Folded;
 
-pub use schemes::{SCHEMES, Scheme};
+pub use schemes::{Check, SCHEMES, Scheme};
 
 /// What stands for every string of an event when looking at it failed or passed its bound.
 pub const ERROR_WORD: &str = "[redaction-error]";
@@ -34,23 +41,48 @@ pub enum Rule {
     Code,
     /// An e-mail address.
     Email,
+    /// A bank account number.
+    Iban,
+    /// A phone number.
+    Phone,
+    /// An internet address.
+    Ip,
+    /// User name, query and fragment of a web address.
+    UrlQuery,
+    /// A name somebody goes by on another site.
+    Handle,
 }
 
 impl Rule {
     /// All rules, in the order of detection.
-    pub const ALL: [Self; 4] = [Self::Track, Self::Pan, Self::Code, Self::Email];
+    pub const ALL: [Self; 9] = [
+        Self::Track,
+        Self::Pan,
+        Self::Code,
+        Self::Email,
+        Self::Iban,
+        Self::Phone,
+        Self::Ip,
+        Self::UrlQuery,
+        Self::Handle,
+    ];
 
-    /// What stands for a hit.
+    /// What stands for a hit. Of a web address scheme, host and path stay, and that says enough.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Track | Self::Pan => "[card]",
             Self::Code => "[code]",
             Self::Email => "[email]",
+            Self::Iban => "[iban]",
+            Self::Phone => "[phone]",
+            Self::Ip => "[ip]",
+            Self::UrlQuery => "",
+            Self::Handle => "[handle]",
         }
     }
 
-    /// Its name in metrics and statuses.
+    /// Its name in policies, metrics and statuses.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,6 +90,77 @@ impl Rule {
             Self::Pan => "pan",
             Self::Code => "code",
             Self::Email => "email",
+            Self::Iban => "iban",
+            Self::Phone => "phone",
+            Self::Ip => "ip",
+            Self::UrlQuery => "url_query",
+            Self::Handle => "handle",
+        }
+    }
+
+    /// Finds a rule by its name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+}
+
+/// Some of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleSet(u16);
+
+impl RuleSet {
+    /// No rule.
+    pub const NONE: Self = Self(0);
+    /// Every rule.
+    pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
+    /// What is looked for in every text, whatever a policy says.
+    pub const LEAST: Self = Self(
+        1 << Rule::Track as u16
+            | 1 << Rule::Pan as u16
+            | 1 << Rule::Code as u16
+            | 1 << Rule::Email as u16
+            | 1 << Rule::Iban as u16
+            | 1 << Rule::Phone as u16,
+    );
+
+    /// Whether a rule is among them.
+    #[must_use]
+    pub const fn has(self, rule: Rule) -> bool {
+        self.0 & (1 << rule as u16) != 0
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub const fn with(self, rule: Rule) -> Self {
+        Self(self.0 | 1 << rule as u16)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// How a text is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// Where it stands.
+    pub place: Place,
+    /// For what.
+    pub rules: RuleSet,
+    /// Whose form of phone numbers counts beside the international one.
+    pub region: Option<Region>,
+}
+
+impl From<Place> for Look {
+    /// For everything, phone numbers in the international form.
+    fn from(place: Place) -> Self {
+        Self {
+            place,
+            rules: RuleSet::ALL,
+            region: None,
         }
     }
 }
@@ -84,6 +187,14 @@ impl Place {
         match self {
             Self::Label | Self::Text => true,
             Self::Identity | Self::Reference | Self::Sku => false,
+        }
+    }
+
+    /// Whether an account number is looked for: not in the rig's own identities nor in goods.
+    const fn has_accounts(self) -> bool {
+        match self {
+            Self::Reference | Self::Label | Self::Text => true,
+            Self::Identity | Self::Sku => false,
         }
     }
 }
@@ -123,25 +234,14 @@ impl Budget {
 
 /// Looks at a text. The hits ascend and do not overlap.
 #[must_use]
-pub fn scan(text: &str, place: Place, budget: &mut Budget) -> Vec<Hit> {
-    let sieve = Sieve::of(text);
-    if !sieve.may_hit(place) {
+pub fn scan(text: &str, look: impl Into<Look>, budget: &mut Budget) -> Vec<Hit> {
+    let look = look.into();
+    if !Sieve::of(text).may_hit(look.place) {
         return Vec::new();
     }
     let folded = Folded::new(text);
-    let sieve = Sieve::of(folded.as_str());
     let mut spans = Spans(Vec::new());
-    let text = folded.as_str();
-    if sieve.digits >= 12 {
-        track::find(text, &mut spans);
-        card::find(text, place, budget, &mut spans);
-    }
-    if sieve.digits >= 3 && place.is_prose() {
-        code::find(text, &mut spans);
-    }
-    if sieve.at {
-        email::find(text, &mut spans);
-    }
+    detect(&folded, look, budget, &mut spans);
     if spans.0.len() == SPANS_MAX {
         budget.0 = 0;
     }
@@ -157,18 +257,59 @@ pub fn scan(text: &str, place: Place, budget: &mut Budget) -> Vec<Hit> {
     hits
 }
 
+fn detect(folded: &Folded<'_>, look: Look, budget: &mut Budget, spans: &mut Spans) {
+    let text = folded.as_str();
+    let sieve = Sieve::of(text);
+    let Look {
+        place,
+        rules,
+        region,
+    } = look;
+    if sieve.digits >= 12 {
+        track::find(text, spans);
+        card::find(text, place, budget, spans);
+    }
+    if sieve.digits >= 3 && place.is_prose() {
+        code::find(text, spans);
+    }
+    if sieve.at {
+        email::find(text, spans);
+    }
+    // Written in letters alone but for the check digits an account number is none in a reference.
+    let digits = if place.is_prose() { 2 } else { 12 };
+    if sieve.digits >= digits && place.has_accounts() && rules.has(Rule::Iban) {
+        iban::find(text, spans);
+    }
+    if !place.is_prose() {
+        return;
+    }
+    if sieve.digits >= 7 && rules.has(Rule::Phone) {
+        phone::find(text, place, region, spans);
+    }
+    if (sieve.digits >= 4 || sieve.colon) && rules.has(Rule::Ip) {
+        ip::find(text, spans);
+    }
+    if (sieve.colon || sieve.query) && rules.has(Rule::UrlQuery) {
+        url::find(folded, spans);
+    }
+    if sieve.at && place == Place::Text && rules.has(Rule::Handle) {
+        handle::find(text, spans);
+    }
+}
+
 /// The text with every hit replaced by its fixed word, `None` when nothing hits; calls `each` per
 /// hit. Where a bound is passed the whole text becomes [`ERROR_WORD`].
 pub fn clean(
     text: &str,
-    place: Place,
+    look: impl Into<Look>,
     budget: &mut Budget,
     mut each: impl FnMut(Rule),
 ) -> Option<String> {
+    let look = look.into();
     let mut out: Option<String> = None;
     for _ in 0..ROUNDS_MAX {
         let looked_at = out.as_deref().unwrap_or(text);
-        let hits = scan(looked_at, place, budget);
+        let hits = scan(looked_at, look, budget);
         if budget.spent() {
             break;
         }
@@ -198,7 +339,17 @@ fn replace(text: &str, hits: &[Hit], each: &mut impl FnMut(Rule)) -> String {
 pub fn second_look(text: &str, place: Place) -> bool {
     let mut budget = Budget::default();
     let hits = scan(text, place, &mut budget);
-    budget.spent() || hits.iter().any(|hit| hit.rule != Rule::Code)
+    let counts = |hit: &Hit| matches!(hit.rule, Rule::Track | Rule::Pan | Rule::Email);
+    budget.spent() || hits.iter().any(counts)
+}
+
+/// Whether a reference has to be mapped: what the second look is for stands in it, or an account
+/// number, or it is an internet address.
+#[must_use]
+pub fn reference_must_go(text: &str) -> bool {
+    let mut budget = Budget::default();
+    let hits = scan(text, Place::Reference, &mut budget);
+    budget.spent() || !hits.is_empty() || ip::is_whole(text)
 }
 
 /// Whether an integer is, by its digits alone, a payment card number.
@@ -209,30 +360,35 @@ pub fn is_card_number(number: i64) -> bool {
 }
 
 /// What one pass over a text tells about which detectors can hit at all.
+#[derive(Default)]
 struct Sieve {
     digits: usize,
     at: bool,
+    colon: bool,
+    query: bool,
     folds: bool,
 }
 
 impl Sieve {
     fn of(text: &str) -> Self {
-        let mut sieve = Self {
-            digits: 0,
-            at: false,
-            folds: false,
-        };
+        let mut sieve = Self::default();
         for byte in text.bytes() {
             sieve.digits += usize::from(byte.is_ascii_digit());
             sieve.at |= byte == b'@';
+            sieve.colon |= byte == b':';
+            sieve.query |= matches!(byte, b'?' | b'#');
             sieve.folds |= !byte.is_ascii() || matches!(byte, b'%' | b'\\' | b'&');
         }
         sieve
     }
 
     fn may_hit(&self, place: Place) -> bool {
-        let digits = if place.is_prose() { 3 } else { 12 };
-        self.digits >= digits || self.at || self.folds
+        let digits = match place {
+            Place::Label | Place::Text => 2,
+            Place::Identity | Place::Reference | Place::Sku => 12,
+        };
+        let written = place.is_prose() && (self.colon || self.query);
+        self.digits >= digits || self.at || self.folds || written
     }
 }
 
@@ -247,6 +403,21 @@ impl Spans {
         if room && start < end && !self.0.iter().any(owned) {
             self.0.push((rule, start, end));
         }
+    }
+
+    /// Takes what of a span no earlier detector owns.
+    fn add_rest(&mut self, rule: Rule, start: usize, end: usize) {
+        let mut owned: Vec<(usize, usize)> = (self.0.iter())
+            .filter(|(_, from, to)| start < *to && *from < end)
+            .map(|(_, from, to)| (*from, *to))
+            .collect();
+        owned.sort_unstable();
+        let mut free = start;
+        for (from, to) in owned {
+            self.add(rule, free, from);
+            free = free.max(to);
+        }
+        self.add(rule, free, end);
     }
 }
 

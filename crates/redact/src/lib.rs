@@ -14,7 +14,10 @@
 pub mod apply;
 pub mod base32;
 pub mod detect;
+pub mod plan;
 pub mod proof;
 pub mod pseudonym;
+pub mod region;
+pub mod samples;
 pub mod sentiment;
 mod text;

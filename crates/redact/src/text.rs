@@ -10,9 +10,9 @@ use std::borrow::Cow;
 /// A folded text and where each of its bytes stood.
 pub(crate) struct Folded<'a> {
     text: Cow<'a, str>,
-    /// Start and end in the original of the character each byte came from; empty when nothing was
-    /// folded.
-    origin: Vec<(u32, u32)>,
+    /// Start and end in the original of the character each byte came from, and whether it stood
+    /// there as an escape; empty when nothing was folded.
+    origin: Vec<(u32, u32, bool)>,
 }
 
 impl<'a> Folded<'a> {
@@ -35,6 +35,12 @@ impl<'a> Folded<'a> {
         &self.text
     }
 
+    /// Whether the character at this byte stood as an escape in the original.
+    #[must_use]
+    pub(crate) fn is_escaped(&self, at: usize) -> bool {
+        self.origin.get(at).is_some_and(|origin| origin.2)
+    }
+
     /// The span of the original that a non-empty span of the folded text came from.
     #[must_use]
     pub(crate) fn origin(&self, start: usize, end: usize) -> (usize, usize) {
@@ -51,7 +57,7 @@ fn fold(text: &str) -> Folded<'_> {
     let mut origin = Vec::with_capacity(text.len());
     let (mut at, mut after_return) = (0, false);
     while let Some((c, length)) = decode(&text[at..]) {
-        let span = (offset(at), offset(at + length));
+        let span = (offset(at), offset(at + length), length > c.len_utf8());
         at += length;
         let second_half = after_return && c == '\n';
         after_return = c == '\r';

@@ -203,6 +203,22 @@ pub const fn status(code: Code) -> u16 {
         | Code::BatteryLow
         | Code::UnderVoltage
         | Code::HostHot
+        | Code::PreflightPower
+        | Code::PreflightUps
+        | Code::PreflightDisk
+        | Code::PreflightFsync
+        | Code::PreflightClock
+        | Code::PreflightNet
+        | Code::PreflightPortal
+        | Code::PreflightTls
+        | Code::PreflightPolicy
+        | Code::PreflightAccess
+        | Code::PreflightRigs
+        | Code::PreflightProvider
+        | Code::PreflightRetention
+        | Code::PreflightSale
+        | Code::PreflightPage
+        | Code::PreflightAudit
         | Code::Defect => 500,
         Code::PeerNonsense | Code::PeerStranger => 502,
         Code::NotDurable

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
+use popwatch_core::preflight::is_rehearsal;
 use popwatch_core::view::Board;
 use popwatch_wire::answer_v1::{self, BoardQuery, QueryFault, SeriesQuery, SloFormat, StreamQuery};
 use popwatch_wire::feed_v1::{Audience, Place};
@@ -69,7 +70,7 @@ pub(super) async fn popups(
     Extension(caller): Extension<Caller>,
 ) -> Json<answer_v1::Popups> {
     let mut lines = state.live.borrow().lines.clone();
-    lines.retain(|line| caller.sees(line.id.as_str()));
+    lines.retain(|line| caller.sees(line.id.as_str()) && !is_rehearsal(&line.id));
     Json(answer_v1::popups(&lines, state.ambient.wall_ms()))
 }
 

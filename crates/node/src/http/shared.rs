@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use popwatch_core::code::Code;
-use popwatch_core::limits::REQUEST_BODY_MS_MAX;
+use popwatch_core::limits::{ECHO_BYTES_MAX, PREFLIGHT_UP_BYTES, REQUEST_BODY_MS_MAX};
 use popwatch_wire::answer_v1::{EdgeStatus, Readiness};
 use popwatch_wire::exposition::{Exposition, Form};
 use popwatch_wire::problem::Problem;
 
+use crate::ambient::Ambient;
 use crate::config::RoleName;
 use crate::health::Health;
 use crate::page::{self, Asset};
@@ -139,12 +140,33 @@ pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes, Bod
     }
 }
 
-/// The process does its work: its store's thread is alive.
-pub(super) async fn healthz(State(common): State<Common>) -> Response {
+/// The process does its work: its store's thread is alive. A word in `n` comes back, with the machine's
+/// time and the version, so that who asks knows who answered and how far apart the clocks are.
+pub(super) async fn healthz(State(common): State<Common>, RawQuery(query): RawQuery) -> Response {
+    let word = query.as_deref().and_then(|query| query.strip_prefix("n="));
+    let is_plain = |word: &&str| {
+        word.len() <= ECHO_BYTES_MAX && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let echo = word.filter(is_plain).map_or_else(String::new, |word| {
+        let wall_us = Ambient::system().wall_us();
+        format!("{word}\n{wall_us}\n{}\n", env!("CARGO_PKG_VERSION"))
+    });
     match common.0.health.alive() {
-        true => "ok\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the store hangs\n").into_response(),
+        true => format!("ok\n{echo}").into_response(),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("the store hangs\n{echo}"),
+        )
+            .into_response(),
     }
+}
+
+/// Reads a body and forgets it: how fast the way here is.
+pub(super) async fn sink(body: Body) -> Result<String, ProblemAnswer> {
+    let body = read_body(body, PREFLIGHT_UP_BYTES)
+        .await
+        .map_err(|fault| fault.problem("send less"))?;
+    Ok(format!("ok {}\n", body.len()))
 }
 
 /// Whether the role can do its work; what fails is named.
@@ -193,9 +215,25 @@ pub(super) async fn index(State(common): State<Common>) -> Html<String> {
     )
 }
 
-/// One file of the page.
-pub(super) fn asset(asset: &'static Asset) -> Response {
-    ([(header::CONTENT_TYPE, asset.media)], asset.text).into_response()
+/// One file of the page; nothing of it for a browser that has it.
+pub(super) fn asset(asset: &'static Asset, headers: &HeaderMap) -> Response {
+    let says = |name, word: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(',').any(|part| part.trim().starts_with(word)))
+    };
+    let tag = [
+        (header::ETAG, asset.tag.as_str()),
+        (header::VARY, "accept-encoding"),
+    ];
+    if says(header::IF_NONE_MATCH, &asset.tag) {
+        return (StatusCode::NOT_MODIFIED, tag).into_response();
+    }
+    let media = [(header::CONTENT_TYPE, asset.media)];
+    if says(header::ACCEPT_ENCODING, "gzip") {
+        let packed = [(header::CONTENT_ENCODING, "gzip")];
+        return (tag, media, packed, asset.packed.as_slice()).into_response();
+    }
+    (tag, media, asset.bytes).into_response()
 }
 
 /// 404 with a hint.

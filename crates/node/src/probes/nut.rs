@@ -41,6 +41,8 @@ pub(super) struct Ups {
     pub(super) on_battery: Option<bool>,
     /// Any that feeds from its battery is about to switch off.
     pub(super) is_low: bool,
+    /// Any wants a new battery.
+    pub(super) is_worn: bool,
     /// Minutes the shortest lasts.
     pub(super) minutes: Option<u32>,
     /// What all give together, milliwatts.
@@ -242,6 +244,7 @@ fn unit(variables: &BTreeMap<String, String>, faults: &mut Vec<Fault>) -> Ups {
         battery: battery.and_then(|charge| u32::try_from(charge).ok()),
         on_battery,
         is_low: on_battery == Some(true) && says("LB"),
+        is_worn: says("RB"),
         minutes: runtime_ms.and_then(|ms| u32::try_from(ms / 60_000).ok()),
         power_mw: power.and_then(|power| u64::try_from(power).ok()),
     }
@@ -258,6 +261,7 @@ fn together(units: Vec<Ups>) -> Option<Ups> {
         battery: least(all.battery, unit.battery),
         on_battery: all.on_battery.max(unit.on_battery),
         is_low: all.is_low || unit.is_low,
+        is_worn: all.is_worn || unit.is_worn,
         minutes: least(all.minutes, unit.minutes),
         power_mw: match (all.power_mw, unit.power_mw) {
             (Some(one), Some(other)) => Some(one + other),

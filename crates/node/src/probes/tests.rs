@@ -486,6 +486,7 @@ fn a_battery_of_its_own_comes_before_the_ups_and_mains_is_gone_for_both() {
         battery: Some(80_000),
         on_battery: Some(true),
         is_low: true,
+        is_worn: false,
         minutes: Some(4),
         power_mw: Some(30_000),
     };

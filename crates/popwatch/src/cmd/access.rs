@@ -14,7 +14,7 @@ use popwatch_wire::pass::totp;
 use popwatch_wire::pass::{self, AccessPublic, Circumstances, Less, Network};
 use serde_json::json;
 
-use crate::args::base_url;
+use crate::args::page_url;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 
@@ -123,7 +123,7 @@ pub(crate) struct IssueArgs {
     #[arg(long, requires = "from")]
     lan: bool,
     /// Print a link that begins a session at this page instead of the bare pass.
-    #[arg(long, value_name = "URL", value_parser = base_url)]
+    #[arg(long, value_name = "URL", value_parser = page_url)]
     link: Option<String>,
     /// Show it as a QR code too.
     #[arg(long)]

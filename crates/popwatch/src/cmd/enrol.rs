@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use popwatch_node::ambient::Ambient;
-use popwatch_node::client::Client;
 use popwatch_node::member::{self, Member};
 use popwatch_wire::enrol::EnrolCode;
 use qrcodegen::{QrCode, QrCodeEcc};
 use serde_json::{Value, json};
 
 use crate::args::EnrolArgs;
+use crate::caller;
 use crate::exit::{Exit, Misuse};
 use crate::print::{self, Format, plain};
 use crate::till::problem;
@@ -55,7 +55,7 @@ async fn join(args: &EnrolArgs, format: Format) -> anyhow::Result<Exit> {
     let usage = "give the eight words of the code and the ledger's address: \
                  popwatch enrol \"WORDS\" https://HOST:8730; or --new, --list, --revoke, --accept";
     let (url, words) = args
-        .code
+        .words
         .split_last()
         .filter(|(_, words)| !words.is_empty())
         .ok_or_else(|| Misuse::argument(usage))?;
@@ -134,7 +134,7 @@ fn drawn(text: &str) -> anyhow::Result<String> {
 
 async fn list(args: &EnrolArgs, format: Format) -> anyhow::Result<Exit> {
     let url = format!("{}/v1/rigs", args.ledger);
-    let answer = Client::new().get(&url, &[]).await;
+    let answer = caller::client().get(&url, &[]).await;
     let answer = answer.with_context(|| unreachable_at(&args.ledger))?;
     if !answer.is_success() {
         bail!("the ledger at {} says: {}", args.ledger, problem(&answer));
@@ -188,7 +188,7 @@ fn row_line(row: &Value) -> String {
 async fn post(args: &EnrolArgs, path: &str, body: &Value) -> anyhow::Result<Value> {
     let url = format!("{}{path}", args.ledger);
     let json = [("content-type", "application/json")];
-    let answer = Client::new().post(&url, &json, body.to_string()).await;
+    let answer = caller::client().post(&url, &json, body.to_string()).await;
     let answer = answer.with_context(|| unreachable_at(&args.ledger))?;
     if !answer.is_success() {
         bail!("the ledger at {} says: {}", args.ledger, problem(&answer));

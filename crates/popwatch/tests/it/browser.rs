@@ -122,6 +122,12 @@ impl Browser {
         self.call("Page.navigate", json!({ "url": url }));
     }
 
+    /// Runs this in each page before anything of its own.
+    pub(crate) fn first_of_all(&mut self, script: &str) {
+        let source = json!({ "source": script });
+        self.call("Page.addScriptToEvaluateOnNewDocument", source);
+    }
+
     /// Sets the window: its size in CSS pixels, device pixels per CSS pixel, and the colour scheme.
     pub(crate) fn window(&mut self, (width, height): (u32, u32), mobile: bool, scheme: &str) {
         let scale = if mobile { 2 } else { 1 };
@@ -182,6 +188,7 @@ impl Browser {
 
     /// Writes what the window shows as a PNG.
     pub(crate) fn screenshot(&mut self, path: &Path) {
+        self.call("Emulation.setScrollbarsHidden", json!({ "hidden": true }));
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         let bytes = base64(shot["data"].as_str().unwrap());
         std::fs::write(path, bytes).unwrap();

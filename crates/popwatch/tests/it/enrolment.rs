@@ -91,8 +91,10 @@ fn a_laptop_joins_sells_is_lost_and_its_sales_wait_for_a_person() {
     until("the thief is told so", || {
         thief.said().contains("PW0303").then_some(())
     });
-    let states = get(&other, "/v1/status")["states"].to_string();
-    assert!(states.contains("not_admitted"), "{states}");
+    until("its page says so", || {
+        let states = get(&other, "/v1/status")["states"].to_string();
+        states.contains("not_admitted").then_some(())
+    });
     drop(thief);
 
     at_ledger(&site, &["--revoke", "till-7"]);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::support::{Site, http, outcome, sale, sell, until};
 
 const POPUP: &str = "market";
@@ -36,7 +38,10 @@ fn lanes_and_commands_go_over_tls_to_the_pinned_key_alone() {
     until("the stranger is named", || {
         edge.said().contains("PW0713").then_some(())
     });
-    assert_eq!(site.status()["unsent"]["money"]["EUR"], 500);
+    until("the sale waits for the true ledger", || {
+        let waits = json!([{ "currency": "EUR", "minor": 500 }]);
+        (site.status()["unsent"]["money"] == waits).then_some(())
+    });
     assert_eq!(edge.stop(), Some(0));
 
     let _edge = site.started("edge", &config.replace(&plain, &told(&key)));

@@ -2,6 +2,10 @@
 //! policy, and the till's own page lives on without any network.
 
 mod gallery;
+mod pass;
+mod screens;
+
+pub(crate) use screens::hostile;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +17,7 @@ use crate::support::{BINARY, Process, Site, get, sale, sell, try_get, until, unt
 
 const POPUP: &str = "stall";
 const DESK: (u32, u32) = (1280, 1400);
+const DESK_SHOWN: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
 
 /// A sale of `minor` pence whose checkout took `ms`.
@@ -73,7 +78,7 @@ fn agrees(page: &mut Browser, address: &str) {
 }
 
 /// The popup's window lies around now, so that the page shows an evening that is on.
-fn config(site: &Site) -> String {
+pub(crate) fn config(site: &Site) -> String {
     let clock = Command::new("date")
         .args(["-u", "+%Y-%m-%d"])
         .output()
@@ -178,32 +183,38 @@ fn the_demo_is_photographed_when_asked() {
     let Some(folder) = screens() else {
         return;
     };
-    let args = ["demo", "--speed", "120", "--exit", "--ports", "any"];
+    let args = ["demo", "--speed", "160", "--exit", "--ports", "any"];
     let mut demo = Process::of(Command::new(BINARY).args(args));
-    let (region, cut, other) = (
-        demo.address("all rigs"),
-        demo.address("rig-2"),
-        demo.address("rig-0"),
-    );
+    let (region, cut) = (demo.address("all rigs"), demo.address("rig-2"));
     let minutes = std::time::Duration::from_secs(120);
     until_within(minutes, "the region misses rig-2", || {
         let summary = try_get(&region, "/v1/popups/demo/summary")?;
         (summary["asof"]["silent"][0]["rig"] == "rig-2").then_some(())
     });
     let mut page = Browser::open("screens");
-    for (name, address, size, mobile, scheme) in [
-        ("region", &region, DESK, false, "light"),
-        ("region-dark", &region, DESK, false, "dark"),
-        ("region-phone", &region, PHONE, true, "light"),
-        ("rig-offline", &cut, DESK, false, "light"),
-        ("rig", &other, DESK, false, "light"),
+    for (name, address, screen) in [
+        ("till", &cut, ""),
+        ("operator", &region, ""),
+        ("creator", &region, "#/creator"),
+        ("board", &region, "#/board"),
+        ("coop", &region, "#/coop"),
     ] {
-        page.window(size, mobile, scheme);
-        page.go(&format!("http://{address}/"));
+        page.go("about:blank");
+        page.go(&format!("http://{address}/{screen}"));
         until("the page has its figures", || {
-            page.value("net-GBP").is_string().then_some(())
+            let shown = page.evaluate("document.querySelectorAll('.big, .ranks').length");
+            (shown != 0).then_some(())
         });
-        page.screenshot(&folder.join(format!("{name}.png")));
+        for (device, size, mobile) in [("desktop", DESK_SHOWN, false), ("phone", PHONE, true)] {
+            for scheme in ["light", "dark"] {
+                page.window(size, mobile, scheme);
+                page.evaluate("window.drawn = 0; setTimeout(() => { window.drawn = 1; }, 250)");
+                until("it is drawn", || {
+                    (page.evaluate("window.drawn") == 1).then_some(())
+                });
+                page.screenshot(&folder.join(format!("{name}-{device}-{scheme}.png")));
+            }
+        }
     }
     assert_eq!(page.complaints(), Vec::<Value>::new());
 }

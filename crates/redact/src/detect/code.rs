@@ -1,6 +1,6 @@
 //! Card security codes: three or four digits soon after a word for them.
 
-use super::{Rule, Spans, head};
+use super::{Rule, Spans, head, words};
 
 /// How far from the word the digits may stand, characters.
 const REACH: usize = 24;
@@ -44,47 +44,14 @@ const WORDS: &[&str] = &[
 
 /// Reports codes, one per word.
 pub(super) fn find(text: &str, spans: &mut Spans) {
-    let lower = lower(text);
-    let mut at = 0;
-    while at < lower.len() {
-        match word_at(&lower, at) {
-            Some(length) => {
-                at += length;
-                if let Some((start, end)) = digits_after(&lower, at) {
-                    spans.add(Rule::Code, start, end);
-                    at = end;
-                }
-            }
-            None => at += lower[at..].chars().next().map_or(1, char::len_utf8),
+    let lower = words::lower(text);
+    words::each(&lower, WORDS, |from| match digits_after(&lower, from) {
+        Some((start, end)) => {
+            spans.add(Rule::Code, start, end);
+            end
         }
-    }
-}
-
-/// Lower case with every byte where it was.
-fn lower(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            let mut small = c.to_lowercase();
-            match (small.next(), small.next()) {
-                (Some(one), None) if one.len_utf8() == c.len_utf8() => one,
-                _ => c,
-            }
-        })
-        .collect()
-}
-
-fn word_at(text: &str, at: usize) -> Option<usize> {
-    let begins = text[..at]
-        .chars()
-        .next_back()
-        .is_none_or(|c| !c.is_alphanumeric() || !c.is_ascii());
-    if !begins {
-        return None;
-    }
-    let word = WORDS.iter().find(|word| text[at..].starts_with(**word))?;
-    let next = text[at + word.len()..].chars().next();
-    next.is_none_or(|c| !c.is_ascii_alphabetic())
-        .then_some(word.len())
+        None => from,
+    });
 }
 
 fn digits_after(text: &str, from: usize) -> Option<(usize, usize)> {

@@ -1,4 +1,5 @@
 use popwatch_redact::detect::{Budget, Place, Rule, clean, is_card_number, scan};
+use popwatch_redact::samples::Dice;
 use proptest::prelude::*;
 
 const NUMBERS: &str = include_str!("../../../../fixtures/public/card-numbers/pan-numbers.json");
@@ -244,10 +245,9 @@ fn tracks_codes_and_addresses_go() {
         ("ada＠shop．example", "[email]"),
         ("søren@kød.dk, 用户@例子.广告", "[email], [email]"),
         (
-            "see medium.com/@anna.bell or @anna",
-            "see medium.com/@anna.bell or @anna",
+            "medium.com/ada, ada@till, a@b.c",
+            "medium.com/ada, ada@till, a@b.c",
         ),
-        ("ada@till, a@b.c", "ada@till, a@b.c"),
     ] {
         assert_eq!(cleaned(text, Place::Text), left);
     }
@@ -281,26 +281,6 @@ fn published_addresses_go_whole() {
         }
     }
     assert!(seen >= 12, "{seen}");
-}
-
-/// A small generator of numbers that look random and never change.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn letters(&mut self, alphabet: &[u8], count: usize) -> String {
-        let size = u64::try_from(alphabet.len()).unwrap();
-        (0..count)
-            .map(|_| char::from(alphabet[usize::try_from(self.roll() % size).unwrap()]))
-            .collect()
-    }
 }
 
 #[test]
@@ -384,7 +364,14 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("%B4111111111111111^A^2512?".to_owned()),
         Just("[card]".to_owned()),
         Just("%40".to_owned()),
-        "[0-9 ./_,=^@%-]{1,24}",
+        Just("GB82WEST12345698765432".to_owned()),
+        Just("+49 30 1234567".to_owned()),
+        Just("tel ".to_owned()),
+        Just("::1".to_owned()),
+        Just("192.0.2.1".to_owned()),
+        Just("https://".to_owned()),
+        Just("@anna".to_owned()),
+        "[0-9 ./_,=^@%:?#+()-]{1,24}",
         "\\PC{0,6}",
     ];
     proptest::collection::vec(pieces, 0..8).prop_map(|pieces| pieces.concat())

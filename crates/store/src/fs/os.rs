@@ -33,14 +33,14 @@ impl OsFs {
 
     /// The system's number of the kind of file system; `None` where there are no such numbers.
     #[cfg(target_os = "linux")]
-    pub(super) fn file_system(&self) -> io::Result<Option<u64>> {
+    pub fn file_system(&self) -> io::Result<Option<u64>> {
         Ok(u64::try_from(rustix::fs::statfs(&self.root)?.f_type).ok())
     }
 
     /// The system's number of the kind of file system; `None` where there are no such numbers.
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unnecessary_wraps, reason = "as it is where there are numbers")]
-    pub(super) fn file_system(&self) -> io::Result<Option<u64>> {
+    pub fn file_system(&self) -> io::Result<Option<u64>> {
         Ok(None)
     }
 

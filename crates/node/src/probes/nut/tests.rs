@@ -84,6 +84,7 @@ async fn a_unit_on_battery_tells_its_charge_time_and_load() {
         battery: Some(87_500),
         on_battery: Some(true),
         is_low: false,
+        is_worn: false,
         minutes: Some(40),
         power_mw: Some(42_000),
     };

@@ -1,0 +1,163 @@
+//! What must work together: providers' messages, raw reads and their trail, the second factor.
+
+use popwatch_core::limits::AUDIT_ENTRY_BYTES_MAX;
+use popwatch_core::preflight::{self, AccessCheck, AuditCheck, Finding, ProviderAccount};
+use popwatch_redact::pseudonym::ReferenceKey;
+use popwatch_wire::audit::Proof;
+use popwatch_wire::json::rfc3339;
+use popwatch_wire::note::PublicKey;
+use popwatch_wire::provider::sample;
+use serde_json::{Value, json};
+
+use super::{Site, here};
+use crate::access::LOCAL_ORG;
+use crate::config::provider::ProviderConfig;
+
+/// The synthetic popup is this young at most when it is read, ms.
+const READ_BACK_MS: i64 = 5 * 60_000;
+
+impl Site {
+    /// Each account is sent a sample signed with its secret, and the same with another text.
+    pub(super) async fn provider(&self) -> Finding {
+        let mut accounts = Vec::new();
+        for (name, config) in &self.asked.config.providers {
+            accounts.push(self.account(name, config).await);
+        }
+        preflight::provider(&accounts)
+    }
+
+    async fn account(&self, name: &str, config: &ProviderConfig) -> ProviderAccount {
+        let mut found = ProviderAccount {
+            name: name.to_owned(),
+            has_secret: false,
+            sample_taken: None,
+            forgery_refused: None,
+            offline_declared: self.asked.offline_cards,
+        };
+        // The key maps references; a sample has none.
+        let Ok(Some(account)) = config.reader(name, &ReferenceKey::new([0; 32])) else {
+            return found;
+        };
+        found.has_secret = true;
+        let own = self
+            .asked
+            .config
+            .ledger
+            .as_ref()
+            .map(|own| here(own.listen));
+        let Some(base) = own.or_else(|| self.edge.clone()) else {
+            return found;
+        };
+        let (kind, account_name) = (account.kind.text(), account.name.as_str());
+        let url = format!("{base}/v1/webhooks/{kind}?account={account_name}");
+        let now_ms = self.ambient.wall_ms();
+        let draw: [u8; 8] = self.ambient.random();
+        let id = popwatch_core::ledger::hex(&draw);
+        // Of no interest to the books, whatever the provider.
+        let body = json!({
+            "id": format!("evt_preflight_{id}"), "event_id": id, "object": "event",
+            "api_version": "2025-03-31.basil", "type": "preflight.sample",
+            "created": now_ms / 1_000, "created_at": rfc3339(now_ms),
+            "livemode": account.is_live, "data": { "object": {} },
+        })
+        .to_string();
+        let signed = sample(&account, body.as_bytes(), now_ms);
+        if signed.is_empty() {
+            return found;
+        }
+        found.forgery_refused = self
+            .told(&url, &signed, format!("{body} "))
+            .await
+            .map(|status| status == 401);
+        found.sample_taken = self
+            .told(&url, &signed, body)
+            .await
+            .map(|status| status != 401);
+        found
+    }
+
+    /// The status of a delivery; `None` when it did not get there or could not be judged.
+    async fn told(
+        &self,
+        url: &str,
+        signed: &[(&'static str, String)],
+        body: String,
+    ) -> Option<u16> {
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("x-shopify-topic", "preflight/sample"),
+        ];
+        headers.extend(signed.iter().map(|(name, value)| (*name, value.as_str())));
+        let answer = self.client.post(url, &headers, body).await.ok()?;
+        (answer.status < 500 && answer.status != 404).then_some(answer.status)
+    }
+
+    /// Reads the synthetic popup raw, once: what that left in the trail, and whether the second
+    /// factor that was shown is right.
+    pub(super) async fn audit(&self, popup: &str) -> (Finding, Finding) {
+        let mut check = AuditCheck::default();
+        let mut verified = None;
+        if let Some(edge) = &self.edge {
+            let (granted, code_right) = self.read_raw(edge, popup).await;
+            check.granted = granted;
+            verified = code_right;
+            let trail = self.json(&format!("{edge}/v1/audit")).await;
+            if let Some(trail) = trail {
+                check.proved = self.proved(edge, &trail).await;
+                check.witnessed = self.witnessed(&trail["origin"]).await;
+            }
+        }
+        let access = AccessCheck {
+            is_open: self.asked.config.access.org == LOCAL_ORG,
+            operators: usize::from(self.asked.shows_pass),
+            verified,
+            ..AccessCheck::default()
+        };
+        let access = preflight::access(&access, &self.window);
+        (preflight::audit(&check), access)
+    }
+
+    async fn read_raw(&self, edge: &str, popup: &str) -> (Option<bool>, Option<bool>) {
+        let now_ms = self.ambient.wall_ms();
+        let body = json!({
+            "purpose": "debugging",
+            "from": rfc3339(now_ms - READ_BACK_MS), "to": rfc3339(now_ms + READ_BACK_MS),
+            "rigs": [], "fields": [], "classes": [],
+        });
+        let headers = [("content-type", "application/json")];
+        let url = format!("{edge}/v1/popups/{popup}/raw");
+        let Ok(answer) = self.client.post(&url, &headers, body.to_string()).await else {
+            return (None, None);
+        };
+        if answer.is_success() {
+            return (Some(true), Some(true));
+        }
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let is_code = said["code"] == "PW0706";
+        let shown = self.asked.shows_pass;
+        match answer.status {
+            401 | 403 => (None, (is_code && shown).then_some(false)),
+            _ => (Some(false), None),
+        }
+    }
+
+    /// Whether the newest entry's proof verifies; `None` when the trail cannot be asked.
+    async fn proved(&self, edge: &str, trail: &Value) -> Option<bool> {
+        let last = trail["size"].as_u64()?.checked_sub(1)?;
+        let key = PublicKey::parse(trail["key"].as_str()?)?;
+        let url = format!("{edge}/v1/audit/{last}/proof");
+        let answer = self.client.get(&url, &[]).await.ok()?;
+        let is_told = answer.is_success() && answer.body.len() <= AUDIT_ENTRY_BYTES_MAX * 4;
+        let text = is_told.then(|| String::from_utf8(answer.body.to_vec()).ok())??;
+        let verified = Proof::decode(&text).and_then(|proof| proof.verify(&key));
+        Some(verified.is_ok_and(|head| head.size > last))
+    }
+
+    /// Whether the ledger keeps a head of our trail; `None` without one to ask.
+    async fn witnessed(&self, origin: &Value) -> Option<bool> {
+        let ledger = self.ledger.as_ref()?;
+        let peers = self.json(&format!("{ledger}/v1/audit/peers")).await?;
+        let mut rows = peers["peers"].as_array()?.iter();
+        Some(rows.any(|row| row["origin"] == *origin && row["convicted"].is_null()))
+    }
+}
