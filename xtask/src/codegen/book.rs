@@ -39,6 +39,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
     (
         "Trust",
         &[
+            ("What never reaches the disk", "redaction.md"),
             ("Who is let in", "access.md"),
             ("The audit trail", "audit.md"),
             ("Security and threat model", "security.md"),
