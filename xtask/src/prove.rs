@@ -72,6 +72,10 @@ const PROOFS: &[Proof] = &[
         name: "kills",
         rows: others::kills,
     },
+    Proof {
+        name: "canary",
+        rows: others::canary,
+    },
 ];
 
 /// What the command line asks for.

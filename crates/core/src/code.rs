@@ -93,6 +93,7 @@ codes! {
     PolicyOlder = 615, "the policy is older than the one that is held";
     PolicyJoined = 616, "the policy came while its popup runs and only tightens";
     PolicyUnfit = 617, "the policy cannot run here";
+    RedactionFailed = 620, "redaction failed on texts and replaced them";
     PassExpired = 701, "the pass has expired";
     PassRevoked = 702, "the pass was revoked";
     PassInvalid = 703, "a pass is needed and none that verifies came";

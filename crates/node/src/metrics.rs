@@ -1,6 +1,7 @@
 //! Our own metrics: names in one place, labels from closed sets, never an event's text.
 
 mod popups;
+mod redaction;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use crate::live::Live;
 use crate::probes::Look;
 use crate::region::RegionReport;
 use crate::store_thread::Fate;
+use redaction::RedactionMetrics;
 
 const VERDICTS: [&str; 6] = [
     "accepted",
@@ -41,6 +43,8 @@ pub(crate) struct EdgeMetrics {
     times_replaced: AtomicU64,
     /// Spans that came by OTLP.
     pub(crate) spans: SpanMetrics,
+    /// What redaction did.
+    pub(crate) redaction: RedactionMetrics,
 }
 
 impl EdgeMetrics {
@@ -84,6 +88,7 @@ impl EdgeMetrics {
         let mut text = Exposition::new();
         self.render_admission(&mut text, &status.rig);
         self.spans.render(&mut text, &status.rig);
+        self.redaction.render(&mut text, &status.rig);
         render_store(&mut text, &status.rig, gauges);
         render_journal(&mut text, status);
         render_lag_and_clock(&mut text, status, wall_ms);

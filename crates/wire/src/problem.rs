@@ -219,6 +219,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::PreflightSale
         | Code::PreflightPage
         | Code::PreflightAudit
+        | Code::RedactionFailed
         | Code::Defect => 500,
         Code::PeerNonsense | Code::PeerStranger => 502,
         Code::NotDurable

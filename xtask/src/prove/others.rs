@@ -8,6 +8,7 @@ use crate::table::Row;
 
 const SEEDS: usize = 10_000;
 const KILLS: usize = 200;
+const CANARIES: usize = 10_000;
 const STORIES: usize = 1_000;
 /// One record of so many may stand in a wrong minute.
 const MINUTES_WRONG_SHARE: usize = 1_000;
@@ -108,6 +109,35 @@ fn report(text: &str) -> Value {
 /// The binary is killed at random moments while a client reports sales.
 pub(super) fn kills(quick: bool) -> Result<Vec<Row>> {
     let kills = if quick { KILLS / 10 } else { KILLS };
+    let test = "kills::what_was_acknowledged_survives_sigkill_once_and_in_its_place";
+    let ran = passes(test, "POPWATCH_KILLS", kills).context("kills")?;
+    Ok(vec![
+        Row::note("kills: SIGKILLs of an edge under load", kills),
+        Row::count(
+            "kills: runs that kept every acknowledged sale once",
+            usize::from(ran),
+            1,
+        ),
+    ])
+}
+
+/// Secrets go through every door of the binary, which is killed on the way.
+pub(super) fn canary(quick: bool) -> Result<Vec<Row>> {
+    let secrets = if quick { CANARIES / 10 } else { CANARIES };
+    let test = "canary::no_planted_secret_is_kept_told_or_logged";
+    let ran = passes(test, "POPWATCH_CANARIES", secrets).context("canary")?;
+    Ok(vec![
+        Row::note("canary: secrets planted through every door", secrets),
+        Row::count(
+            "canary: sweeps of data, logs and answers that found none",
+            usize::from(ran),
+            1,
+        ),
+    ])
+}
+
+/// Runs one test of the binary with so much of something.
+fn passes(test: &str, variable: &str, count: usize) -> Result<bool> {
     let args = [
         "test",
         "--release",
@@ -118,20 +148,12 @@ pub(super) fn kills(quick: bool) -> Result<Vec<Row>> {
         "it",
         "--",
         "--exact",
-        "kills::what_was_acknowledged_survives_sigkill_once_and_in_its_place",
+        test,
     ];
     let mut command = shell::cargo(&args);
-    command.env("POPWATCH_KILLS", kills.to_string());
-    let text = shell::capture(&mut command, shell::HOURS).context("kills")?;
-    let ran = text.contains("1 passed");
-    Ok(vec![
-        Row::note("kills: SIGKILLs of an edge under load", kills),
-        Row::count(
-            "kills: runs that kept every acknowledged sale once",
-            usize::from(ran),
-            1,
-        ),
-    ])
+    command.env(variable, count.to_string());
+    let text = shell::capture(&mut command, shell::HOURS)?;
+    Ok(text.contains("1 passed"))
 }
 
 #[cfg(test)]

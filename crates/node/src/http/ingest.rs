@@ -91,10 +91,11 @@ pub(super) async fn events(
     };
     let windows = edge.windows();
     let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
-    let counts = &mut Counts::default();
+    let mut counts = Counts::default();
     let admitted = edge
         .door
-        .admit_under(&request, edge.arrival(peer), &stands, counts)?;
+        .admit_under(&request, edge.arrival(peer), &stands, &mut counts)?;
+    edge.metrics.redaction.count(&counts);
     let answer = edge.commit(admitted).await?;
     if let Some(told) = text(client_loss::HEADER) {
         match client_loss::parse(told) {

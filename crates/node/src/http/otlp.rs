@@ -68,14 +68,16 @@ impl Inner {
         let (_room, body) = self.body(headers, body).await?;
         let windows = self.windows();
         let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
+        let mut counts = Counts::default();
         let mut trace = self.door().admit_trace(
             format,
             encoding(headers),
             &body,
             self.arrival(peer),
             &stands,
-            &mut Counts::default(),
+            &mut counts,
         )?;
+        self.metrics().redaction.count(&counts);
         let mut verdicts = Vec::with_capacity(trace.admissions.len());
         let mut admissions = std::mem::take(&mut trace.admissions).into_iter();
         loop {
