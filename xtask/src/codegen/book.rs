@@ -22,6 +22,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
     (
         "The evening",
         &[
+            ("Before doors open", "preflight.md"),
             ("What the till's page says", "at-the-stall.md"),
             ("The screens", "screens.md"),
             ("When something goes wrong", "operations.md"),
@@ -34,6 +35,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
             ("Reconciling and closing", "reconciling.md"),
             ("Settlement files", "settlement.md"),
             ("Breaks", "breaks.md"),
+            ("After the popup", "report.md"),
         ],
     ),
     (
