@@ -1,7 +1,7 @@
 // popwatch's screens: the same files on a till (its own sales) and on a region (all tills). A screen composes parts; only data/
 // talks to the server, only fmt/ makes text of numbers, only say/ makes sentences.
 
-import { effect } from "@preact/signals";
+import { effect, untracked } from "@preact/signals";
 import { options, render } from "preact";
 import "./style.css";
 import { begin, seesAll, standing } from "./data/session";
@@ -51,17 +51,22 @@ effect(() => {
   document.title = `${store.popup.value ? f.clip(store.popup.value, 40) : rig || "popwatch"} · ${screen.value === "operator" ? (role === "edge" ? "till" : "popwatch") : title}`;
 });
 
+const KEPT_WITHIN_MS = 150;
 const app = document.getElementById("app");
 if (app) {
   const asked = begin();
   // A pass in the address is spoken for before anything else is asked; without one the last rows are painted at once.
   if (location.hash.includes("pw1.")) await asked;
   reread();
+  let kept: Promise<void> = Promise.resolve();
   effect(() => {
     if (standing.value.is === "none" || standing.value.is === "code") return;
     const [wanted, popup] = [view.value, named.value ?? (seesAll() ? null : popupOfPass())];
-    queueMicrotask(() => void show(wanted, popup));
+    // What is read on the way there is no reason to go there again.
+    kept = untracked(() => show(wanted, popup));
   });
+  // The first thing drawn is what was kept, if the browser brings it at once.
+  await Promise.race([kept, new Promise((go) => setTimeout(go, KEPT_WITHIN_MS))]);
   // The address names a screen, so the way past the header may not be part of it.
   document.querySelector(".skip")?.addEventListener("click", (event) => {
     event.preventDefault();

@@ -6,18 +6,18 @@
 //! numbers and references stay (a reference that could not be looked at is mapped).
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use popwatch_core::event::{
     ChatScore, EventType, Field, FieldFault, FieldSource, Kind, Line, Stage, Value, ValueFault,
 };
 use popwatch_core::id::{CheckoutStage, CreatorId, PopupId, Sku};
-use popwatch_core::limits;
 use popwatch_core::record::{Content, ContentHasher};
 
-use crate::detect::{self, Budget, ERROR_WORD, Place, Rule};
-use crate::pseudonym::{Domain, Keys, ReferenceKey};
+use crate::detect::{self, Budget, ERROR_WORD, Look, Place, Rule};
+pub use crate::plan::Plan;
+use crate::pseudonym::{Keys, ReferenceKey};
 use crate::sentiment;
 
 /// What stands for a required subject while its popup has no live key.
@@ -109,38 +109,6 @@ pub fn reference<'a>(text: &'a str, key: &ReferenceKey) -> Cow<'a, str> {
     }
 }
 
-/// What the policy keeps of the optional fields. Required fields are always kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
-    removed: BTreeSet<(EventType, &'static str)>,
-}
-
-impl Plan {
-    /// A plan that removes these optional fields beyond the built-in one, which keeps all.
-    #[must_use]
-    pub fn removing(fields: impl IntoIterator<Item = (EventType, &'static str)>) -> Self {
-        Self {
-            removed: fields.into_iter().collect(),
-        }
-    }
-
-    /// Required fields only: what runs without a policy that is in force.
-    #[must_use]
-    pub fn restricted() -> Self {
-        let optional = EventType::ALL.iter().flat_map(|of| {
-            let fields = of.fields().iter().filter(|field| !field.required);
-            fields.map(|field| (*of, field.name))
-        });
-        Self::removing(optional)
-    }
-
-    /// Whether a field is kept.
-    #[must_use]
-    pub fn keeps(&self, of: EventType, field: &Field) -> bool {
-        field.required || self.removed.is_empty() || !self.removed.contains(&(of, field.name))
-    }
-}
-
 /// What redaction did, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -152,11 +120,11 @@ pub struct Counts {
     pub unknown_fields: u64,
     /// Fields removed for their name.
     pub forbidden_names: u64,
-    /// Optional fields removed by the plan.
+    /// Fields removed by the plan.
     pub planned: u64,
     /// Subjects removed because their popup has no live key.
     pub keyless: u64,
-    /// Chat texts cut to their bound.
+    /// Texts cut to their bound.
     pub cut: u64,
     /// Texts that could not be looked at and became [`ERROR_WORD`].
     pub errors: u64,
@@ -243,12 +211,12 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
                     Some(mapped) => Value::Text(mapped.into()),
                     None => Value::Text(text),
                 },
-                Kind::Text => self.chat(&text),
+                Kind::Text => self.chat(field, &text),
+                Kind::Remark => self.remark(field, text),
                 Kind::OpenChoice(choices) if !choices.contains(&&*text) => {
                     Value::Text((*choices.last().expect("a choice has members")).into())
                 }
                 Kind::Name
-                | Kind::Remark
                 | Kind::Currency
                 | Kind::Minor
                 | Kind::MinorSigned
@@ -286,15 +254,32 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
     }
 
     /// What stands for a chat text: its score. What the detectors find in it is counted.
-    fn chat(&mut self, text: &str) -> Value {
-        let cut = self.cut(text);
-        self.text(cut, Place::Text);
+    fn chat(&mut self, field: &'static Field, text: &str) -> Value {
+        if self.rules.plan.removes(self.of, field) {
+            return Value::Int(ChatScore::NOT_COVERED.code());
+        }
+        let (look, bytes_max) = self.rules.plan.look(self.of, field, Place::Text);
+        let cut = self.cut(text, bytes_max);
+        self.text(cut, look);
         let scored = catch_unwind(|| sentiment::score(text));
         let score = scored.unwrap_or_else(|_| {
             self.counts.errors += 1;
             ChatScore::NOT_COVERED
         });
         Value::Int(score.code())
+    }
+
+    /// A remark without what was found in it, within what the plan keeps of it. Digits at the cut go:
+    /// fewer of them could be a card number.
+    fn remark(&mut self, field: &'static Field, text: Arc<str>) -> Value {
+        let (look, bytes_max) = self.rules.plan.look(self.of, field, place(field));
+        let clean = self.text(&text, look);
+        let kept = clean.as_deref().unwrap_or(&text);
+        if kept.len() > bytes_max {
+            self.counts.cut += 1;
+            return Value::Text(fit(kept.to_owned(), bytes_max).into());
+        }
+        Value::Text(clean.map_or(text, Arc::from))
     }
 
     fn line(&mut self, line: Line) -> Result<Line, ValueFault> {
@@ -329,7 +314,8 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
     }
 
     /// The text without what was found in it, `None` when nothing was.
-    fn text(&mut self, text: &str, place: Place) -> Option<String> {
+    fn text(&mut self, text: &str, look: impl Into<Look>) -> Option<String> {
+        let look = look.into();
         if self.broken {
             return Some(self.error(text));
         }
@@ -337,7 +323,7 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         let mut hits = [0; Rule::ALL.len()];
         let looked = catch_unwind(AssertUnwindSafe(|| {
             tests_may_panic(text);
-            let clean = detect::clean(text, place, &mut budget, |rule| hits[rule as usize] += 1);
+            let clean = detect::clean(text, look, &mut budget, |rule| hits[rule as usize] += 1);
             clean.map(|clean| fit(clean, text.len()))
         }));
         self.budget = budget;
@@ -372,23 +358,35 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         Some(self.rules.keys.reference.map(text))
     }
 
-    /// A chat text within its bound: what the detectors look through.
-    fn cut<'t>(&mut self, text: &'t str) -> &'t str {
-        if text.len() <= limits::CHAT_BYTES_MAX {
+    /// A text within its bound: what the detectors look through.
+    fn cut<'t>(&mut self, text: &'t str, bytes_max: usize) -> &'t str {
+        if text.len() <= bytes_max {
             return text;
         }
         self.counts.cut += 1;
-        &text[..text.floor_char_boundary(limits::CHAT_BYTES_MAX)]
+        &text[..text.floor_char_boundary(bytes_max)]
     }
 
     /// What the plan leaves of a value.
     fn planned(&mut self, field: &'static Field, value: Value) -> Option<Value> {
-        if !self.rules.plan.keeps(self.of, field) {
+        let plan = self.rules.plan;
+        if plan.removes(self.of, field) {
             self.counts.planned += 1;
-            return None;
+            return match field.kind {
+                Kind::Subject if field.required => Some(Value::Text(REMOVED_WORD.into())),
+                // Its text went before it was scored.
+                Kind::Text if field.required => Some(value),
+                _ => None,
+            };
         }
         match (field.kind, value) {
             (Kind::Subject, Value::Text(text)) => self.subject(field, &text),
+            (Kind::Name, Value::Text(text)) => {
+                Some(Value::Text(match plan.table(self.of, field) {
+                    Some(table) => table.general(&text).into(),
+                    None => text,
+                }))
+            }
             (_, value) => Some(value),
         }
     }
@@ -396,7 +394,7 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
     fn subject(&mut self, field: &'static Field, text: &str) -> Option<Value> {
         let keys = self.popup.and_then(|popup| self.rules.keys.of(popup));
         let stand_in = match keys {
-            Some(keys) => keys.stand_in(Domain::Viewer, text),
+            Some(keys) => keys.stand_in(self.rules.plan.domain(self.of, field), text),
             None => {
                 self.counts.keyless += 1;
                 if !field.required {

@@ -110,6 +110,8 @@ impl Rule {
 pub struct RuleSet(u16);
 
 impl RuleSet {
+    /// No rule.
+    pub const NONE: Self = Self(0);
     /// Every rule.
     pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
     /// What is looked for in every text, whatever a policy says.

@@ -14,6 +14,7 @@
 pub mod apply;
 pub mod base32;
 pub mod detect;
+pub mod plan;
 pub mod proof;
 pub mod pseudonym;
 pub mod region;

@@ -32,6 +32,8 @@ function open(): Promise<IDBDatabase> {
   });
   return opened;
 }
+// Opened while the rest of the script is still read: the first paint waits for it.
+open().catch(() => undefined);
 
 async function run<T>(mode: IDBTransactionMode, act: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | undefined> {
   try {

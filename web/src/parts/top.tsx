@@ -31,7 +31,7 @@ export function Top({ popup }: { popup: Pick<store.PopupEntry, "id" | "starts_ms
 /** With several popups the name itself is the choice. */
 function Picker({ list }: { list: store.PopupEntry[] }) {
   return (
-    <select aria-label="Popup" value={store.popup.value ?? ""} onChange={(e) => { location.hash = link(screen.value, { popup: e.currentTarget.value }); }}>
+    <select name="popup" aria-label="Popup" value={store.popup.value ?? ""} onChange={(e) => { location.hash = link(screen.value, { popup: e.currentTarget.value }); }}>
       {list.map((p) => <option key={p.id} value={p.id}>{f.clip(p.id, 40)}</option>)}
     </select>
   );

@@ -111,7 +111,7 @@ function Pinned() {
   const w = stockWords(pinned);
   return (
     <Part id="pinned" title="Stock">
-      <select class="pick" aria-label="Product to watch" value={pinned.sku} onChange={(e) => { pinnedSku.value = e.currentTarget.value; }}>
+      <select name="product" class="pick" aria-label="Product to watch" value={pinned.sku} onChange={(e) => { pinnedSku.value = e.currentTarget.value; }}>
         {all.map((s) => <option key={s.sku} value={s.sku}>{f.clip(s.sku, 60)}</option>)}
       </select>
       <Left s={pinned} />
@@ -156,7 +156,7 @@ function Choices({ open, id }: { open: BoardLine[]; id: string | null }) {
       </button>
       {open.length > 1 && (
         <label class="pick-label">Numbers of{" "}
-          <select class="pick" value={id ?? ""} onChange={(e) => { creatorShown.value = e.currentTarget.value; }}>
+          <select name="creator" class="pick" value={id ?? ""} onChange={(e) => { creatorShown.value = e.currentTarget.value; }}>
             {open.map((r) => <option key={r.id} value={r.id}>{f.clip(r.id, 40)}</option>)}
           </select></label>
       )}

@@ -20,7 +20,7 @@ export function Gate({ standing }: { standing: Extract<Standing, { says: string 
         <h1>{wantsCode ? "One more step" : "This popup is for invited people"}</h1>
         <p class="quiet">{wantsCode ? "Type the six digits of your app, or one of your paper codes." : "Open the link you were given, or paste your pass. It begins with pw1."}</p>
         <label>{wantsCode ? "Code" : "Pass"}
-          <input type="password" inputMode={wantsCode ? "numeric" : "text"} autocomplete="off" required value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label>
+          <input name="pass" type="password" inputMode={wantsCode ? "numeric" : "text"} autocomplete="off" required value={text.value} onInput={(e) => { text.value = e.currentTarget.value; }} /></label>
         <button type="submit" class="primary" disabled={busy.value}>{busy.value ? "Asking …" : "Open"}</button>
         <p class="quiet" role="status">{standing.says}</p>
       </form>

@@ -35,7 +35,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
             ("Reconciling and closing", "reconciling.md"),
             ("Settlement files", "settlement.md"),
             ("Breaks", "breaks.md"),
-            ("After the popup", "report.md"),
+            ("The report", "report.md"),
         ],
     ),
     (

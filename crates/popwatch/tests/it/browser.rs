@@ -188,6 +188,7 @@ impl Browser {
 
     /// Writes what the window shows as a PNG.
     pub(crate) fn screenshot(&mut self, path: &Path) {
+        self.call("Emulation.setScrollbarsHidden", json!({ "hidden": true }));
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         let bytes = base64(shot["data"].as_str().unwrap());
         std::fs::write(path, bytes).unwrap();

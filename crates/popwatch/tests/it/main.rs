@@ -12,6 +12,7 @@ mod access;
 mod admission;
 mod audit;
 mod browser;
+mod canary;
 mod cli;
 mod closed;
 mod closing;

@@ -193,11 +193,11 @@ fn the_demo_is_photographed_when_asked() {
     });
     let mut page = Browser::open("screens");
     for (name, address, screen) in [
-        ("operator", &region, ""),
         ("till", &cut, ""),
+        ("operator", &region, ""),
         ("creator", &region, "#/creator"),
-        ("coop", &region, "#/coop"),
         ("board", &region, "#/board"),
+        ("coop", &region, "#/coop"),
     ] {
         page.go("about:blank");
         page.go(&format!("http://{address}/{screen}"));

@@ -3,9 +3,11 @@ use popwatch_core::id::{EventId, PopupId, Sku, Source};
 use popwatch_core::invariant;
 use popwatch_core::record::{Content, Flags, Record, Stamp, event_key};
 use popwatch_redact::apply::{Counts, Plan, RedactingSource, Rules};
-use popwatch_redact::detect::{Place, second_look};
+use popwatch_redact::detect::{Place, RuleSet, second_look};
+use popwatch_redact::plan::{Step, Table};
 use popwatch_redact::proof;
-use popwatch_redact::pseudonym::{Keys, ReferenceKey};
+use popwatch_redact::pseudonym::{Domain, Keys, ReferenceKey};
+use popwatch_redact::region::Region;
 
 const CARD: &str = "4111111111111111";
 
@@ -118,6 +120,82 @@ fn the_plan_removes_optional_fields_and_counts_them() {
     };
     assert!(refund.remark.is_none() && refund.reason.is_none());
     assert_eq!(counts.planned, 2);
+}
+
+#[test]
+fn a_plan_says_how_much_of_a_field_is_kept() {
+    let of = EventType::PaymentRefunded;
+    let remark = |plan: &Plan, text: &str| {
+        let (event, _, counts) = read(of, refund(text, "fraud"), plan);
+        let Ok(Event::PaymentRefunded(refund)) = event else {
+            panic!("a refund");
+        };
+        (refund.remark.unwrap().as_str().to_owned(), counts)
+    };
+    let step = Step::Redact {
+        rules: RuleSet::LEAST,
+        bytes_max: 40,
+    };
+    let plan = Plan::default().with(of, "remark", step);
+    let long = "ask @ada, ada@shop.example or 192.0.2.1 today or tomorrow";
+    let (kept, counts) = remark(&plan, long);
+    assert_eq!(kept, "ask @ada, [email] or 192.0.2.1 today or ");
+    assert_eq!(counts.cut, 1);
+    let german = Plan::default().in_region(Region::new("DE"));
+    assert_eq!(remark(&german, "ring 0171 2345678").0, "ring [phone]");
+    assert_eq!(
+        remark(&Plan::default(), "ring 0171 2345678").0,
+        "ring 0171 2345678"
+    );
+}
+
+#[test]
+fn a_plan_says_who_somebody_is_and_which_label_is_enough() {
+    let of = EventType::CheckoutStarted;
+    let fields = || {
+        Fields(vec![
+            ("checkout", text("c-1")),
+            ("channel", text("Shop window 7")),
+            ("viewer", text("ada")),
+        ])
+    };
+    let table = Table::new(vec![("shop".to_owned(), "web".to_owned())]);
+    let plan = Plan::default()
+        .with(of, "viewer", Step::Pseudonym(Domain::Buyer))
+        .with(of, "channel", Step::Generalize(table));
+    let (event, content, _) = read(of, fields(), &plan);
+    let Ok(Event::CheckoutStarted(start)) = event else {
+        panic!("a start");
+    };
+    assert!(start.viewer.unwrap().as_str().starts_with("b_"));
+    assert_eq!(start.channel.unwrap().as_str(), "web");
+    assert_eq!(content, read(of, fields(), &Plan::default()).1);
+}
+
+#[test]
+fn restricted_keeps_the_facts_and_nobody() {
+    let plan = Plan::restricted();
+    let fields = Fields(vec![
+        ("stream", text("s")),
+        ("viewer", text("ada")),
+        ("text", text("so nice")),
+    ]);
+    let (event, _, counts) = read(EventType::ChatMessage, fields, &plan);
+    let Ok(Event::ChatMessage(chat)) = event else {
+        panic!("a chat message");
+    };
+    assert_eq!(chat.viewer.as_str(), "[removed]");
+    assert!(!chat.text.score().unwrap().is_covered());
+    assert_eq!(counts.planned, 2);
+    let (event, ..) = read(
+        EventType::PaymentCaptured,
+        sale("o-1", "22423", "card"),
+        &plan,
+    );
+    let Ok(Event::PaymentCaptured(sale)) = event else {
+        panic!("a sale");
+    };
+    assert!(sale.amount.0 == 500 && sale.lines.is_none());
 }
 
 #[test]
