@@ -1,3 +1,5 @@
+//! Bundles against the order of checks: who signed, which version, what is joined.
+
 use super::super::tests::MARKET;
 use super::*;
 
