@@ -86,10 +86,10 @@ pub(super) fn html(report: &Report) -> String {
         "<div class=sign><span>Looked at by</span><span>Time</span><span>Doors may open: yes / no</span></div>\n",
     );
     let version = env!("CARGO_PKG_VERSION");
-    write!(
+    writeln!(
         out,
         "<footer>popwatch {version}. Stale after a day, or when policy or popwatch change: run it again. \
-         Codes are explained in docs/errors.</footer></html>\n"
+         Codes are explained in docs/errors.</footer></html>"
     )
     .expect("writing to a string cannot fail");
     out
