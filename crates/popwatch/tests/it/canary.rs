@@ -125,6 +125,21 @@ impl Planted {
         }
     }
 
+    /// A secret of what goods are looked through for: trade numbers have up to fourteen digits.
+    fn goods(&mut self) -> String {
+        loop {
+            let secret = secret(&mut self.dice);
+            let long = |digits: &String| digits.len() > 14;
+            if secret.rule == Rule::Email
+                || (secret.rule == Rule::Pan && secret.needles.iter().all(long))
+            {
+                self.needles.plant(&secret);
+                self.planted += 1;
+                return secret.text;
+            }
+        }
+    }
+
     fn ask(&mut self, what: &str, address: &str, headers: &[(&str, &str)], body: &[u8]) {
         // A server that is being killed does not answer.
         if let Ok(answer) = http(address, what, headers, body) {
@@ -142,10 +157,10 @@ impl Planted {
     fn planted_event(&mut self) -> Value {
         let number = self.events;
         let (first, second, third) = (self.text(), self.text(), self.bare());
-        let unknown = self.text();
+        let (unknown, goods) = (self.text(), self.goods());
         match self.dice.below(7) {
             0 => {
-                let line = json!({"sku": first, "qty": 1, "amount": 100, "creator": second});
+                let line = json!({"sku": goods, "qty": 1, "amount": 100, "creator": second});
                 let data = json!({"payment": third, "order": format!("o-{number}"), "amount": 100,
                     "currency": "EUR", "method": unknown, "lines": [line],
                     "card_number": self.bare(), "customer": {"mail": self.text()}});
@@ -166,7 +181,7 @@ impl Planted {
                 self.event("checkout.abandoned", &data)
             }
             4 => {
-                let data = json!({"sku": first, "qty": 3, "reason": second, "to": unknown});
+                let data = json!({"sku": goods, "qty": 3, "reason": second, "to": unknown});
                 self.event("inventory.received", &data)
             }
             5 => {
@@ -180,7 +195,7 @@ impl Planted {
                 event
             }
             _ => {
-                let data = json!({"viewer": first, "sku": second, "creator": unknown});
+                let data = json!({"viewer": first, "sku": goods, "creator": unknown});
                 self.event("product.viewed", &data)
             }
         }
