@@ -5,6 +5,7 @@
 
 mod access;
 mod audit;
+mod cors;
 mod enrol;
 mod feed;
 mod ingest;
@@ -293,8 +294,7 @@ pub(crate) fn dressed(
 impl Served {
     /// 403 for a `Host` or `Origin` that is not this popwatch (DNS rebinding, foreign pages); else
     /// the route's answer. A provider comes by a public name, and each of its messages is signed.
-    async fn answer(&self, mut request: hyper::Request<Incoming>, line: Line) -> Response {
-        let (peer, guard) = (line.peer, self.guard.on(&line));
+    async fn answer(&self, request: hyper::Request<Incoming>, line: Line) -> Response {
         let foreign = self.allowed.foreign(request.headers());
         let is_signed = request.uri().path().starts_with(WEBHOOKS);
         let foreign = foreign.filter(|_| !is_signed).map(|name| {
@@ -303,11 +303,24 @@ impl Served {
             );
             shared::problem(Code::OriginForeign, says)
         });
-        let caller = match foreign {
-            Some(foreign) => Err(foreign),
-            None => caller(&guard, &request, &line).await,
+        let page = cors::page(&request).filter(|_| foreign.is_none());
+        let mut response = match foreign {
+            Some(foreign) => foreign.into_response(),
+            None if page.is_some() && request.method() == Method::OPTIONS => cors::preflight(),
+            None => self.asked(request, line).await,
         };
-        let mut response = match (caller, &self.routes.till) {
+        if let Some(page) = page {
+            cors::allow(&mut response, page);
+        }
+        keep_honest(&mut response);
+        response
+    }
+
+    /// The route's answer to those who may ask.
+    async fn asked(&self, mut request: hyper::Request<Incoming>, line: Line) -> Response {
+        let (peer, guard) = (line.peer, self.guard.on(&line));
+        let caller = caller(&guard, &request, &line).await;
+        match (caller, &self.routes.till) {
             (Err(refused), _) => refused.into_response(),
             (Ok(_), Some(till)) if is_report(&request) => {
                 let (head, body) = request.into_parts();
@@ -328,9 +341,7 @@ impl Served {
                     Err(never) => match never {},
                 }
             }
-        };
-        keep_honest(&mut response);
-        response
+        }
     }
 }
 

@@ -230,6 +230,30 @@ fn a_foreign_page_cannot_reach_the_till() {
     let own = format!("http://{}", till.site.edge);
     let good = till.send(&[STRUCTURED, ("Origin", &own)], body);
     assert_eq!(good.json()["results"][0]["status"], "accepted", "{good:?}");
+    // A shop's page that is let in may ask first, and may read the answer.
+    assert_eq!(good.header("access-control-allow-origin"), Some(&*own));
+    let ask = |origin: &str| {
+        let headers = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+        ];
+        http(&till.site.edge, "OPTIONS /v1/events", &headers, b"").unwrap()
+    };
+    let asked = ask("http://localhost:3000");
+    let allowed = asked.header("access-control-allow-headers");
+    assert_eq!(asked.status, 200, "{asked:?}");
+    assert!(
+        allowed.is_some_and(|names| names.contains("content-type")),
+        "{asked:?}"
+    );
+    let refused = ask("https://evil.example");
+    assert_eq!(
+        (
+            refused.status,
+            refused.header("access-control-allow-origin")
+        ),
+        (403, None)
+    );
 }
 
 #[test]
