@@ -10,6 +10,8 @@
 //! spec/errors.json           every PWxxxx code with its title and page    core::code
 //! spec/openapi-ROLE.json     the routes of one role                       wire::routes
 //! spec/schemas/*.json        a JSON Schema per event type                 wire::schema
+//! spec/vectors/*.json        what every SDK does the same                wire::outbox
+//! sdk/*/…/catalogue.*        a typed call per event type                 core::event
 //! web/src/data/rows.ts       what the screens are told                    wire::answer_v1
 //! ```
 
@@ -17,6 +19,8 @@ mod book;
 mod breaks;
 mod events;
 mod screens;
+mod sdks;
+mod vectors;
 
 use std::fs;
 use std::path::Path;
@@ -83,6 +87,8 @@ pub(crate) fn files() -> Result<Vec<Generated>> {
     for (name, schema) in schema::all() {
         files.push(pretty(&format!("spec/schemas/{name}"), &schema));
     }
+    files.extend(sdks::files());
+    files.extend(vectors::files());
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
 }

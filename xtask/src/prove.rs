@@ -73,6 +73,10 @@ const PROOFS: &[Proof] = &[
         rows: others::kills,
     },
     Proof {
+        name: "sdk",
+        rows: others::sdk,
+    },
+    Proof {
         name: "canary",
         rows: others::canary,
     },

@@ -237,11 +237,12 @@ pub(crate) const PYTHON: Tool = Tool {
             "opentelemetry-exporter-otlp-proto-http==1.45.2",
             "pymerkle==7.0.0",
             "PyNaCl==1.6.2",
+            "setuptools==80.9.0",
         ],
     },
 };
 
-/// Node, and the official SDK of OpenTelemetry for JavaScript.
+/// Node, the official SDK of OpenTelemetry for JavaScript, and what shops bundle and minify with.
 pub(crate) const NODE: Tool = Tool {
     name: "node",
     programs: &["npm"],
@@ -255,6 +256,7 @@ pub(crate) const NODE: Tool = Tool {
             "@opentelemetry/exporter-trace-otlp-proto@0.223.1",
             "@opentelemetry/resources@2.12.0",
             "@opentelemetry/sdk-trace-node@2.12.0",
+            "esbuild@0.25.0",
         ],
     },
 };

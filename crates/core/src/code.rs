@@ -50,6 +50,8 @@ codes! {
     QueueFull = 121, "the admission queue is full";
     OriginForeign = 122, "the request's Host or Origin is not allowed";
     RequestSlow = 123, "the request came too slowly";
+    OutboxFull = 131, "the client's outbox is full";
+    OutboxVolatile = 132, "the client has nowhere to store events";
     NotDurable = 201, "the event could not be made durable";
     RecordDamaged = 202, "records are damaged and named as a gap";
     TailTorn = 203, "the journal's tail was torn and cut";

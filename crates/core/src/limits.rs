@@ -635,6 +635,10 @@ pub const SALES_FILE_BYTES_MAX: usize = 64 << 20;
 pub const SEND_EVENTS_MAX: usize = 100;
 /// Bytes of events a command puts in one request; one larger event goes alone.
 pub const SEND_BYTES_MAX: usize = 256 << 10;
+/// Events a client's outbox holds. Beyond: ambient, then journey go; PW0131.
+pub const OUTBOX_EVENTS_MAX: usize = 5_000;
+/// Bytes of events a client's outbox holds.
+pub const OUTBOX_BYTES_MAX: usize = 16 << 20;
 /// Body of a peer's answer, bytes. Beyond: the answer is refused.
 pub const ANSWER_BYTES_MAX: usize = 8 << 20;
 

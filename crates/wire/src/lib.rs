@@ -23,6 +23,7 @@ pub mod lanes;
 pub mod note;
 pub mod openslo;
 pub mod otlp;
+pub mod outbox;
 pub mod pass;
 pub mod policy;
 pub mod problem;

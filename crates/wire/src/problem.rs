@@ -228,7 +228,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::WebhookNotDurable
         | Code::AuditUnwritten
         | Code::FeedFull => 503,
-        Code::BoundPassed | Code::RegionFull => 507,
+        Code::BoundPassed | Code::OutboxFull | Code::OutboxVolatile | Code::RegionFull => 507,
     }
 }
 

@@ -55,6 +55,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
         &[
             ("Configuration", "config.md"),
             ("Events", "events.md"),
+            ("Reporting from a checkout", "sdk.md"),
             ("OpenTelemetry", "otlp.md"),
             ("HTTP", "http.md"),
             ("How far it goes", "scale.md"),

@@ -8,6 +8,7 @@ use crate::table::Row;
 
 const SEEDS: usize = 10_000;
 const KILLS: usize = 200;
+const SDK_KILLS: usize = 300;
 const CANARIES: usize = 10_000;
 const STORIES: usize = 1_000;
 /// One record of so many may stand in a wrong minute.
@@ -148,12 +149,29 @@ fn passes(test: &str, variable: &str, count: usize) -> Result<bool> {
         "it",
         "--",
         "--exact",
+        "--include-ignored",
         test,
     ];
     let mut command = shell::cargo(&args);
     command.env(variable, count.to_string());
     let text = shell::capture(&mut command, shell::HOURS)?;
     Ok(text.contains("1 passed"))
+}
+
+/// Checkouts that report through the SDKs are killed at random moments, an edge taking what they send.
+pub(super) fn sdk(quick: bool) -> Result<Vec<Row>> {
+    let kills = if quick { SDK_KILLS / 10 } else { SDK_KILLS };
+    let mut rows = vec![Row::note("sdk: SIGKILLs of a checkout, each SDK", kills)];
+    for tool in ["python3", "node"] {
+        let test = format!("needs_{tool}::a_killed_checkout_loses_and_doubles_nothing");
+        let passed = passes(&test, "POPWATCH_KILLS", kills)?;
+        rows.push(Row::count(
+            &format!("sdk: runs with {tool} that lost and doubled nothing"),
+            usize::from(passed),
+            1,
+        ));
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]

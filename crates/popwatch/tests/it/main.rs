@@ -47,6 +47,7 @@ mod packaging;
 mod policy;
 mod preflight;
 mod report;
+mod sdks;
 mod stream;
 mod support;
 mod top;

@@ -4,6 +4,7 @@
 mod gallery;
 mod pass;
 mod screens;
+mod sdk;
 
 pub(crate) use screens::hostile;
 

@@ -1,6 +1,6 @@
 //! The official SDKs for Python. That of CloudEvents at both ends: what it sends is taken, what we
 //! print it reads; that of OpenTelemetry times checkouts. `cargo xtask check` makes the virtual
-//! environment that holds them. And a Merkle tree and an Ed25519 of others, to read the audit trail with.
+//! environment that holds them. Our own SDK: its tests, and a wheel in a clean environment. And a Merkle tree and an Ed25519 of others, to read the audit trail with.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::audit::closed_books;
+use crate::sdks::{sdk as ours, survive_kills};
 use crate::support::{Site, get, outcome, spans_are_timed};
 
 #[track_caller]
@@ -99,4 +100,80 @@ fn others_verify_the_audit_trail() {
         (&"local/audit/ledger".into(), &5.into()),
         "{seen}"
     );
+}
+
+/// A wheel is at most so large, bytes.
+const WHEEL_BYTES_MAX: u64 = 60_000;
+
+#[track_caller]
+fn succeeds(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}{complaint}");
+    said
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn our_sdk_passes_its_own_tests() {
+    let mut tests = Command::new("python3");
+    tests.args(["-m", "unittest", "discover", "-s", "tests"]);
+    succeeds(tests.current_dir(ours("python")));
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn a_killed_checkout_loses_and_doubles_nothing() {
+    survive_kills("sdk-python", &|| {
+        let mut seller = Command::new("python3");
+        seller
+            .arg(ours("python/tests/sells.py"))
+            .env("PYTHONPATH", ours("python"));
+        seller
+    });
+}
+
+#[test]
+#[ignore = "needs: python3"]
+fn our_wheel_installs_in_a_clean_environment_and_its_example_sells() {
+    let site = Site::new("sdk-wheel");
+    let _edge = site.start_edge();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let (wheels, clean) = (site.folder.join("wheels"), site.folder.join("clean"));
+    // Built from a copy: the build leaves its own folders behind.
+    let source = site.folder.join("source");
+    succeeds(
+        Command::new("cp")
+            .arg("-r")
+            .args([&ours("python"), &source]),
+    );
+    let mut build = Command::new(target.join("check-python/bin/pip"));
+    build.args([
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+    ]);
+    succeeds(build.args([&wheels, &source]));
+    let wheel = wheels.join("popwatch-0.1.0-py3-none-any.whl");
+    let bytes = std::fs::metadata(&wheel).unwrap().len();
+    eprintln!("the wheel: {bytes} bytes");
+    assert!(bytes <= WHEEL_BYTES_MAX, "{bytes}");
+    succeeds(Command::new("python3").args(["-m", "venv"]).arg(&clean));
+    let mut install = Command::new(clean.join("bin/pip"));
+    succeeds(
+        install
+            .args(["install", "--quiet", "--no-index"])
+            .arg(&wheel),
+    );
+    let mut example = Command::new(clean.join("bin/python"));
+    let said = succeeds(
+        example
+            .arg(ours("python/examples/sell.py"))
+            .arg(format!("http://{}", site.edge))
+            .current_dir(site.folder.path()),
+    );
+    assert!(said.contains("safe on till-1"), "{said}");
 }
