@@ -9,6 +9,7 @@
 //! the order in which documents came does not matter. What is not about strictness ([`Carried`]) comes
 //! from the document with the greater version, then digest. Texts and signatures are read in `wire`.
 
+pub mod compile;
 pub mod duration;
 pub mod ladder;
 pub mod limit;

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cmd::access::AccessArgs;
+use crate::cmd::policy::PolicyArgs;
 use crate::cmd::preflight::PreflightArgs;
 use crate::cmd::raw::RawArgs;
 use crate::cmd::report::ReportArgs;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read and verify the trail of who did what to the books.
     Audit(AuditArgs),
+    /// Write, check, compare and sign policies.
+    Policy(PolicyArgs),
     /// Read single records, for a purpose that is written down.
     Raw(RawArgs),
     /// Make, read and revoke passes and second factors.

@@ -372,11 +372,13 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         let plan = self.rules.plan;
         if plan.removes(self.of, field) {
             self.counts.planned += 1;
-            return match field.kind {
-                Kind::Subject if field.required => Some(Value::Text(REMOVED_WORD.into())),
-                // Its text went before it was scored.
-                Kind::Text if field.required => Some(value),
-                _ => None,
+            let is_subject = matches!(field.kind, Kind::Subject);
+            // A text went before it was scored.
+            let is_gone = matches!(field.kind, Kind::Text);
+            return match field.required {
+                true if is_subject => Some(Value::Text(REMOVED_WORD.into())),
+                true if is_gone => Some(value),
+                true | false => None,
             };
         }
         match (field.kind, value) {

@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 /// What an Ed25519 key is marked with in a note.
 const ED25519: u8 = 1;
+/// Stands before a secret key.
+const SECRET: &str = "PRIVATE+KEY+";
 /// Stands before a signature.
 const DASH: &str = "\u{2014} ";
 
@@ -60,6 +62,31 @@ impl NoteKey {
             name: name.to_owned(),
             key: SigningKey::from_bytes(secret),
         }
+    }
+
+    /// The key and its secret as a line of text, in the form that signed notes have for it. `secret` is
+    /// what the key was made from.
+    #[must_use]
+    pub fn secret_text(&self, secret: &[u8; 32]) -> String {
+        let mut bytes = vec![ED25519];
+        bytes.extend_from_slice(secret);
+        format!(
+            "{SECRET}{}+{}+{}",
+            self.name,
+            hex(&self.public().id()),
+            base64(&bytes)
+        )
+    }
+
+    /// Reads what [`Self::secret_text`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix(SECRET)?.splitn(3, '+');
+        let (name, id, secret) = (parts.next()?, parts.next()?, parts.next()?);
+        let bytes = from_base64(secret)?;
+        let (mark, secret) = bytes.split_first()?;
+        let key = Self::new(name, secret.try_into().ok()?);
+        (*mark == ED25519 && hex(&key.public().id()) == id).then_some(key)
     }
 
     /// What others verify with.
@@ -150,6 +177,15 @@ pub fn parts(note: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_reads_back() {
+        let key = NoteKey::new("acme/ops", &[7; 32]);
+        let text = key.secret_text(&[7; 32]);
+        assert_eq!(NoteKey::parse(&text).unwrap().public(), key.public());
+        assert!(NoteKey::parse(&text.replace("ops", "opt")).is_none());
+        assert!(NoteKey::parse(&key.public().to_string()).is_none());
+    }
 
     #[test]
     fn a_note_is_opened_only_by_the_key_that_signed_just_this() {

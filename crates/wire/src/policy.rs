@@ -9,10 +9,12 @@
 //! What always holds: a [`Document`] is lawful: no unknown key, nothing below the built-in floor, head
 //! and window in order. A fault names place, path and rule, never a value.
 
+pub mod bundle;
 mod cursor;
 mod read;
 mod rules;
 pub mod schema;
+pub mod self_test;
 #[cfg(test)]
 mod tests;
 mod tree;

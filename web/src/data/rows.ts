@@ -2,52 +2,35 @@
 
 /** How complete the rest of a body is. */
 export interface Asof {
-  /** Wall clock of the server, ms since 1970. */
-  server_ms: number;
-  /** Corrected time up to which all rigs in touch sent all; `null` while one never said. */
-  watermark_ms: number | null;
-  /** Records received, current epochs. */
-  have: number;
-  /** Records known to exist, current epochs. */
-  known: number;
-  /** What the ledger does not hold yet. */
-  unsent: Unsent;
-  /** Rigs out of touch. */
-  silent: Silent[];
-  /** How firm the money is. */
-  stage: Stage[];
+  server_ms: number; // Wall clock of the server, ms since 1970.
+  watermark_ms: number | null; // Corrected time up to which all rigs in touch sent all; `null` while one never said.
+  have: number; // Records received, current epochs.
+  known: number; // Records known to exist, current epochs.
+  unsent: Unsent; // What the ledger does not hold yet.
+  silent: Silent[]; // Rigs out of touch.
+  stage: Stage[]; // How firm the money is.
 }
 
 /** What rigs say the ledger does not hold yet. */
 export interface Unsent {
-  /** Records of the rigs that told. */
-  records: number;
-  /** Captured minus refunded among them. */
-  money: Minor[];
-  /** Rigs whose backlog is unknown. */
-  unknown: string[];
+  records: number; // Records of the rigs that told.
+  money: Minor[]; // Captured minus refunded among them.
+  unknown: string[]; // Rigs whose backlog is unknown.
 }
 
 /** A rig out of touch. */
 export interface Silent {
-  /** The rig. */
-  rig: string;
-  /** When it was last heard, ms since 1970. */
-  since_ms: number;
-  /** Its backlog then; `null` when it never told. */
-  records: number | null;
+  rig: string; // The rig.
+  since_ms: number; // When it was last heard, ms since 1970.
+  records: number | null; // Its backlog then; `null` when it never told.
 }
 
 /** How firm one currency's net is, minor units; `null` where not known. */
 export interface Stage {
-  /** The currency. */
-  currency: string;
-  /** Durable on a rig and seen here. */
-  durable: number;
-  /** Of that held by the ledger. */
-  replicated: number | null;
-  /** Of that matched to provider and books. */
-  reconciled: number | null;
+  currency: string; // The currency.
+  durable: number; // Durable on a rig and seen here.
+  replicated: number | null; // Of that held by the ledger.
+  reconciled: number | null; // Of that matched to provider and books.
 }
 
 /** A value of a snapshot. */
@@ -67,420 +50,263 @@ export interface Rows {
 
 /** The whole first screen. */
 export interface Snapshot {
-  /** How complete it is. */
-  asof: Asof;
-  /** All rows. */
-  rows: Record<string, unknown>;
+  asof: Asof; // How complete it is.
+  rows: Record<string, unknown>; // All rows.
 }
 
 /** An amount. */
 export interface Minor {
-  /** The currency. */
-  currency: string;
-  /** Minor units. */
-  minor: number;
+  currency: string; // The currency.
+  minor: number; // Minor units.
 }
 
 /** Gross, refund and net of one currency. */
 export interface NetMoney {
-  /** The currency. */
-  currency: string;
-  /** Captured. */
-  gross: number;
-  /** Refunded, positive. */
-  refund: number;
-  /** Captured minus refunded, may be negative. */
-  net: number;
+  currency: string; // The currency.
+  gross: number; // Captured.
+  refund: number; // Refunded, positive.
+  net: number; // Captured minus refunded, may be negative.
 }
 
 /** Gross and refund of one currency. */
 export interface LineMoney {
-  /** The currency. */
-  currency: string;
-  /** Captured. */
-  gross: number;
-  /** Refunded, positive. */
-  refund: number;
+  currency: string; // The currency.
+  gross: number; // Captured.
+  refund: number; // Refunded, positive.
 }
 
 /** Row `popup`. */
 export interface PopupRow {
-  /** The popup. */
-  id: string;
-  /** Start of its window; `null` while unknown. */
-  starts_ms: number | null;
-  /** End of its window, exclusive. */
-  ends_ms: number | null;
-  /** IANA time zone, empty while unknown. */
-  zone: string;
-  /** Currencies expected or seen. */
-  currencies: string[];
-  /** Version of its policy. */
-  version: number;
+  id: string; // The popup.
+  starts_ms: number | null; // Start of its window; `null` while unknown.
+  ends_ms: number | null; // End of its window, exclusive.
+  zone: string; // IANA time zone, empty while unknown.
+  currencies: string[]; // Currencies expected or seen.
+  version: number; // Version of its policy.
 }
 
 /** Row `now`. */
 export interface NowRow {
-  /** Sums since the start. */
-  currencies: CurrencyRow[];
-  /** Means per minute of the last full minutes. */
-  last5: NetMoney[];
-  /** How many minutes those are, 0 to 5; 0 is no data. */
-  minutes_complete: number;
-  /** Checkouts. */
-  checkout: CheckoutRow;
-  /** Money that failed for a technical reason. */
-  risk: RiskRow[];
-  /** Money that goes back. */
-  refunds: RefundsRow;
-  /** Orders on their way to buyers. */
-  fulfilment: FulfilmentRow;
-  /** Tokens. */
-  tokens: TokensRow;
-  /** What did not fit or did not match. */
-  counts: CountsRow;
-  /** Whether to go on, by what could spoil it. */
-  confidence: ConfidenceRow;
+  currencies: CurrencyRow[]; // Sums since the start.
+  last5: NetMoney[]; // Means per minute of the last full minutes.
+  minutes_complete: number; // How many minutes those are, 0 to 5; 0 is no data.
+  checkout: CheckoutRow; // Checkouts.
+  risk: RiskRow[]; // Money that failed for a technical reason.
+  refunds: RefundsRow; // Money that goes back.
+  fulfilment: FulfilmentRow; // Orders on their way to buyers.
+  tokens: TokensRow; // Tokens.
+  counts: CountsRow; // What did not fit or did not match.
+  confidence: ConfidenceRow; // Whether to go on, by what could spoil it.
 }
 
 /** Sums of one currency, as the till reports them. */
 export interface CurrencyRow {
-  /** The currency. */
-  currency: string;
-  /** Decimal digits of its minor unit. */
-  exponent: number;
-  /** Captured. */
-  gross: number;
-  /** Refunded, positive. */
-  refund: number;
-  /** Captured minus refunded. */
-  net: number;
-  /** Tips. */
-  tip: number;
-  /** Tax. */
-  tax: number;
-  /** Provider fees. */
-  fee: number;
-  /** Captures. */
-  captures: number;
-  /** Refunds. */
-  refunds: number;
-  /** Orders first paid. */
-  conversions: number;
-  /** Of it, taken while the provider could not be asked: it may still be declined. */
-  offline: OfflineMoney;
-  /** What the provider confirms of it; never added to it. */
-  confirmed: Confirmed;
+  currency: string; // The currency.
+  exponent: number; // Decimal digits of its minor unit.
+  gross: number; // Captured.
+  refund: number; // Refunded, positive.
+  net: number; // Captured minus refunded.
+  tip: number; // Tips.
+  tax: number; // Tax.
+  fee: number; // Provider fees.
+  captures: number; // Captures.
+  refunds: number; // Refunds.
+  conversions: number; // Orders first paid.
+  offline: OfflineMoney; // Of it, taken while the provider could not be asked: it may still be declined.
+  confirmed: Confirmed; // What the provider confirms of it; never added to it.
 }
 
 /** What was captured without asking the provider. */
 export interface OfflineMoney {
-  /** Captured. */
-  gross: number;
-  /** Captures. */
-  captures: number;
+  gross: number; // Captured.
+  captures: number; // Captures.
 }
 
 /** Gross and refund as the provider reports them. */
 export interface Confirmed {
-  /** Captured. */
-  gross: number;
-  /** Refunded, positive. */
-  refund: number;
+  gross: number; // Captured.
+  refund: number; // Refunded, positive.
 }
 
 /** Checkouts. The quantiles at the top are of those with the provider reachable. */
 export interface CheckoutRow extends QuantilesRow {
-  /** Paid offline. */
-  offline: QuantilesRow;
-  /** How long the provider took. */
-  payment: QuantilesRow;
-  /** Started in the last 30 minutes and not closed. */
-  open: number;
-  /** "At least this", where open checkouts raise the P95. */
-  in_flight_bound_ms: number | null;
-  /** Started since the start of the popup. */
-  started: number;
-  /** Completed. */
-  completed: number;
-  /** Abandoned. */
-  abandoned: number;
-  /** Of them for a technical reason. */
-  fault: number;
-  /** Completed after a failed payment. */
-  recovered: number;
+  offline: QuantilesRow; // Paid offline.
+  payment: QuantilesRow; // How long the provider took.
+  open: number; // Started in the last 30 minutes and not closed.
+  in_flight_bound_ms: number | null; // "At least this", where open checkouts raise the P95.
+  started: number; // Started since the start of the popup.
+  completed: number; // Completed.
+  abandoned: number; // Abandoned.
+  fault: number; // Of them for a technical reason.
+  recovered: number; // Completed after a failed payment.
 }
 
 /** Quantiles of durations of one kind. */
 export interface QuantilesRow {
-  /** Durations in the window. */
-  n: number;
-  /** Median; `null` under 59 values. */
-  p50_ms: number | null;
-  /** 95th percentile; `null` under 59 values. */
-  p95_ms: number | null;
-  /** Where the true P95 lies with 95 % confidence. */
-  band_ms: [number, number] | null;
-  /** The longest. */
-  max_ms: number | null;
-  /** 5 or 15 minutes; `null` is the whole popup. */
-  window_min: number | null;
+  n: number; // Durations in the window.
+  p50_ms: number | null; // Median; `null` under 59 values.
+  p95_ms: number | null; // 95th percentile; `null` under 59 values.
+  band_ms: [number, number] | null; // Where the true P95 lies with 95 % confidence.
+  max_ms: number | null; // The longest.
+  window_min: number | null; // 5 or 15 minutes; `null` is the whole popup.
 }
 
 /** Different tokens. */
 export interface TokensRow {
-  /** Issued. */
-  issued: number;
-  /** Redeemed, however often. */
-  redeemed: number;
-  /** Redeemed in more than one life of a journal. */
-  conflicts: number;
-  /** Voided. */
-  voided: number;
-  /** Whether the four above are scaled from a part. */
-  estimated: boolean;
-  /** Redemptions of a token that its rig knew as redeemed. */
-  duplicates: number;
-  /** Redemptions after the end. */
-  expired: number;
-  /** Redemptions per minute over the last full minutes; `null` before the first. */
-  redemptions_per_min: number | null;
-  /** By quarter of an hour of issue. */
-  cohorts: CohortRow[];
+  issued: number; // Issued.
+  redeemed: number; // Redeemed, however often.
+  conflicts: number; // Redeemed in more than one life of a journal.
+  voided: number; // Voided.
+  estimated: boolean; // Whether the four above are scaled from a part.
+  duplicates: number; // Redemptions of a token that its rig knew as redeemed.
+  expired: number; // Redemptions after the end.
+  redemptions_per_min: number | null; // Redemptions per minute over the last full minutes; `null` before the first.
+  cohorts: CohortRow[]; // By quarter of an hour of issue.
 }
 
 /** Tokens issued in one quarter of an hour. */
 export interface CohortRow {
-  /** Its start, ms since 1970. */
-  start_ms: number;
-  /** Issued. */
-  issued: number;
-  /** Of them redeemed. */
-  redeemed: number;
-  /** The latter of the former. */
-  ratio: number;
-  /** Whether all have ended; if not, the ratio may rise. */
-  matured: boolean;
+  start_ms: number; // Its start, ms since 1970.
+  issued: number; // Issued.
+  redeemed: number; // Of them redeemed.
+  ratio: number; // The latter of the former.
+  matured: boolean; // Whether all have ended; if not, the ratio may rise.
 }
 
 /** Money of one currency that failed for a technical reason. */
 export interface RiskRow {
-  /** The currency. */
-  currency: string;
-  /** Amounts of orders at their first technical failure. */
-  failed: number;
-  /** The same amounts when they were captured later. */
-  recovered: number;
-  /** The difference. */
-  at_risk: number;
+  currency: string; // The currency.
+  failed: number; // Amounts of orders at their first technical failure.
+  recovered: number; // The same amounts when they were captured later.
+  at_risk: number; // The difference.
 }
 
 /** Money that goes back. `null` is no data. */
 export interface RefundsRow {
-  /** Full minutes that `recent` covers. */
-  minutes: number;
-  /** Refunds in them. */
-  recent: number;
-  /** Refunds an hour at that rate. */
-  per_hour: number | null;
-  /** Orders refunded. */
-  orders_refunded: number;
-  /** Orders paid. */
-  orders_paid: number;
-  /** The former of the latter. */
-  exposure: number | null;
-  /** Refunded of captured money. */
-  money: MoneyRatio[];
+  minutes: number; // Full minutes that `recent` covers.
+  recent: number; // Refunds in them.
+  per_hour: number | null; // Refunds an hour at that rate.
+  orders_refunded: number; // Orders refunded.
+  orders_paid: number; // Orders paid.
+  exposure: number | null; // The former of the latter.
+  money: MoneyRatio[]; // Refunded of captured money.
 }
 
 /** A ratio within one currency. */
 export interface MoneyRatio {
-  /** The currency. */
-  currency: string;
-  /** The ratio; `null` where nothing was captured. */
-  ratio: number | null;
+  currency: string; // The currency.
+  ratio: number | null; // The ratio; `null` where nothing was captured.
 }
 
 /** Orders on their way to buyers. */
 export interface FulfilmentRow {
-  /** First paid since the start. */
-  paid: number;
-  /** Handed over or shipped. */
-  out: number;
-  /** Wholly refunded before that. */
-  gone: number;
-  /** Neither. */
-  backlog: number;
-  /** Full minutes that the velocities cover; with 0 there is no data yet. */
-  minutes: number;
-  /** Orders a minute by member and step. */
-  steps: StepVelocity[];
-  /** Orders a minute that left; `null` is no data. */
-  left_per_min: number | null;
-  /** Minutes until nobody waits; `null` while nobody does or nothing leaves. */
-  drain_min: number | null;
-  /** Somebody waits and nothing left. */
-  stalled: boolean;
-  /** From payment to buyer. */
-  took: QuantilesRow;
-  /** "At least this", where waiting orders raise the P95. */
-  waiting_bound_ms: number | null;
+  paid: number; // First paid since the start.
+  out: number; // Handed over or shipped.
+  gone: number; // Wholly refunded before that.
+  backlog: number; // Neither.
+  minutes: number; // Full minutes that the velocities cover; with 0 there is no data yet.
+  steps: StepVelocity[]; // Orders a minute by member and step.
+  left_per_min: number | null; // Orders a minute that left; `null` is no data.
+  drain_min: number | null; // Minutes until nobody waits; `null` while nobody does or nothing leaves.
+  stalled: boolean; // Somebody waits and nothing left.
+  took: QuantilesRow; // From payment to buyer.
+  waiting_bound_ms: number | null; // "At least this", where waiting orders raise the P95.
 }
 
 /** How fast one member does one step. */
 export interface StepVelocity {
-  /** The co-op member, empty when not said. */
-  member: string;
-  /** `packed`, `handed_over`, `shipped` or `delivered`. */
-  step: string;
-  /** Orders in the minutes covered. */
-  orders: number;
-  /** Orders a minute. */
-  per_min: number;
+  member: string; // The co-op member, empty when not said.
+  step: string; // `packed`, `handed_over`, `shipped` or `delivered`.
+  orders: number; // Orders in the minutes covered.
+  per_min: number; // Orders a minute.
 }
 
 /** What did not fit or did not match. */
 export interface CountsRow {
-  /** Events lost or shed, as declared. */
-  losses: number;
-  /** Facts about something unknown. */
-  unmatched: number;
-  /** Repeats under another id. */
-  duplicates: number;
-  /** Facts in a row `other` or in no row. */
-  other: number;
-  /** Of them amounts in currencies beyond the bound: only in the books. */
-  other_currencies: number;
-  /** Refunds of payments not seen. */
-  refunds_unknown: number;
+  losses: number; // Events lost or shed, as declared.
+  unmatched: number; // Facts about something unknown.
+  duplicates: number; // Repeats under another id.
+  other: number; // Facts in a row `other` or in no row.
+  other_currencies: number; // Of them amounts in currencies beyond the bound: only in the books.
+  refunds_unknown: number; // Refunds of payments not seen.
 }
 
 /** Row `min/<minute>`. */
 export interface MinuteRow {
-  /** Minutes since 1970. */
-  minute: number;
-  /** Its start. */
-  start_ms: number;
-  /** Money. */
-  money: NetMoney[];
-  /** Orders first paid. */
-  conversions: number;
-  /** Checkouts. */
-  checkout: CheckoutCounts;
+  minute: number; // Minutes since 1970.
+  start_ms: number; // Its start.
+  money: NetMoney[]; // Money.
+  conversions: number; // Orders first paid.
+  checkout: CheckoutCounts; // Checkouts.
 }
 
 /** Checkouts of a stretch of time. */
 export interface CheckoutCounts {
-  /** Started. */
-  started: number;
-  /** Completed. */
-  completed: number;
+  started: number; // Started.
+  completed: number; // Completed.
 }
 
 /** Row `rig/<id>`. `null` is what the rig never told. */
 export interface RigRow {
-  /** The rig. */
-  rig: string;
-  /** The state that matters most. */
-  state: string;
-  /** All its states. */
-  states: string[];
-  /** Its newest epoch. */
-  epoch: number;
-  /** Head of its journal. */
-  durable_seq: number | null;
-  /** Trunk held by the ledger. */
-  trunk_seq: number | null;
-  /** Bulk held by the ledger. */
-  bulk_seq: number | null;
-  /** Received here without a hole. */
-  have_seq: number;
-  /** Records known to exist. */
-  records_known: number;
-  /** Its backlog. */
-  unsent: UnsentRow | null;
-  /** When it was last heard. */
-  last_heard_ms: number;
-  /** Uncertainty of its clock. */
-  clock_u_ms: number | null;
-  /** Battery, per cent. */
-  battery: number | null;
-  /** Minutes of disk left. */
-  disk_minutes: number | null;
-  /** Events refused or shed. */
-  losses: number | null;
-  /** Records lost, named by gaps. */
-  gap_records: number | null;
-  /** Money it took. */
-  currencies: NetMoney[];
+  rig: string; // The rig.
+  state: string; // The state that matters most.
+  states: string[]; // All its states.
+  epoch: number; // Its newest epoch.
+  durable_seq: number | null; // Head of its journal.
+  trunk_seq: number | null; // Trunk held by the ledger.
+  bulk_seq: number | null; // Bulk held by the ledger.
+  have_seq: number; // Received here without a hole.
+  records_known: number; // Records known to exist.
+  unsent: UnsentRow | null; // Its backlog.
+  last_heard_ms: number; // When it was last heard.
+  clock_u_ms: number | null; // Uncertainty of its clock.
+  battery: number | null; // Battery, per cent.
+  disk_minutes: number | null; // Minutes of disk left.
+  losses: number | null; // Events refused or shed.
+  gap_records: number | null; // Records lost, named by gaps.
+  currencies: NetMoney[]; // Money it took.
 }
 
 /** What one rig says the ledger does not hold yet. */
 export interface UnsentRow {
-  /** Records. */
-  records: number;
-  /** Sales among them. */
-  sales: number;
-  /** Captured minus refunded among them. */
-  money: Minor[];
+  records: number; // Records.
+  sales: number; // Sales among them.
+  money: Minor[]; // Captured minus refunded among them.
 }
 
 /** Row `sku/<sku>`. The empty SKU is all SKUs beyond the bound together. */
 export interface SkuRow {
-  /** The SKU. */
-  sku: string;
-  /** Units that should be there; `null` where nobody keeps stock of it. */
-  expected: number | null;
-  /** Sold. */
-  sold: number;
-  /** Returned. */
-  returned: number;
-  /** Received. */
-  received: number;
-  /** Adjusted, signed. */
-  adjusted: number;
-  /** Set aside for rigs. */
-  allocated: number;
-  /** Units that are there at least, whatever silent rigs sell; `null` is no bound. */
-  expected_low: number | null;
-  /** Units counted last. */
-  counted: number | null;
-  /** Counted minus expected at the count. */
-  skew: number | null;
-  /** Its size, of what was expected. */
-  skew_ratio: number | null;
-  /** The skew is off by so many at most: what other rigs sold in the minute of the count. */
-  plus_minus: number | null;
-  /** More was sold than was there. */
-  oversold: boolean;
-  /** Line amounts. */
-  money: LineMoney[];
+  sku: string; // The SKU.
+  expected: number | null; // Units that should be there; `null` where nobody keeps stock of it.
+  sold: number; // Sold.
+  returned: number; // Returned.
+  received: number; // Received.
+  adjusted: number; // Adjusted, signed.
+  allocated: number; // Set aside for rigs.
+  expected_low: number | null; // Units that are there at least, whatever silent rigs sell; `null` is no bound.
+  counted: number | null; // Units counted last.
+  skew: number | null; // Counted minus expected at the count.
+  skew_ratio: number | null; // Its size, of what was expected.
+  plus_minus: number | null; // The skew is off by so many at most: what other rigs sold in the minute of the count.
+  oversold: boolean; // More was sold than was there.
+  money: LineMoney[]; // Line amounts.
 }
 
 /** Row `board/<name>`. */
 export interface BoardRows {
-  /** Ranks, currency by currency. */
-  rows: BoardLine[];
+  rows: BoardLine[]; // Ranks, currency by currency.
 }
 
 /** One rank within one currency. */
 export interface BoardLine {
-  /** From 1. */
-  rank: number;
-  /** The creator, SKU or rig. */
-  id: string;
-  /** The currency. */
-  currency: string;
-  /** Captured. */
-  gross: number;
-  /** Refunded, positive. */
-  refund: number;
-  /** Captured minus refunded. */
-  net: number;
-  /** Units sold minus returned. */
-  units: number;
-  /** Orders; `null` for products, where they are not counted. */
-  orders: number | null;
+  rank: number; // From 1.
+  id: string; // The creator, SKU or rig.
+  currency: string; // The currency.
+  gross: number; // Captured.
+  refund: number; // Refunded, positive.
+  net: number; // Captured minus refunded.
+  units: number; // Units sold minus returned.
+  orders: number | null; // Orders; `null` for products, where they are not counted.
 }
 
 /** How a part is, mildest first. */
@@ -488,294 +314,182 @@ export type Confidence = "no_data" | "few" | "ok" | "watch" | "page";
 
 /** Redemption, refunds, payments, stock. */
 export interface ConfidenceRow {
-  /** The worst of them. */
-  state: Confidence;
-  /** Each. */
-  parts: ConfidencePart[];
+  state: Confidence; // The worst of them.
+  parts: ConfidencePart[]; // Each.
 }
 
 /** One part. */
 export interface ConfidencePart {
-  /** `redemption`, `refunds`, `payments` or `stock`. */
-  part: string;
-  /** How it is. */
-  state: Confidence;
-  /** By how many outcomes; of stock by how many SKUs that somebody keeps stock of. */
-  n: number;
+  part: string; // `redemption`, `refunds`, `payments` or `stock`.
+  state: Confidence; // How it is.
+  n: number; // By how many outcomes; of stock by how many SKUs that somebody keeps stock of.
 }
 
 /** `/signals`. */
 export interface SignalsBody {
-  /** How complete it is. */
-  asof: Asof;
-  /** From the first touch to the payment. */
-  funnel: FunnelRow;
-  /** Chat and audience by stream. */
-  streams: StreamRow[];
-  /** Flash drops, ascending by opening. */
-  drops: DropRow[];
+  asof: Asof; // How complete it is.
+  funnel: FunnelRow; // From the first touch to the payment.
+  streams: StreamRow[]; // Chat and audience by stream.
+  drops: DropRow[]; // Flash drops, ascending by opening.
 }
 
 /** How far viewers came. */
 export interface FunnelRow {
-  /** From the chat on. */
-  with_chat: StepRow[];
-  /** The same without the chat. */
-  without_chat: StepRow[];
-  /** By the minute of the first step. */
-  minutes: FunnelMinuteRow[];
-  /** Checkouts started by somebody who cannot be named. */
-  not_linked_started: number;
-  /** Orders paid by somebody who cannot be named. */
-  not_linked_paid: number;
-  /** Whether viewers are scaled from a part of them. */
-  estimated: boolean;
+  with_chat: StepRow[]; // From the chat on.
+  without_chat: StepRow[]; // The same without the chat.
+  minutes: FunnelMinuteRow[]; // By the minute of the first step.
+  not_linked_started: number; // Checkouts started by somebody who cannot be named.
+  not_linked_paid: number; // Orders paid by somebody who cannot be named.
+  estimated: boolean; // Whether viewers are scaled from a part of them.
 }
 
 /** One step of a funnel. */
 export interface StepRow {
-  /** `chat`, `viewed`, `cart`, `started` or `paid`. */
-  step: string;
-  /** Viewers who reached it. */
-  n: number;
-  /** Half the width of its 95 % interval; 0 where it is exact. */
-  plus_minus: number;
+  step: string; // `chat`, `viewed`, `cart`, `started` or `paid`.
+  n: number; // Viewers who reached it.
+  plus_minus: number; // Half the width of its 95 % interval; 0 where it is exact.
 }
 
 /** Viewers whose first step was in one minute, by step in the order above. */
 export interface FunnelMinuteRow {
-  /** The minute since 1970. */
-  minute: number;
-  /** Its start. */
-  start_ms: number;
-  /** From the chat on. */
-  with_chat: [number, number, number, number, number];
-  /** Without the chat. */
-  without_chat: [number, number, number, number];
-  /** Whether nobody of them can come further. */
-  complete: boolean;
+  minute: number; // The minute since 1970.
+  start_ms: number; // Its start.
+  with_chat: [number, number, number, number, number]; // From the chat on.
+  without_chat: [number, number, number, number]; // Without the chat.
+  complete: boolean; // Whether nobody of them can come further.
 }
 
 /** One stream. `null` is no data. */
 export interface StreamRow {
-  /** Its name; empty is all streams beyond the bound together. */
-  stream: string;
-  /** Messages since the start. */
-  messages: number;
-  /** Of them negative. */
-  negative: number;
-  /** Of them positive. */
-  positive: number;
-  /** Messages in the last full minutes. */
-  recent_messages: number;
-  /** How many minutes those are. */
-  minutes: number;
-  /** Share of them with a word of the lexicon. */
-  covered: number | null;
-  /** Share of them that are negative. */
-  negative_share: number | null;
-  /** `no_data`, `not_covered` (nothing may be concluded) or `covered`. */
-  state: string;
-  /** Viewers as last sampled. */
-  watching: number | null;
+  stream: string; // Its name; empty is all streams beyond the bound together.
+  messages: number; // Messages since the start.
+  negative: number; // Of them negative.
+  positive: number; // Of them positive.
+  recent_messages: number; // Messages in the last full minutes.
+  minutes: number; // How many minutes those are.
+  covered: number | null; // Share of them with a word of the lexicon.
+  negative_share: number | null; // Share of them that are negative.
+  state: string; // `no_data`, `not_covered` (nothing may be concluded) or `covered`.
+  watching: number | null; // Viewers as last sampled.
 }
 
 /** One flash drop, or several of one SKU that overlap. */
 export interface DropRow {
-  /** The drop. */
-  drop: string;
-  /** Others that overlap it. */
-  merged: string[];
-  /** What was on offer. */
-  sku: string;
-  /** Whose; empty when nobody's. */
-  creator: string;
-  /** Its opening. */
-  opened_ms: number;
-  /** Its closing; `null` while open. */
-  closed_ms: number | null;
-  /** How many at most. */
-  qty: number | null;
-  /** Minor units each. */
-  price: number | null;
-  /** What it changed; `null` while there is no data. */
-  lift: LiftRow | null;
+  drop: string; // The drop.
+  merged: string[]; // Others that overlap it.
+  sku: string; // What was on offer.
+  creator: string; // Whose; empty when nobody's.
+  opened_ms: number; // Its opening.
+  closed_ms: number | null; // Its closing; `null` while open.
+  qty: number | null; // How many at most.
+  price: number | null; // Minor units each.
+  lift: LiftRow | null; // What it changed; `null` while there is no data.
 }
 
 /** What a drop changed. */
 export interface LiftRow {
-  /** How much of its ten minutes is looked at. */
-  window_ms: number;
-  /** Sold out or closed before. */
-  censored: boolean;
-  /** Not over yet. */
-  running: boolean;
-  /** Units sold in the window. */
-  during: number;
-  /** Units sold in the stretch before. */
-  before: number;
-  /** How long that stretch is. */
-  before_ms: number;
-  /** Growth of the audience. */
-  growth: number;
-  /** `viewers`, `other_sales` or `nothing`. */
-  growth_from: string;
-  /** Rate during over rate before, corrected by the growth; `null` when nothing was sold before. */
-  ratio: number | null;
-  /** Where it lies with 90 % confidence. */
-  interval: [number, number] | null;
-  /** Units beyond what the rate before would have given. */
-  incremental: number;
-  /** Their money at the drop's price, minor units. */
-  incremental_minor: number | null;
-  /** Units sold in the half hour after. */
-  halo: number;
-  /** What the rate before would have given in it. */
-  halo_expected: number;
-  /** Whether that half hour is over. */
-  halo_over: boolean;
+  window_ms: number; // How much of its ten minutes is looked at.
+  censored: boolean; // Sold out or closed before.
+  running: boolean; // Not over yet.
+  during: number; // Units sold in the window.
+  before: number; // Units sold in the stretch before.
+  before_ms: number; // How long that stretch is.
+  growth: number; // Growth of the audience.
+  growth_from: string; // `viewers`, `other_sales` or `nothing`.
+  ratio: number | null; // Rate during over rate before, corrected by the growth; `null` when nothing was sold before.
+  interval: [number, number] | null; // Where it lies with 90 % confidence.
+  incremental: number; // Units beyond what the rate before would have given.
+  incremental_minor: number | null; // Their money at the drop's price, minor units.
+  halo: number; // Units sold in the half hour after.
+  halo_expected: number; // What the rate before would have given in it.
+  halo_over: boolean; // Whether that half hour is over.
 }
 
 /** `/slo`. */
 export interface Slos {
-  /** How complete it is. */
-  asof: Asof;
-  /** All promises that are watched. */
-  slos: SloRow[];
+  asof: Asof; // How complete it is.
+  slos: SloRow[]; // All promises that are watched.
 }
 
 /** One promise. */
 export interface SloRow extends SignalRow {
-  /** Its name, such as `checkout_success`. */
-  slo: string;
-  /** `page`, `watch` or `off`. */
-  tier: string;
-  /** Share of good outcomes promised, millionths. */
-  objective_ppm: number;
-  /** Probability of a false page in the whole popup, millionths. */
-  alpha_ppm: number;
-  /** What its outcomes are called. */
-  outcomes: string;
-  /** Outcomes so far. */
-  n: number;
-  /** Bad ones among them. */
-  bad: number;
-  /** `null` without an outcome. */
-  budget: BudgetRow | null;
-  /** `none`, `reserve` or `watch_only` (PW3302). */
-  overrun: string;
-  /** Of each rig with an outcome. */
-  rigs: RigSloRow[];
+  slo: string; // Its name, such as `checkout_success`.
+  tier: string; // `page`, `watch` or `off`.
+  objective_ppm: number; // Share of good outcomes promised, millionths.
+  alpha_ppm: number; // Probability of a false page in the whole popup, millionths.
+  outcomes: string; // What its outcomes are called.
+  n: number; // Outcomes so far.
+  bad: number; // Bad ones among them.
+  budget: BudgetRow | null; // `null` without an outcome.
+  overrun: string; // `none`, `reserve` or `watch_only` (PW3302).
+  rigs: RigSloRow[]; // Of each rig with an outcome.
 }
 
 /** What may go wrong in the whole popup, and how much of that is gone. */
 export interface BudgetRow {
-  /** Outcomes expected in the whole popup. */
-  expected: number;
-  /** Bad ones it allows, thousandths. */
-  allowed_milli: number;
-  /** Share of it that is gone, millionths; may pass a whole. */
-  consumed_ppm: number;
-  /** That over the share of the traffic that was: a whole is on course. */
-  pace_ppm: number;
-  /** Probability to finish within it, millionths. */
-  survival_ppm: number;
+  expected: number; // Outcomes expected in the whole popup.
+  allowed_milli: number; // Bad ones it allows, thousandths.
+  consumed_ppm: number; // Share of it that is gone, millionths; may pass a whole.
+  pace_ppm: number; // That over the share of the traffic that was: a whole is on course.
+  survival_ppm: number; // Probability to finish within it, millionths.
 }
 
 /** What a detector says. */
 export interface SignalRow {
-  /** `no_data`, `quiet`, `watch`, `page` or `resolved`. */
-  state: string;
-  /** log₁₀ of the evidence against the promise, thousandths. */
-  evidence_milli: number;
-  /** From where on it pages; `null` when it only watches. */
-  page_at_milli: number | null;
-  /** So many failures in a row from a clean start would be noticed. */
-  notices_in_a_row: number;
-  /** The part of the false pages it may use up, thousandths of a millionth. */
-  alpha_ppb: number;
-  /** The newest page. */
-  page: PageRow | null;
+  state: string; // `no_data`, `quiet`, `watch`, `page` or `resolved`.
+  evidence_milli: number; // log₁₀ of the evidence against the promise, thousandths.
+  page_at_milli: number | null; // From where on it pages; `null` when it only watches.
+  notices_in_a_row: number; // So many failures in a row from a clean start would be noticed.
+  alpha_ppb: number; // The part of the false pages it may use up, thousandths of a millionth.
+  page: PageRow | null; // The newest page.
 }
 
 /** A page. */
 export interface PageRow {
-  /** Which page of this promise it is, from 1. */
-  number: number;
-  /** When it was raised, ms since 1970. */
-  since_ms: number;
-  /** When it was over. */
-  resolved_ms: number | null;
-  /** Outcomes of the quarter of an hour before. */
-  n: number;
-  /** Bad ones among them. */
-  bad: number;
-  /** log₁₀ of the evidence then, thousandths. */
-  evidence_milli: number;
-  /** The same quarter of an hour after late data changed it. */
-  revised: RevisedRow | null;
+  number: number; // Which page of this promise it is, from 1.
+  since_ms: number; // When it was raised, ms since 1970.
+  resolved_ms: number | null; // When it was over.
+  n: number; // Outcomes of the quarter of an hour before.
+  bad: number; // Bad ones among them.
+  evidence_milli: number; // log₁₀ of the evidence then, thousandths.
+  revised: RevisedRow | null; // The same quarter of an hour after late data changed it.
 }
 
 /** Evidence as late data revised it. */
 export interface RevisedRow {
-  /** Outcomes. */
-  n: number;
-  /** Bad ones among them. */
-  bad: number;
+  n: number; // Outcomes.
+  bad: number; // Bad ones among them.
 }
 
 /** One rig of a promise. */
 export interface RigSloRow extends SignalRow {
-  /** The rig. */
-  rig: string;
-  /** Its outcomes. */
-  n: number;
-  /** Bad ones among them. */
-  bad: number;
+  rig: string; // The rig.
+  n: number; // Its outcomes.
+  bad: number; // Bad ones among them.
 }
 
 /** The status, and the row `edge` of the rig's own page. */
 export interface EdgeStatus {
-  /** The rig. */
-  rig: string;
-  /** Current life of its journal. */
-  epoch: number;
-  /** Head of the journal, as far as it is folded and shown. */
-  durable_seq: number;
-  /** What the ledger holds of this epoch. */
-  replicated: Replicated;
-  /** What the books have matched of this epoch; `null` until they said. */
-  reconciled_seq: number | null;
-  /** Popups whose books the ledger closed: what is made for them from now on is late. */
-  closed?: string[];
-  /** What the ledger does not hold yet, of all epochs. */
-  unsent: UnsentStatus;
-  /** The newest sale, by the rig's clock, ms since 1970. */
-  last_sale_ms: number | null;
-  /** Peers and how they stand. */
-  peers: Peer[];
-  /** The clock against the anchor peer's. */
-  clock?: Clock;
-  /** The disk under the journal. */
-  disk?: DiskStatus;
-  /** Battery, mains, UPS. */
-  power?: Power;
-  /** Heat. */
-  temperature?: Temperature;
-  /** Network interfaces. */
-  network?: Network[];
-  /** The policy in force. */
-  policy?: Policy;
-  /** Events refused or shed, as far as journaled, by class and cause. */
-  losses: LossStatus[];
-  /** Records lost to disk damage, all epochs: the newest gaps. */
-  gaps: GapStatus[];
-  /** Records lost to disk damage, all epochs, in all gaps. */
-  gap_records: number;
-  /** Files that recovery put aside. */
-  quarantine?: Quarantine;
-  /** States, the one that matters most first. */
-  states: string[];
+  rig: string; // The rig.
+  epoch: number; // Current life of its journal.
+  durable_seq: number; // Head of the journal, as far as it is folded and shown.
+  replicated: Replicated; // What the ledger holds of this epoch.
+  reconciled_seq: number | null; // What the books have matched of this epoch; `null` until they said.
+  closed?: string[]; // Popups whose books the ledger closed: what is made for them from now on is late.
+  unsent: UnsentStatus; // What the ledger does not hold yet, of all epochs.
+  last_sale_ms: number | null; // The newest sale, by the rig's clock, ms since 1970.
+  peers: Peer[]; // Peers and how they stand.
+  clock?: Clock; // The clock against the anchor peer's.
+  disk?: DiskStatus; // The disk under the journal.
+  power?: Power; // Battery, mains, UPS.
+  temperature?: Temperature; // Heat.
+  network?: Network[]; // Network interfaces.
+  policy?: Policy; // The policy in force.
+  losses: LossStatus[]; // Events refused or shed, as far as journaled, by class and cause.
+  gaps: GapStatus[]; // Records lost to disk damage, all epochs: the newest gaps.
+  gap_records: number; // Records lost to disk damage, all epochs, in all gaps.
+  quarantine?: Quarantine; // Files that recovery put aside.
+  states: string[]; // States, the one that matters most first.
 }
 
 /** The disk with what the journal measured of it. */
@@ -784,192 +498,128 @@ export interface DiskStatus extends Disk, Partial<Sync> {
 
 /** Acknowledged positions of the current epoch. */
 export interface Replicated {
-  /** Money and what explains it. */
-  trunk: number;
-  /** Everything else. */
-  bulk: number;
-  /** The lesser of both. */
-  seq: number;
+  trunk: number; // Money and what explains it.
+  bulk: number; // Everything else.
+  seq: number; // The lesser of both.
 }
 
 /** Records that are safe on this till and not in the books yet. */
 export interface UnsentStatus {
-  /** Records of every class. */
-  records: number;
-  /** Captures among them. */
-  sales: number;
-  /** When the oldest was made, by the rig's clock, ms since 1970; `null` when there is none. */
-  oldest_ms: number | null;
-  /** Captured minus refunded. */
-  money: Amount[];
+  records: number; // Records of every class.
+  sales: number; // Captures among them.
+  oldest_ms: number | null; // When the oldest was made, by the rig's clock, ms since 1970; `null` when there is none.
+  money: Amount[]; // Captured minus refunded.
 }
 
 /** Minor units of a currency. */
 export interface Amount {
-  /** ISO 4217 code. */
-  currency: string;
-  /** Minor units. */
-  minor: number;
+  currency: string; // ISO 4217 code.
+  minor: number; // Minor units.
 }
 
 /** One peer. */
 export interface Peer {
-  /** `ledger` or `region`. */
-  kind: string;
-  /** Its base URL. */
-  name: string;
-  /** `ok` or `down`. */
-  state: string;
-  /** When it last took something, ms since 1970 by the rig's clock. */
-  last_ok_ms: number | null;
-  /** How long its last answer took, ms. */
-  rtt_ms: number | null;
-  /** Since when it is out of reach, ms since 1970 by the rig's clock. */
-  down_since_ms: number | null;
+  kind: string; // `ledger` or `region`.
+  name: string; // Its base URL.
+  state: string; // `ok` or `down`.
+  last_ok_ms: number | null; // When it last took something, ms since 1970 by the rig's clock.
+  rtt_ms: number | null; // How long its last answer took, ms.
+  down_since_ms: number | null; // Since when it is out of reach, ms since 1970 by the rig's clock.
 }
 
 /** Events that were refused or shed. */
 export interface LossStatus {
-  /** Name of their class. */
-  class: string;
-  /** Why. */
-  cause: string;
-  /** How many. */
-  count: number;
+  class: string; // Name of their class.
+  cause: string; // Why.
+  count: number; // How many.
 }
 
 /** A range of seqs that disk damage took. */
 export interface GapStatus {
-  /** The epoch that lost them. */
-  epoch: number;
-  /** First lost seq. */
-  first: number;
-  /** Last lost seq. */
-  last: number;
-  /** `media`, `torn`, `missing_file` or `thinned`. */
-  cause: string;
-  /** What they were worth; empty for records without money, `null` where nothing tells. */
-  value: GapValue[] | null;
+  epoch: number; // The epoch that lost them.
+  first: number; // First lost seq.
+  last: number; // Last lost seq.
+  cause: string; // `media`, `torn`, `missing_file` or `thinned`.
+  value: GapValue[] | null; // What they were worth; empty for records without money, `null` where nothing tells.
 }
 
 /** What the lost records of one popup and currency were worth, exactly. */
 export interface GapValue {
-  /** The popup. */
-  popup: string;
-  /** ISO 4217 code, or `XXX` for stock moved. */
-  currency: string;
-  /** Records of money and stock. */
-  n: number;
-  /** Captured, minor units. */
-  captured: number;
-  /** Refunded, minor units. */
-  refunded: number;
-  /** Units sold or moved. */
-  units: number;
+  popup: string; // The popup.
+  currency: string; // ISO 4217 code, or `XXX` for stock moved.
+  n: number; // Records of money and stock.
+  captured: number; // Captured, minor units.
+  refunded: number; // Refunded, minor units.
+  units: number; // Units sold or moved.
 }
 
 /** The newest measurements. All parts begin empty. */
 export interface Vitals {
-  /** The disk under the journal. */
-  disk: Disk | null;
-  /** How long the journal's commits took lately. */
-  sync: Sync | null;
-  /** The clock against the anchor peer's. */
-  clock: Clock | null;
-  /** Battery, mains, UPS. */
-  power: Power | null;
-  /** Heat. */
-  temperature: Temperature | null;
-  /** Network interfaces; empty while nothing was read. */
-  network: Network[];
-  /** Files put aside, and whether some need a later version. */
-  quarantine: Quarantine | null;
-  /** A segment of a later format lies in the journal. */
-  newer_format: boolean;
-  /** The policy in force. */
-  policy: Policy | null;
+  disk: Disk | null; // The disk under the journal.
+  sync: Sync | null; // How long the journal's commits took lately.
+  clock: Clock | null; // The clock against the anchor peer's.
+  power: Power | null; // Battery, mains, UPS.
+  temperature: Temperature | null; // Heat.
+  network: Network[]; // Network interfaces; empty while nothing was read.
+  quarantine: Quarantine | null; // Files put aside, and whether some need a later version.
+  newer_format: boolean; // A segment of a later format lies in the journal.
+  policy: Policy | null; // The policy in force.
 }
 
 /** The disk under the journal. */
 export interface Disk {
-  /** 0 enough, 1 low, 2 tight, 3 reserve, 4 none. */
-  level?: number;
-  /** Free bytes of the file system. */
-  free_bytes?: number;
-  /** Bytes the journal may take. */
-  budget_bytes?: number;
-  /** Bytes the journal takes. */
-  used_bytes?: number;
-  /** Minutes until it is full at the rate of the last five; absent while it is not shrinking. */
-  minutes_left?: number;
-  /** Whether a sync of this disk can be believed (PW0210 when not). */
-  honest?: boolean;
+  level?: number; // 0 enough, 1 low, 2 tight, 3 reserve, 4 none.
+  free_bytes?: number; // Free bytes of the file system.
+  budget_bytes?: number; // Bytes the journal may take.
+  used_bytes?: number; // Bytes the journal takes.
+  minutes_left?: number; // Minutes until it is full at the rate of the last five; absent while it is not shrinking.
+  honest?: boolean; // Whether a sync of this disk can be believed (PW0210 when not).
 }
 
 /** How long the journal's last commits took, write and sync together. */
 export interface Sync {
-  /** Half took at most this, µs. */
-  p50_us: number;
-  /** 99 of 100 took at most this, µs. */
-  p99_us: number;
+  p50_us: number; // Half took at most this, µs.
+  p99_us: number; // 99 of 100 took at most this, µs.
 }
 
 /** The clock against the anchor peer's. */
 export interface Clock {
-  /** The rig's wall clock minus true time, ms. */
-  offset_ms?: number;
-  /** True time lies within ± this of the corrected clock, ms. */
-  u_ms?: number;
-  /** No anchor, or more than 2 s of uncertainty. */
-  suspect: boolean;
-  /** Age of the anchor in force, ms. */
-  anchor_age_ms?: number;
+  offset_ms?: number; // The rig's wall clock minus true time, ms.
+  u_ms?: number; // True time lies within ± this of the corrected clock, ms.
+  suspect: boolean; // No anchor, or more than 2 s of uncertainty.
+  anchor_age_ms?: number; // Age of the anchor in force, ms.
 }
 
 /** Battery, mains, UPS: the weakest link of what powers the rig. */
 export interface Power {
-  /** Charge, per cent. */
-  battery?: number;
-  /** Mains is gone. */
-  on_battery?: boolean;
-  /** Minutes left on battery. */
-  minutes?: number;
-  /** Draw, watts. */
-  watts?: number;
-  /** The power supply is too weak. */
-  under_voltage?: boolean;
+  battery?: number; // Charge, per cent.
+  on_battery?: boolean; // Mains is gone.
+  minutes?: number; // Minutes left on battery.
+  watts?: number; // Draw, watts.
+  under_voltage?: boolean; // The power supply is too weak.
 }
 
 /** Heat. */
 export interface Temperature {
-  /** The hottest zone, whole degrees Celsius. */
-  celsius?: number;
-  /** The host slows itself down because of it. */
-  throttled?: boolean;
+  celsius?: number; // The hottest zone, whole degrees Celsius.
+  throttled?: boolean; // The host slows itself down because of it.
 }
 
 /** A network interface other than loopback. */
 export interface Network {
-  /** Its name at the host. */
-  name: string;
-  /** It has a carrier and is up. */
-  up?: boolean;
-  /** Quality of the radio link, per cent. */
-  quality?: number;
+  name: string; // Its name at the host.
+  up?: boolean; // It has a carrier and is up.
+  quality?: number; // Quality of the radio link, per cent.
 }
 
 /** Files that recovery put aside. */
 export interface Quarantine {
-  /** How many. */
-  files: number;
-  /** How many bytes. */
-  bytes?: number;
+  files: number; // How many.
+  bytes?: number; // How many bytes.
 }
 
 /** Which policy is wanted and which runs. */
 export interface Policy {
-  /** Version the centre wants. */
-  desired?: number;
-  /** Version in force. */
-  running?: number;
+  desired?: number; // Version the centre wants.
+  running?: number; // Version in force.
 }

@@ -25,7 +25,7 @@ let pass: string | null = null;
 
 /** Takes a pass from the address, if one stands there. */
 function passInAddress(): string | null {
-  const text = decodeURIComponent(location.hash.slice(1));
+  const text = location.hash.slice(1);
   const at = text.indexOf("pw1.");
   if (at < 0) return null;
   const found = text.slice(at).split("&")[0] ?? null;

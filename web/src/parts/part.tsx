@@ -51,7 +51,7 @@ export function BigMoney({ minor, currency, testid }: { minor: number; currency:
   if (hideMoney.value) return <p class="big hidden-money">•••<span class="vh">hidden</span></p>;
   const long = String(Math.abs(minor)).length;
   return (
-    <p class={long > 10 ? "big huge" : long > 8 ? "big long" : "big"} data-testid={testid} data-minor={minor}>
+    <p class={long > 10 ? "big huge" : long > 7 ? "big long" : "big"} data-testid={testid} data-minor={minor}>
       {f.moneyParts(minor, currency).map((p) => <span class={p.kind === "symbol" ? "sym" : p.kind === "fraction" ? "frac" : undefined}>{p.text}</span>)}
     </p>
   );

@@ -22,6 +22,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
     (
         "The evening",
         &[
+            ("Before doors open", "preflight.md"),
             ("What the till's page says", "at-the-stall.md"),
             ("The screens", "screens.md"),
             ("When something goes wrong", "operations.md"),
@@ -34,13 +35,17 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
             ("Reconciling and closing", "reconciling.md"),
             ("Settlement files", "settlement.md"),
             ("Breaks", "breaks.md"),
+            ("The report", "report.md"),
         ],
     ),
     (
         "Trust",
         &[
             ("What never reaches the disk", "redaction.md"),
+            ("Policy", "policy.md"),
+            ("Redaction", "redaction.md"),
             ("Who is let in", "access.md"),
+            ("What may be kept", "policy.md"),
             ("The audit trail", "audit.md"),
             ("Security and threat model", "security.md"),
         ],

@@ -137,10 +137,13 @@ fn field(item: &mut Item, line: &str, before: Before) -> Result<()> {
         true => "string[]".to_owned(),
         false => typescript(kind)?,
     };
-    for words in before.words {
-        item.lines.push(format!("  /** {words} */"));
-    }
-    item.lines.push(format!("  {name}{mark}: {kind};"));
+    let words = before.words.join(" ");
+    let words = if words.is_empty() {
+        words
+    } else {
+        format!(" // {words}")
+    };
+    item.lines.push(format!("  {name}{mark}: {kind};{words}"));
     Ok(())
 }
 
@@ -260,7 +263,7 @@ mod tests {
         interfaces(code, &mut text).unwrap();
         assert_eq!(
             text,
-            "\n/** Row `x`. */\nexport interface X extends Y {\n  /** How many. */\n  n: number | null;\n  \
+            "\n/** Row `x`. */\nexport interface X extends Y {\n  n: number | null; // How many.\n  \
              z?: [number, number];\n}\n\nexport type E = \"no_data\" | \"ok\";\n"
         );
     }

@@ -138,9 +138,13 @@ impl Terms {
     /// The built-in policy of an organisation without one: every field of the catalogue that may stay.
     #[must_use]
     pub fn built_in() -> Self {
-        let stays = |field: &Field| match Holds::of(field.kind) {
-            Holds::Text => Rule::Score,
-            holds => holds.loosest(),
+        let stays = |field: &Field| {
+            let holds = Holds::of(field.kind);
+            if holds == Holds::Text {
+                Rule::Score
+            } else {
+                holds.loosest()
+            }
         };
         Self {
             fields: fields(stays),

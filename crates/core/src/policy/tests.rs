@@ -1,3 +1,5 @@
+//! Policies against their law (L8): random joins only tighten, in any order; differences have a direction.
+
 use super::duration::Span;
 use super::ladder::{Ladder, Rung, STEPS};
 use super::limit::{Limit, Unit};

@@ -96,9 +96,11 @@ impl Told {
         let views = format!("{}/v1/popups/{popup}", args.region);
         let balances = demanded(&format!("{books}/books"), &args.ledger).await?;
         // The ledger compares with its regions' cells; without them it has its books all the same.
-        let found = match asked(&format!("{books}/reconciliation")).await {
-            Value::Null => without_cells(&balances),
-            found => found,
+        let found = asked(&format!("{books}/reconciliation")).await;
+        let found = if found.is_null() {
+            without_cells(&balances)
+        } else {
+            found
         };
         let mut told = Self {
             popup: popup.to_owned(),

@@ -64,7 +64,8 @@ fn a_healthy_site_goes_and_nothing_of_it_is_seen_afterwards() {
     let said = row(&document, "sale")["measured"].as_str().unwrap();
     assert!(said.contains("planted values: 0 in "), "{said}");
     let sheet = std::fs::read_to_string(&page).unwrap();
-    assert!(sheet.contains("Go with warnings") && sheet.contains("<svg"));
+    // No phone reaches a till on loopback, so there is no code to scan.
+    assert!(sheet.contains("Go with warnings") && !sheet.contains("<svg"));
 
     // The real popup has its one sale; the synthetic one stands in no list.
     let list = get(&site.region, "/v1/popups");

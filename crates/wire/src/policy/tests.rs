@@ -1,3 +1,5 @@
+//! Documents are read or refused where they are wrong; what is refused names place and floor.
+
 use super::*;
 use popwatch_core::event::EventType;
 use popwatch_core::policy::rule::{Domain, Rule};

@@ -39,7 +39,10 @@ h2{font-size:11px;margin:5mm 0 1.5mm}
 .steps li{border:1px solid #d9dce1;border-radius:1mm;padding:.6mm 2mm}
 .steps .bad{border-color:#b3261e;color:#b3261e;font-weight:600}
 .sign{display:flex;gap:8mm;margin-top:9mm}.sign span{flex:1;border-top:1px solid #16181d;padding-top:1mm;color:#5d636e;font-size:9px}
-footer{margin-top:4mm;color:#5d636e;font-size:8.5px}";
+footer{margin-top:4mm;color:#5d636e;font-size:8.5px}
+@media print{body{padding:0;font-size:9.5px;line-height:1.28;max-width:none}header{margin-bottom:3mm}\
+.verdict{padding:3.5mm 5mm}td,th{padding:.9mm 1.6mm}.qr,.qr svg{width:26mm}.qr svg{height:26mm}\
+.sign{margin-top:7mm}h2{margin:3mm 0 1mm}}";
 
 /// The page.
 pub(super) fn html(report: &Report) -> String {
@@ -83,10 +86,10 @@ pub(super) fn html(report: &Report) -> String {
         "<div class=sign><span>Looked at by</span><span>Time</span><span>Doors may open: yes / no</span></div>\n",
     );
     let version = env!("CARGO_PKG_VERSION");
-    write!(
+    writeln!(
         out,
         "<footer>popwatch {version}. Stale after a day, or when policy or popwatch change: run it again. \
-         Codes are explained in docs/errors.</footer></html>\n"
+         Codes are explained in docs/errors.</footer></html>"
     )
     .expect("writing to a string cannot fail");
     out

@@ -40,7 +40,7 @@ pub(super) fn html(told: &Told) -> String {
 /// A part with its heading; nothing where there is nothing to say.
 fn section(out: &mut String, title: &str, body: &str) {
     if !body.is_empty() {
-        write!(out, "<section><h2>{title}</h2>{body}</section>\n")
+        writeln!(out, "<section><h2>{title}</h2>{body}</section>")
             .expect("writing to a string cannot fail");
     }
 }
@@ -95,10 +95,10 @@ fn head(out: &mut String, told: &Told) {
         (None, Some(false)) => ("warn", String::from("Not closed: something is missing")),
         (None, None) => ("mute", String::from("Not closed, not compared")),
     };
-    write!(
+    writeln!(
         out,
         "<header><div><p class=brand>popwatch report</p><h1>{}</h1><p class=when>{when}</p></div>\
-         <p class=\"badge {class}\">{badge}</p></header>\n",
+         <p class=\"badge {class}\">{badge}</p></header>",
         escape(&told.popup)
     )
     .expect("writing to a string cannot fail");
@@ -116,11 +116,11 @@ fn takings(out: &mut String, told: &Told) {
         let money = |name: &str| show(currency, sums[name].as_i64().unwrap_or(0));
         let net = money("net");
         let (code, amount) = net.split_once(' ').unwrap_or(("", &net));
-        write!(
+        writeln!(
             out,
             "<div class=hero><p class=net><small>{} net</small>{}</p><dl>\
              <div><dt>Sold</dt><dd>{}</dd></div><div><dt>Refunded</dt><dd>{}</dd></div>\
-             <div><dt>Sales</dt><dd>{}</dd></div><div><dt>Refunds</dt><dd>{}</dd></div>{}</dl></div>\n",
+             <div><dt>Sales</dt><dd>{}</dd></div><div><dt>Refunds</dt><dd>{}</dd></div>{}</dl></div>",
             escape(code),
             escape(amount),
             escape(&money("captured")),

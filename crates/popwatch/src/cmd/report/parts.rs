@@ -70,23 +70,7 @@ fn bridge_of(told: &Told, currency: &str, sums: &Value) -> String {
     let stage = rows(&told.summary["asof"]["stage"]);
     let stage = stage.iter().find(|row| row["currency"] == currency);
     let at_stage = |name: &str| stage.and_then(|row| row[name].as_i64());
-    let booked = sums["net"].as_i64();
-    let claims = &told.found["claims"][currency];
-    let payouts = rows(&told.found["payouts"])
-        .iter()
-        .filter(|one| one["currency"] == currency);
-    let payouts: Vec<&Value> = payouts.collect();
-    let sum = |name: &str| {
-        payouts
-            .iter()
-            .filter_map(|one| one[name].as_i64())
-            .sum::<i64>()
-    };
-    let mut lines = Lines {
-        currency,
-        body: Vec::new(),
-        before: None,
-    };
+    let mut lines = Lines::new(currency);
     lines.add(
         "Safe on the tills",
         "sold less refunded, as the tills hold it",
@@ -97,60 +81,12 @@ fn bridge_of(told: &Told, currency: &str, sums: &Value) -> String {
         "of it, held by the ledger too",
         at_stage("replicated"),
     );
-    lines.add("Booked", "posted in balanced entries", booked);
+    lines.add("Booked", "posted in balanced entries", sums["net"].as_i64());
     let mut out = lines.table();
-    let claimed = claims["claimed"].as_i64().filter(|minor| *minor != 0);
-    if let Some(claimed) = claimed {
-        let mut lines = Lines {
-            currency,
-            body: Vec::new(),
-            before: None,
-        };
-        lines.add(
-            "Claimed of providers",
-            "card payments as the tills tell them",
-            Some(claimed),
-        );
-        lines.add(
-            "Confirmed",
-            "the provider says so too",
-            claims["confirmed"].as_i64(),
-        );
-        lines.add(
-            "Settled",
-            "listed in a settlement file",
-            claims["settled"].as_i64(),
-        );
-        out.push_str("<h3>With the payment provider</h3>");
-        out.push_str(&lines.table());
-    }
-    if !payouts.is_empty() {
-        let mut lines = Lines {
-            currency,
-            body: Vec::new(),
-            before: None,
-        };
-        lines.add(
-            "Paid out",
-            "the sum of the files' rows, fees and refunds taken off",
-            Some(sum("lines")),
-        );
-        lines.add(
-            "Announced",
-            "what the provider said it pays",
-            Some(sum("amount")),
-        );
-        let got = payouts
-            .iter()
-            .all(|one| one["bank"].is_i64())
-            .then(|| sum("bank"));
-        lines.add("On the bank account", "by the bank's own statement", got);
-        out.push_str("<h3>To the bank</h3>");
-        out.push_str(&lines.table());
-    }
+    out.push_str(&at_provider(told, currency));
+    out.push_str(&to_bank(told, currency));
     let suspense = told.found["suspense"][currency].as_i64().unwrap_or(0);
-    let open = open_money(told);
-    let (class, says) = match (suspense, open) {
+    let (class, says) = match (suspense, open_money(told)) {
         (0, 0) => (
             "ok",
             String::from("Nothing is left over: no break about money is open, and suspense is 0."),
@@ -168,6 +104,63 @@ fn bridge_of(told: &Told, currency: &str, sums: &Value) -> String {
     out
 }
 
+/// What tills claim of providers, and how far they agree; empty without such payments.
+fn at_provider(told: &Told, currency: &str) -> String {
+    let claims = &told.found["claims"][currency];
+    let Some(claimed) = claims["claimed"].as_i64().filter(|minor| *minor != 0) else {
+        return String::new();
+    };
+    let mut lines = Lines::new(currency);
+    lines.add(
+        "Claimed of providers",
+        "card payments as the tills tell them",
+        Some(claimed),
+    );
+    lines.add(
+        "Confirmed",
+        "the provider says so too",
+        claims["confirmed"].as_i64(),
+    );
+    lines.add(
+        "Settled",
+        "listed in a settlement file",
+        claims["settled"].as_i64(),
+    );
+    format!("<h3>With the payment provider</h3>{}", lines.table())
+}
+
+/// What was paid out and what the bank got of it; empty without a payout.
+fn to_bank(told: &Told, currency: &str) -> String {
+    let payouts = rows(&told.found["payouts"]).iter();
+    let payouts: Vec<&Value> = payouts.filter(|one| one["currency"] == currency).collect();
+    if payouts.is_empty() {
+        return String::new();
+    }
+    let sum = |name: &str| {
+        payouts
+            .iter()
+            .filter_map(|one| one[name].as_i64())
+            .sum::<i64>()
+    };
+    let got = payouts
+        .iter()
+        .all(|one| one["bank"].is_i64())
+        .then(|| sum("bank"));
+    let mut lines = Lines::new(currency);
+    lines.add(
+        "Paid out",
+        "the sum of the files' rows, fees and refunds taken off",
+        Some(sum("lines")),
+    );
+    lines.add(
+        "Announced",
+        "what the provider said it pays",
+        Some(sum("amount")),
+    );
+    lines.add("On the bank account", "by the bank's own statement", got);
+    format!("<h3>To the bank</h3>{}", lines.table())
+}
+
 /// Breaks about money that are open.
 fn open_money(told: &Told) -> usize {
     let open = |one: &&Value| one["severity"] == "money" && one["state"] == "open";
@@ -181,7 +174,15 @@ struct Lines<'a> {
     before: Option<i64>,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    const fn new(currency: &'a str) -> Self {
+        Self {
+            currency,
+            body: Vec::new(),
+            before: None,
+        }
+    }
+
     fn add(&mut self, name: &str, what: &str, minor: Option<i64>) {
         let amount = minor.map_or_else(
             || String::from("not known yet"),
@@ -491,13 +492,11 @@ pub(super) fn breaks(told: &Told) -> String {
     let mut rows = String::from("id,class,severity,state,currency,amount_minor,sentence\r\n");
     for one in &all {
         let quoted = |name: &str| {
-            let said = one[name].as_str().map_or_else(
-                || match &one[name] {
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                },
-                str::to_owned,
-            );
+            let said = match (one[name].as_str(), one[name].as_i64()) {
+                (Some(text), _) => text.to_owned(),
+                (None, Some(number)) => number.to_string(),
+                (None, None) => String::new(),
+            };
             // A cell that a spreadsheet would run begins with an apostrophe.
             let guard = if said.starts_with(['=', '+', '@']) {
                 "'"

@@ -20,14 +20,14 @@ const NAMES: [&str; 4] = [
 
 /// Four sales by creators and of products with such names.
 pub(crate) fn hostile() -> Vec<Value> {
-    let sold = |(n, name): (usize, &&str)| {
-        let mut sold = sale(POPUP, "checkout", &format!("h-{n}"), 1_000 - n as i64);
+    let sold = |(minor, name): (i64, &&str)| {
+        let mut sold = sale(POPUP, "checkout", &format!("h-{minor}"), minor);
         sold["data"]["currency"] = json!("GBP");
         sold["data"]["lines"][0]["creator"] = json!(name);
         sold["data"]["lines"][0]["sku"] = json!(name);
         sold
     };
-    NAMES.iter().enumerate().map(sold).collect()
+    (997..=1_000).rev().zip(&NAMES).map(sold).collect()
 }
 
 #[test]
