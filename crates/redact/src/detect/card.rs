@@ -92,7 +92,25 @@ fn groups(text: &str, place: Place) -> Vec<Group> {
         }
         at = end;
     }
+    if place == Place::Sku {
+        expose_halves(text, &mut groups);
+    }
     groups
+}
+
+/// A trade number stands alone, or before a short mark of size or colour. Beside a group of four digits
+/// and more it may be the half of a card.
+fn expose_halves(text: &str, groups: &mut [Group]) {
+    for at in 1..groups.len() {
+        let (one, two) = (groups[at - 1], groups[at]);
+        let long = |group: Group| group.length() >= 4;
+        if long(one) && long(two) && joint(text, one.end, two.start).is_some() {
+            for half in &mut groups[at - 1..=at] {
+                let digits = &text.as_bytes()[half.start..half.end];
+                half.exempt &= !is_gtin(digits);
+            }
+        }
+    }
 }
 
 fn run_end(bytes: &[u8], from: usize, fits: impl Fn(&u8) -> bool) -> usize {

@@ -204,6 +204,9 @@ fn what_has_a_form_of_its_own_is_exempt() {
             assert_eq!(cleaned(text, place), text, "{place:?}");
         }
     }
+    assert_eq!(cleaned("355085-651556944227", Place::Sku), "[card]");
+    let variant = "5012345678900-12";
+    assert_eq!(cleaned(variant, Place::Sku), variant);
     let gtin = "56000000000007";
     assert_eq!(cleaned(gtin, Place::Sku), gtin);
     assert_eq!(cleaned("4111 1111 1111 1111", Place::Sku), "[card]");
