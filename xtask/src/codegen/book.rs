@@ -42,8 +42,6 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
         "Trust",
         &[
             ("What never reaches the disk", "redaction.md"),
-            ("Policy", "policy.md"),
-            ("Redaction", "redaction.md"),
             ("Who is let in", "access.md"),
             ("What may be kept", "policy.md"),
             ("The audit trail", "audit.md"),
