@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn each_law_with_a_predicate_has_its_saboteur() {
         let laws: Vec<_> = Saboteur::ALL.iter().map(|who| who.law()).collect();
-        assert_eq!(laws, Law::ALL);
+        // A simulated day runs under one policy: joins that loosen are shown to L8 beside its table.
+        let mut met = Law::ALL.to_vec();
+        met.retain(|law| *law != Law::L8);
+        assert_eq!(laws, met);
     }
 
     #[test]

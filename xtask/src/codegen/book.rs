@@ -103,10 +103,10 @@ pub(super) fn errors() -> Generated {
 /// `docs/http.md`: each role's routes.
 pub(super) fn http() -> Generated {
     let mut text = String::from(
-        "# HTTP\n\nWhat each role answers. For programs the same stands in `spec/openapi-ROLE.json`. Errors are \
-         `application/problem+json` (RFC 9457) with a `code`; [Error codes](errors.md) has them all. Where \
-         passes are asked for, they come as `Authorization: Bearer pw1...` or as the cookie of a session \
-         ([who is let in](access.md)).\n",
+        "# HTTP\n\nWhat each role answers. For programs the same stands in `spec/openapi-edge.json`, \
+         `spec/openapi-region.json` and `spec/openapi-ledger.json`. Errors are `application/problem+json` (RFC \
+         9457) with a `code`; [Error codes](errors.md) has them all. Where passes are asked for, they come as \
+         `Authorization: Bearer pw1...` or as the cookie of a session ([who is let in](access.md)).\n",
     );
     for role in Role::ALL {
         let name = role.name();

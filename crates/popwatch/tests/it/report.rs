@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Site, outcome, sale, sell};
+use crate::support::{Site, outcome, sale, sell, try_get, until};
 
 const POPUP: &str = "fri";
 
@@ -16,6 +16,11 @@ fn a_popup_becomes_one_page_that_asks_nobody() {
         &[sale(POPUP, "a", "1", 123_456), sale(POPUP, "a", "2", 300)],
     );
     site.drained(POPUP, 2);
+    until("the region shows the sales", || {
+        let series = try_get(&site.region, &format!("/v1/popups/{POPUP}/series"))?;
+        let text = series.to_string();
+        text.contains("123756").then_some(())
+    });
     let path = site.folder.join("fri.html").display().to_string();
     let ledger = format!("http://{}", site.ledger);
     let region_url = format!("http://{}", site.region);
