@@ -12,7 +12,6 @@ use crate::event::EventType;
 use crate::invariant;
 use alloc::vec;
 use proptest::prelude::*;
-use std::println;
 
 /// Numbers that look random and are the same every time (splitmix64).
 struct Draw(u64);
