@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Process, Site, get, sale, sell, try_get, until};
+use crate::support::{Process, Site, cells, get, sale, sell, try_get, until};
 
 const POPUP: &str = "stall";
 
@@ -57,7 +57,8 @@ fn forked(edge: &Process) {
     });
 }
 
-/// The books hold so many sales of so much, wait for nothing and name the fork.
+/// The books hold so many sales of so much, wait for nothing and name the fork; the region's cells
+/// sum to the same.
 #[track_caller]
 fn once_each(site: &Site, sales: u64, minor: i64) {
     until("each sale is in the books once", || {
@@ -72,6 +73,11 @@ fn once_each(site: &Site, sales: u64, minor: i64) {
         !text.contains("E-GAP") && !text.contains("E-CONFLICT"),
         "{text}"
     );
+    until("the region sums to the same", || {
+        cells(&site.region, POPUP)?;
+        let view = try_get(&site.region, &format!("/v1/popups/{POPUP}/summary"))?;
+        (view["rows"]["now"]["currencies"][0]["gross"] == minor).then_some(())
+    });
 }
 
 /// A site whose till sold three, with all of it at ledger and region.
