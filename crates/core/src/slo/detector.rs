@@ -236,9 +236,7 @@ impl Detector {
             .cached
             .filter(|held| held.minute < now)
             .unwrap_or(settled);
-        while place.minute.saturating_add(1) < now {
-            self.weigh(&mut place);
-        }
+        self.weigh_to(&mut place, now.saturating_sub(1));
         self.cached = Some(place);
         if place.minute < now {
             self.weigh(&mut place);
@@ -293,9 +291,7 @@ impl Detector {
         });
         let until = now.saturating_sub(RECENT_MINUTES);
         if place.minute < until {
-            while place.minute < until {
-                self.weigh(&mut place);
-            }
+            self.weigh_to(&mut place, until);
             let kept = if self.bets.rate.is_some() {
                 RATE_MINUTES
             } else {
@@ -309,6 +305,28 @@ impl Detector {
             self.settled = Some(place);
         }
         place
+    }
+
+    /// Goes on up to a minute, however far that is: the same as going minute by minute, without the
+    /// minutes of which nothing stays. A popup may say that it began decades ago.
+    fn weigh_to(&self, place: &mut Place, until: u32) {
+        while place.minute < until {
+            let next = place.minute.saturating_add(1);
+            if next < self.starts {
+                // Before the popup a minute without outcomes changes nothing.
+                let fed = self.fed.range(next..).next().map(|(minute, _)| *minute);
+                let then = fed.map_or(self.starts, |fed| fed.min(self.starts));
+                place.minute = then.saturating_sub(1).min(until);
+            } else if place.steps >= self.armed_for {
+                // It is armed again now, and would be once more after as many minutes.
+                let whole = (until - next) / self.armed_for;
+                place.minute = place.minute.saturating_add(whole * self.armed_for);
+                place.rearmed = place.rearmed.saturating_add(whole);
+            }
+            if place.minute < until {
+                self.weigh(place);
+            }
+        }
     }
 
     /// Goes one minute on.

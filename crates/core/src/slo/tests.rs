@@ -351,6 +351,40 @@ fn what_an_epochs_end_interrupted_is_out() {
 }
 
 #[test]
+fn a_long_way_in_one_go_ends_where_minute_by_minute_does() {
+    for (slo, armed_for) in [Slo::CheckoutSuccess, Slo::RefundRate]
+        .into_iter()
+        .flat_map(|slo| [1, 7, 90, 5_000].map(|minutes| (slo, minutes)))
+    {
+        let promise = Promise::default_of(slo);
+        let mut fed = Detector::new(&promise, M0, armed_for);
+        for (minute, n, bad) in [
+            (-900, 4, 1),
+            (-899, 9, 9),
+            (3, 6, 2),
+            (400, 5, 5),
+            (1_190, 8, 3),
+        ] {
+            fed.feed(M0.saturating_add_signed(minute), Outcomes { n, bad });
+        }
+        for end in [5, 90, 91, 405, 1_200, 1_201] {
+            let mut slow = fed.clone();
+            for minute in M0 - 1_000..M0 + end {
+                slow.evidence(minute);
+            }
+            assert_eq!(
+                fed.clone().evidence(M0 + end),
+                slow.evidence(M0 + end),
+                "{slo:?} {armed_for} {end}"
+            );
+        }
+    }
+    // From the beginning of time; minute by minute this would take a quarter of a minute.
+    let mut old = Detector::new(&Promise::default_of(Slo::CheckoutSuccess), 0, 180);
+    assert_eq!(old.evidence(M0).rearmed, (M0 - 1) / 180);
+}
+
+#[test]
 fn after_its_minutes_it_is_armed_once_more_and_then_only_watches() {
     let mut stall = Stall::new(Scope::Popup);
     stall.policy.ends_ms = Minute(M0 + 30).start().0;
