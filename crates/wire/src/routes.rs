@@ -2,16 +2,17 @@
 //! them ([`openapi`]).
 
 mod access;
+mod bodies;
 mod document;
 mod shapes;
 
 pub use access::{Found, Need, Shows, find, is_lane, need};
 pub use document::openapi;
 use shapes::{
-    ACCOUNT, AUDIT_DAMAGED, BAD_QUERY, BOOKS, CLOSE_TAKES, CLOSED, CREATOR, CURSOR, ENROLLED, FEED,
-    FEED_FULL, FILE_TAKES, JSON, LISTS, LIVE, MEMBERS, NO_POPUP, NOT_MODIFIED, OTLP_REFUSED,
-    OTLP_TRACES, POPUP, PROVIDER, RIG, TAKEN, asked, body, books, brought, done, get, lane, live,
-    otlp, refused,
+    ACCOUNT, AUDIT_DAMAGED, BAD_QUERY, BOOKS, CELLS, CLOSE_TAKES, CLOSED, CREATOR, CURSOR,
+    CURSOR_NUMBER, ENROLLED, FEED, FEED_FULL, FILE_TAKES, JSON, LISTS, LIVE, MEMBERS, NO_POPUP,
+    NOT_MODIFIED, OTLP_REFUSED, OTLP_TRACES, POPUP, PROVIDER, RIG, TAKEN, asked, body, books,
+    brought, counted, done, flag, get, lane, live, otlp, refused,
 };
 
 /// Which role serves a route.
@@ -68,6 +69,19 @@ impl Method {
     }
 }
 
+/// What a parameter is written like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number from 0 to 2³² - 1.
+    Number,
+    /// A popup's name.
+    Name,
+    /// A rig's name.
+    Rig,
+}
+
 /// A parameter of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
@@ -77,7 +91,9 @@ pub struct Parameter {
     pub in_path: bool,
     /// What it says.
     pub doc: &'static str,
-    /// All values it can have; empty when any text is one.
+    /// What it is written like.
+    pub kind: Kind,
+    /// All values it can have; empty when any of its kind is one.
     pub values: &'static [&'static str],
 }
 
@@ -206,7 +222,7 @@ pub const ROUTES: &[Route] = &[
         "/v1/popups/{popup}/cells",
         "The rig's own cells of a popup.",
         &[POPUP],
-        &LIVE,
+        &CELLS,
     ),
     get(
         &[Role::Edge, Role::Region],
@@ -218,12 +234,14 @@ pub const ROUTES: &[Route] = &[
                 name: "view",
                 in_path: false,
                 doc: "Who reads.",
+                kind: Kind::Text,
                 values: &["operator", "rig", "creator", "coop", "board"],
             },
             Parameter {
                 name: "since",
                 in_path: false,
                 doc: "The id of the last event held, where `Last-Event-ID` cannot be sent.",
+                kind: Kind::Text,
                 values: &[],
             },
         ],
@@ -248,6 +266,7 @@ pub const ROUTES: &[Route] = &[
                 name: "kind",
                 in_path: true,
                 doc: "What is ranked.",
+                kind: Kind::Text,
                 values: &["creators", "products", "rigs"],
             },
         ],
@@ -271,6 +290,7 @@ pub const ROUTES: &[Route] = &[
                 name: "format",
                 in_path: false,
                 doc: "openslo: as OpenSLO documents, with what that format cannot say.",
+                kind: Kind::Text,
                 values: &["json", "openslo"],
             },
         ],
@@ -287,7 +307,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/popups/{popup}/raw",
         summary: "Read single records for a purpose; each read stands in the audit trail first.",
         parameters: &[POPUP],
-        takes: &CLOSE_TAKES,
+        takes: &[body(JSON, Some("RawRead"))],
         answers: &[
             done("A record a line.", "application/x-ndjson", None),
             BAD_QUERY,
@@ -305,11 +325,11 @@ pub const ROUTES: &[Route] = &[
         "/v1/audit",
         "The audit trail: who did what, the newest entries last, with its signed head and its key.",
         &[
-            asked(
+            counted(
                 "from",
                 "Number of the first entry; the last page if absent.",
             ),
-            asked("limit", "How many entries at most."),
+            counted("limit", "How many entries at most."),
         ],
         &[
             done("A page of it.", JSON, Some("Document")),
@@ -324,11 +344,12 @@ pub const ROUTES: &[Route] = &[
         &[POPUP],
         &[
             done("The reads, newest first.", JSON, Some("Document")),
+            NO_POPUP,
             AUDIT_DAMAGED,
         ],
     ),
     get(
-        &[Role::Edge, Role::Ledger],
+        &[Role::Ledger],
         "/v1/audit/peers",
         "The newest heads seen of the peers' trails, and which are not believed.",
         &[],
@@ -340,7 +361,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/audit/peer",
         summary: "Exchange the newest heads of two audit trails, each with the proof that it goes on.",
         parameters: &[],
-        takes: &CLOSE_TAKES,
+        takes: &[body(JSON, Some("AuditHead"))],
         answers: &[
             done(
                 "Our head, and what we make of yours.",
@@ -360,10 +381,12 @@ pub const ROUTES: &[Route] = &[
             name: "number",
             in_path: true,
             doc: "Number of the entry, from 0.",
+            kind: Kind::Number,
             values: &[],
         }],
         &[
             done("The proof.", "text/plain", None),
+            BAD_QUERY,
             refused(404, "There is no entry of that number."),
             AUDIT_DAMAGED,
         ],
@@ -386,6 +409,7 @@ pub const ROUTES: &[Route] = &[
             name: "tile",
             in_path: true,
             doc: "Level and number, such as 0/000.p/7 or entries/000.p/7.",
+            kind: Kind::Text,
             values: &[],
         }],
         &[
@@ -399,13 +423,13 @@ pub const ROUTES: &[Route] = &[
         "Balances of a popup, or with entries=1 the effective entries behind them; CSV by Accept.",
         &[
             POPUP,
-            asked("entries", "1: the entries, a page at a time."),
+            flag("entries", "1: the entries, a page at a time."),
             asked(
                 "account",
                 "Of the entries, those on this account or row of the chart.",
             ),
-            asked("correction", "Of the entries, those up to this correction."),
-            CURSOR,
+            counted("correction", "Of the entries, those up to this correction."),
+            CURSOR_NUMBER,
         ],
         &LISTS,
     ),
@@ -430,20 +454,20 @@ pub const ROUTES: &[Route] = &[
                 "as_of",
                 "RFC 3339: timers run out by this moment; now if absent.",
             ),
-            asked("full", "1: everything evaluated anew."),
+            flag("full", "1: everything evaluated anew."),
         ],
         &BOOKS,
     ),
     books(
         "/v1/popups/{popup}/statements/{creator}",
         "What a creator earned, line by line; CSV by Accept.",
-        &[POPUP, CREATOR, CURSOR],
+        &[POPUP, CREATOR, CURSOR_NUMBER],
         &LISTS,
     ),
     books(
         "/v1/popups/{popup}/close",
         "A certificate of the books, with the key that verifies it.",
-        &[POPUP, asked("n", "Which one; the newest if absent.")],
+        &[POPUP, counted("n", "Which one; the newest if absent.")],
         &BOOKS,
     ),
     brought(
@@ -485,7 +509,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/enrol",
         summary: "A new machine proves its code, over TLS with its own key, and is told what it needs.",
         parameters: &[],
-        takes: &CLOSE_TAKES,
+        takes: &[body(JSON, Some("CodeProof"))],
         answers: &ENROLLED,
     },
     Route {
@@ -494,7 +518,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/rigs",
         summary: "Make a code with which one machine may join, once.",
         parameters: &[],
-        takes: &CLOSE_TAKES,
+        takes: &[body(JSON, Some("NewRig"))],
         answers: &MEMBERS,
     },
     get(
@@ -513,7 +537,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/rigs/{rig}/revocation",
         summary: "Keep what a rig sends from now on, and do not book it.",
         parameters: &[RIG],
-        takes: &CLOSE_TAKES,
+        takes: &[],
         answers: &MEMBERS,
     },
     Route {
@@ -522,7 +546,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/rigs/{rig}/acceptance",
         summary: "Book what was kept of a revoked rig.",
         parameters: &[RIG],
-        takes: &CLOSE_TAKES,
+        takes: &[],
         answers: &MEMBERS,
     },
     get(
@@ -541,7 +565,7 @@ pub const ROUTES: &[Route] = &[
         path: "/v1/session",
         summary: "Begin a session with a pass, show a second factor, or end it; answers with a cookie.",
         parameters: &[],
-        takes: &CLOSE_TAKES,
+        takes: &[body(JSON, Some("SessionWish"))],
         answers: &[
             done("Who it is.", JSON, Some("Document")),
             BAD_QUERY,

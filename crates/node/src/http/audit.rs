@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,7 +16,8 @@ use popwatch_wire::audit::{Action, Proof};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shared::{ProblemAnswer, problem, read_body};
+use super::live::popup_id;
+use super::shared::{Path, ProblemAnswer, Query, problem, read_body};
 use crate::access::Caller;
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
@@ -92,6 +93,7 @@ pub(super) async fn access_log(
     Extension(caller): Extension<Caller>,
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
+    let popup = String::from(&popup_id(&popup)?);
     let key = trail.key().to_string();
     let (origin, entries) = blocking(&trail, move |trail| {
         trail.with(|log| {

@@ -1,7 +1,7 @@
 //! Enrolment over HTTP: codes are made and members looked after here, and new machines join.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use popwatch_core::code::Code;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shared::{ProblemAnswer, problem, read_body};
+use super::shared::{Path, ProblemAnswer, problem, read_body};
 use crate::access::Caller;
 use crate::register::{Desk, Wish};
 use crate::tls::Line;

@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
@@ -15,7 +15,7 @@ use popwatch_wire::problem::Problem;
 use tokio::sync::{mpsc, oneshot};
 
 use super::live::popup_id;
-use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
+use super::shared::{BodyFault, Path, ProblemAnswer, problem, read_body};
 use crate::access::Caller;
 use crate::peer::MEMBERSHIP;
 use crate::region::{RegionOrder, RegionReport};

@@ -10,7 +10,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -36,7 +36,7 @@ pub(crate) use closing::ORG;
 
 use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
-use super::shared::{ProblemAnswer, problem};
+use super::shared::{Path, ProblemAnswer, Query, problem};
 use crate::access::{Access, Caller};
 use crate::ambient::Ambient;
 use crate::audit::Trail;

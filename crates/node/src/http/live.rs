@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::feed::{Feed, Handover, Readers, Stand};
 use super::lanes::RegionLane;
-use super::shared::{ProblemAnswer, problem};
+use super::shared::{Path, ProblemAnswer, Query, problem};
 use crate::access::Caller;
 use crate::driver::LiveReader;
 use crate::live::PopupLive;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
@@ -22,7 +22,7 @@ use popwatch_wire::raw;
 use tokio::sync::{mpsc, watch};
 
 use super::live::popup_id;
-use super::shared::{ProblemAnswer, problem, read_body};
+use super::shared::{Path, ProblemAnswer, problem, read_body};
 use crate::access::{Access, Caller};
 use crate::ambient::Ambient;
 use crate::audit::Trail;

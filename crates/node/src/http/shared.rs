@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{self, FromRequestParts, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use popwatch_core::limits::{ECHO_BYTES_MAX, PREFLIGHT_UP_BYTES, REQUEST_BODY_MS_
 use popwatch_wire::answer_v1::{EdgeStatus, Readiness};
 use popwatch_wire::exposition::{Exposition, Form};
 use popwatch_wire::problem::Problem;
+use serde::de::DeserializeOwned;
 
 use crate::ambient::Ambient;
 use crate::config::RoleName;
@@ -103,6 +105,42 @@ impl IntoResponse for ProblemAnswer {
         }
         response
     }
+}
+
+/// What stands in the query of a request; a parameter that cannot be read is named (PW3135).
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ProblemAnswer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemAnswer> {
+        let read = extract::Query::from_request_parts(parts, state).await;
+        read.map(|extract::Query(read)| Self(read))
+            .map_err(|fault| unread(&fault.body_text()))
+    }
+}
+
+/// The same for what stands in the path.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ProblemAnswer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemAnswer> {
+        let read = extract::Path::from_request_parts(parts, state).await;
+        read.map(|extract::Path(read)| Self(read))
+            .map_err(|fault| unread(&fault.body_text()))
+    }
+}
+
+/// What the library says, from the name of the parameter on.
+fn unread(says: &str) -> ProblemAnswer {
+    let says = says
+        .trim_start_matches("Failed to deserialize query string: ")
+        .trim_start_matches("Invalid URL: ");
+    problem(Code::QueryInvalid, says.to_owned())
 }
 
 /// Why a body could not be read.

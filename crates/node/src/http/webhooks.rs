@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
@@ -35,7 +35,7 @@ use popwatch_wire::provider::{Account, Delivery, Outcome, Received, receive, rec
 use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 
-use super::shared::{BodyFault, ProblemAnswer, problem, read_body};
+use super::shared::{BodyFault, Path, ProblemAnswer, Query, problem, read_body};
 use crate::ambient::Ambient;
 use crate::books_thread::BooksHandle;
 use crate::store_thread::{Fate, JournalHandle};

@@ -192,3 +192,26 @@ fn asking_about_another_moment_moves_nothing() {
     let shown = get(&site.ledger, "/v1/popups/stall/breaks");
     assert!(!shown.to_string().contains("P-MISSING"), "{shown}");
 }
+
+#[test]
+fn a_parameter_that_cannot_be_read_is_named_in_a_problem() {
+    let site = Site::new("parameters");
+    let _ledger = site.start_ledger();
+    for (path, names) in [
+        ("/v1/audit?limit=", "limit"),
+        ("/v1/audit/first/proof", "first"),
+        ("/v1/popups/fri/close?n=-1", "n: "),
+        ("/v1/popups/fri/reconciliation?full=yes", "full"),
+        ("/v1/popups/%FF/reconciliation", "popup"),
+    ] {
+        let answer = http(&site.ledger, &format!("GET {path}"), &[], b"").unwrap();
+        assert_eq!(answer.status, 400, "{answer:?}");
+        let media = answer.header("content-type").unwrap();
+        assert_eq!(media, "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["code"], "PW3135");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(names), "{detail}");
+        assert!(!detail.contains("deserialize"), "{detail}");
+    }
+}

@@ -1,10 +1,15 @@
 //! The `OpenAPI` document of a role, made of the routes it serves.
 
 use popwatch_core::event::EventType;
+use popwatch_core::id::{PopupId, RigId};
 use serde_json::{Map, Value as Json, json};
 
-use super::{Body, Parameter, ROUTES, Role, Route};
+use super::bodies::{self, name_schema};
+use super::{Body, Kind, Parameter, ROUTES, Role, Route};
 use crate::schema;
+
+/// A body of which every content is one.
+const BYTES: &str = "application/octet-stream";
 
 /// The `OpenAPI` 3.1 document of a role.
 #[must_use]
@@ -48,7 +53,9 @@ fn operation(route: &Route) -> Json {
         out["parameters"] = route.parameters.iter().map(parameter).collect();
     }
     if !route.takes.is_empty() {
-        out["requestBody"] = json!({"required": true, "content": content(route.takes)});
+        // Bytes may be none at all.
+        let required = route.takes.iter().any(|body| body.media != BYTES);
+        out["requestBody"] = json!({"required": required, "content": content(route.takes)});
     }
     out
 }
@@ -65,7 +72,12 @@ pub(super) fn operation_id(route: &Route) -> String {
 }
 
 fn parameter(parameter: &Parameter) -> Json {
-    let mut schema = json!({"type": "string"});
+    let mut schema = match parameter.kind {
+        Kind::Text => json!({"type": "string"}),
+        Kind::Number => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
+        Kind::Name => name_schema(PopupId::BYTES_MAX),
+        Kind::Rig => name_schema(RigId::BYTES_MAX),
+    };
     if !parameter.values.is_empty() {
         schema["enum"] = json!(parameter.values);
     }
@@ -93,6 +105,15 @@ fn components(role: Role) -> Map<String, Json> {
     let mut out = Map::new();
     out.insert("Problem".to_owned(), problem_schema());
     out.insert("Document".to_owned(), json!({"type": "object"}));
+    out.insert("SessionWish".to_owned(), bodies::session());
+    if role == Role::Ledger {
+        out.insert("AuditHead".to_owned(), bodies::audit_head());
+        out.insert("CodeProof".to_owned(), bodies::code_proof());
+        out.insert("NewRig".to_owned(), bodies::new_rig());
+    }
+    if role != Role::Region {
+        out.insert("RawRead".to_owned(), bodies::raw_read());
+    }
     if role != Role::Edge {
         return out;
     }
@@ -108,6 +129,7 @@ fn components(role: Role) -> Map<String, Json> {
         json!({"type": "array", "items": {"$ref": "#/components/schemas/Event"}}),
     );
     out.insert("Verdicts".to_owned(), verdicts_schema());
+    out.insert("Otlp".to_owned(), bodies::otlp());
     out
 }
 

@@ -1,12 +1,13 @@
 //! What the routes are made of: the parameters, bodies and answers that several of them share.
 
-use super::{Answer, Body, Method, Parameter, Role, Route};
+use super::{Answer, Body, Kind, Method, Parameter, Role, Route};
 use crate::problem;
 
 pub(super) const POPUP: Parameter = Parameter {
     name: "popup",
     in_path: true,
     doc: "The popup.",
+    kind: Kind::Name,
     values: &[],
 };
 
@@ -14,18 +15,21 @@ pub(super) const PROVIDER: Parameter = Parameter {
     name: "provider",
     in_path: true,
     doc: "Who sends.",
+    kind: Kind::Text,
     values: &["stripe", "square", "shopify", "adyen"],
 };
 pub(super) const CREATOR: Parameter = Parameter {
     name: "creator",
     in_path: true,
     doc: "Whose statement.",
+    kind: Kind::Text,
     values: &[],
 };
 pub(super) const ACCOUNT: Parameter = Parameter {
     name: "account",
     in_path: false,
     doc: "The account, where the provider has several here.",
+    kind: Kind::Text,
     values: &[],
 };
 
@@ -80,6 +84,8 @@ pub(super) const LIVE: [Answer; 4] = [
     BAD_QUERY,
     NO_POPUP,
 ];
+/// As [`LIVE`], in the form of the lanes.
+pub(super) const CELLS: [Answer; 2] = [done("The cells.", PROTOBUF, None), NO_POPUP];
 pub(super) const LANE_TAKES: [Body; 1] = [body(PROTOBUF, None)];
 pub(super) const LANE_ANSWERS: [Answer; 4] = [
     done("What was taken, by position.", PROTOBUF, None),
@@ -87,7 +93,7 @@ pub(super) const LANE_ANSWERS: [Answer; 4] = [
     refused(409, "The batch does not continue what is held here."),
     refused(413, "The batch is too large."),
 ];
-pub(super) const OTLP_TAKES: [Body; 2] = [body(PROTOBUF, None), body(JSON, None)];
+pub(super) const OTLP_TAKES: [Body; 2] = [body(PROTOBUF, None), body(JSON, Some("Otlp"))];
 
 pub(super) const fn otlp(
     path: &'static str,
@@ -182,6 +188,7 @@ pub(super) const RIG: Parameter = Parameter {
     name: "rig",
     in_path: true,
     doc: "The rig's name.",
+    kind: Kind::Rig,
     values: &[],
 };
 pub(super) const ENROLLED: [Answer; 6] = [
@@ -201,6 +208,7 @@ pub(super) const MEMBERS: [Answer; 6] = [
     refused(503, "It could not be written down; try again."),
 ];
 pub(super) const CURSOR: Parameter = asked("cursor", "Where the page before ended.");
+pub(super) const CURSOR_NUMBER: Parameter = counted("cursor", "Where the page before ended.");
 pub(super) const CLOSE_TAKES: [Body; 1] = [body(JSON, None)];
 pub(super) const FILE_TAKES: [Body; 2] = [body("text/csv", None), body(JSON, None)];
 pub(super) const CLOSED: [Answer; 5] = [
@@ -227,7 +235,24 @@ pub(super) const fn asked(name: &'static str, doc: &'static str) -> Parameter {
         name,
         in_path: false,
         doc,
+        kind: Kind::Text,
         values: &[],
+    }
+}
+
+/// `1` in the query turns it on.
+pub(super) const fn flag(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter {
+        values: &["0", "1"],
+        ..asked(name, doc)
+    }
+}
+
+/// A number in the query.
+pub(super) const fn counted(name: &'static str, doc: &'static str) -> Parameter {
+    Parameter {
+        kind: Kind::Number,
+        ..asked(name, doc)
     }
 }
 

@@ -52,3 +52,39 @@ fn every_reference_of_a_document_resolves() {
     }
     assert!(openapi(Role::Edge)["paths"]["/v1/events"]["post"].is_object());
 }
+
+#[test]
+fn what_a_body_or_parameter_must_be_is_told() {
+    let ledger = openapi(Role::Ledger);
+    for route in ROUTES {
+        let json = route
+            .takes
+            .iter()
+            .find(|body| body.media == "application/json");
+        let known = ["events", "close", "counts", "settlements", "decisions"];
+        let is_file =
+            known.iter().any(|end| route.path.ends_with(end)) || route.path.contains("webhooks");
+        assert!(
+            is_file || json.is_none_or(|body| body.schema.is_some()),
+            "{}",
+            route.path
+        );
+    }
+    let at = |pointer: &str| {
+        ledger
+            .pointer(pointer)
+            .unwrap_or_else(|| panic!("{pointer}"))
+    };
+    assert_eq!(
+        at("/components/schemas/NewRig/required"),
+        &serde_json::json!(["rig"])
+    );
+    assert_eq!(
+        at("/paths/~1v1~1audit/get/parameters/0/schema/type"),
+        "integer"
+    );
+    assert_eq!(at("/paths/~1healthz/post/requestBody/required"), false);
+    let edge = openapi(Role::Edge);
+    assert_eq!(edge.pointer("/paths/~1v1~1audit~1peers"), None);
+    assert!(edge.pointer("/components/schemas/NewRig").is_none());
+}

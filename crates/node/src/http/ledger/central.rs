@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use popwatch_core::code::Code;
@@ -40,7 +40,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::audit::blocking;
-use super::super::shared::{ProblemAnswer, problem, read_body};
+use super::super::shared::{Path, ProblemAnswer, Query, problem, read_body};
 use super::{LedgerState, known, unreadable};
 use crate::audit::Trail;
 use crate::books_thread::{BooksHandle, Busy};

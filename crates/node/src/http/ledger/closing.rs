@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use popwatch_core::code::Code;
 use popwatch_core::event::central::CloseSigned;
@@ -29,7 +29,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::audit::blocking;
-use super::super::shared::{ProblemAnswer, problem, read_body};
+use super::super::shared::{Path, ProblemAnswer, Query, problem, read_body};
 use super::{LedgerState, central, known, region_cells, unreadable};
 use crate::audit::Trail;
 

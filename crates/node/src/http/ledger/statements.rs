@@ -1,6 +1,6 @@
 //! `GET …/statements/{creator}`: what a creator earned, sums and lines.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use popwatch_core::code::Code;
@@ -11,7 +11,7 @@ use popwatch_store::books::{BooksView, PolicyMark};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::shared::{ProblemAnswer, problem};
+use super::super::shared::{Path, ProblemAnswer, Query, problem};
 use super::unsettled::minor;
 use super::{LedgerState, answer, dressed, known, unreadable};
 
