@@ -227,6 +227,39 @@ pub struct Subject {
     pub popup: Option<String>,
 }
 
+/// Whose amounts of money somebody may be told on a board.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disclosure {
+    /// Everybody's, and the popup's sums.
+    Whole,
+    /// Those of these creators alone.
+    Own(BTreeSet<String>),
+}
+
+impl Disclosure {
+    /// Whether those of this creator may be told.
+    #[must_use]
+    pub fn has(&self, creator: &str) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Own(own) => own.contains(creator),
+        }
+    }
+}
+
+impl Subject {
+    /// The amounts of whoever may not see the whole popup: their own, or their members'.
+    #[must_use]
+    pub fn own_disclosure(&self) -> Disclosure {
+        let own = match self.scope {
+            Scope::Creator => BTreeSet::from([self.extent.clone()]),
+            Scope::Coop => self.members.iter().cloned().collect(),
+            Scope::Operator | Scope::Auditor | Scope::Board | Scope::Till => BTreeSet::new(),
+        };
+        Disclosure::Own(own)
+    }
+}
+
 /// What of a popup is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {

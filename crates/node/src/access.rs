@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
 use popwatch_core::access::raw::Mfa;
-use popwatch_core::access::{Action, Ask, Denial, Rules, Scope, Subject, Target, decide};
+use popwatch_core::access::{
+    Action, Ask, Denial, Disclosure, Rules, Scope, Subject, Target, decide,
+};
 use popwatch_core::code::Code;
 use popwatch_core::ledger::close::Value;
 use popwatch_wire::audit;
@@ -96,6 +98,8 @@ pub(crate) struct Holder {
     pub(crate) mfa: Option<Mfa>,
     /// When the pass ends, ms since 1970.
     pub(crate) expires_ms: i64,
+    /// Whose amounts a board tells them.
+    pub(crate) disclosure: Disclosure,
 }
 
 impl Caller {
@@ -117,6 +121,14 @@ impl Caller {
                 Some(&holder.subject.extent)
             }
             Self::Here | Self::Holder(_) => None,
+        }
+    }
+
+    /// Whose amounts of money a board tells them.
+    pub(crate) fn disclosure(&self) -> Disclosure {
+        match self {
+            Self::Here => Disclosure::Whole,
+            Self::Holder(holder) => holder.disclosure.clone(),
         }
     }
 
@@ -349,10 +361,13 @@ impl Guard {
             return Ok(Caller::Here);
         }
         let (action, target) = self.target(action, shows, &found, asked.query);
-        let holder = self
+        let mut holder = self
             .holder(asked.headers, Some(action), found.popup)
             .await?;
         self.judge(&holder, action, found.popup, target).await?;
+        if target == Target::Whole || self.sees_whole(asked.headers, found.popup) {
+            holder.disclosure = Disclosure::Whole;
+        }
         Ok(Caller::Holder(Box::new(holder)))
     }
 
@@ -382,6 +397,28 @@ impl Guard {
         action: Option<Action>,
         popup: Option<&str>,
     ) -> Result<Holder, Problem> {
+        let (opened, session) = self.opened(headers, action, popup)?;
+        let now_ns = self.access.0.ambient.mono_ns();
+        let mut mfa = session.and_then(|session| session.mfa(now_ns));
+        if let Some(code) = headers.get(CODE) {
+            let code = code.to_str().unwrap_or_default().to_owned();
+            mfa = Some(self.take_code(&opened.subject, code).await?);
+        }
+        Ok(Holder {
+            disclosure: opened.subject.own_disclosure(),
+            subject: opened.subject,
+            mfa,
+            expires_ms: opened.expires_ms,
+        })
+    }
+
+    /// The pass that a request brings, by itself or by its session.
+    fn opened(
+        &self,
+        headers: &HeaderMap,
+        action: Option<Action>,
+        popup: Option<&str>,
+    ) -> Result<(Opened, Option<Session>), Problem> {
         let session =
             session_of(headers).and_then(|name| self.access.0.held().sessions.get(name).cloned());
         let text = bearer(headers).or(session.as_ref().map(|session| &*session.pass));
@@ -391,17 +428,20 @@ impl Guard {
             return Err(Problem::new(Code::PassInvalid, says));
         };
         let opened = self.open(text, action, popup)?;
-        let now_ns = self.access.0.ambient.mono_ns();
-        let mut mfa = session.and_then(|session| session.mfa(now_ns));
-        if let Some(code) = headers.get(CODE) {
-            let code = code.to_str().unwrap_or_default().to_owned();
-            mfa = Some(self.take_code(&opened.subject, code).await?);
-        }
-        Ok(Holder {
-            subject: opened.subject,
-            mfa,
-            expires_ms: opened.expires_ms,
-        })
+        Ok((opened, session))
+    }
+
+    /// Whether whoever asks for less might see the popup's sums as well.
+    fn sees_whole(&self, headers: &HeaderMap, popup: Option<&str>) -> bool {
+        let action = Action::ViewSummary;
+        let ask = Ask {
+            action,
+            popup,
+            target: Target::Whole,
+            step_up_age_ms: None,
+        };
+        self.opened(headers, Some(action), popup)
+            .is_ok_and(|(opened, _)| decide(&self.access.0.rules, &opened.subject, &ask).is_ok())
     }
 
     /// Opens a pass under what is known of the request.

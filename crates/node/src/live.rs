@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use popwatch_core::access::Disclosure;
 use popwatch_core::limits::FEED_FRAMES_MAX;
 use popwatch_core::region::vector::Vector;
 use popwatch_core::region::{PopupLine, Region};
@@ -54,7 +55,7 @@ pub(crate) enum From {
     Place(u64),
 }
 
-type Wanted = (&'static str, From);
+type Wanted = (&'static str, Disclosure, From);
 
 impl PopupLive {
     /// The body of `/summary`.
@@ -65,29 +66,45 @@ impl PopupLive {
 
     /// The frame that brings a reader from what it has to this; `None` when nothing of it concerns
     /// the audience. Readers with the same need share its bytes.
-    pub(crate) fn frame(&self, audience: &'static Audience, from: From) -> Option<Bytes> {
-        self.shared((audience.name, from), || match from {
-            From::Nothing | From::Place(_) => Some(self.edition.snapshot(audience, false)),
-            From::Ahead => Some(self.edition.snapshot(audience, true)),
-            From::Revision(revision) => self.edition.delta(audience, revision),
+    pub(crate) fn frame(
+        &self,
+        audience: &'static Audience,
+        disclosure: &Disclosure,
+        from: From,
+    ) -> Option<Bytes> {
+        let edition = &self.edition;
+        self.shared((audience.name, disclosure.clone(), from), || match from {
+            From::Nothing | From::Place(_) => Some(edition.snapshot(audience, disclosure, false)),
+            From::Ahead => Some(edition.snapshot(audience, disclosure, true)),
+            From::Revision(revision) => edition.delta(audience, disclosure, revision),
         })
     }
 
     /// The frame of a reader that came back, if another one came back from the same place before.
-    pub(crate) fn resumed_before(&self, audience: &'static Audience, place: u64) -> Option<Bytes> {
+    pub(crate) fn resumed_before(
+        &self,
+        audience: &'static Audience,
+        disclosure: &Disclosure,
+        place: u64,
+    ) -> Option<Bytes> {
         let frames = self.frames.lock().expect("no holder panics");
-        frames.get(&(audience.name, From::Place(place))).cloned()?
+        let wanted = (audience.name, disclosure.clone(), From::Place(place));
+        frames.get(&wanted).cloned()?
     }
 
     /// The frame of a reader that came back; `minutes` have a cell it was not shown.
     pub(crate) fn resumed(
         &self,
         audience: &'static Audience,
+        disclosure: &Disclosure,
         place: u64,
         minutes: &[u32],
     ) -> Option<Bytes> {
-        let made = || Some(self.edition.resumed(audience, minutes));
-        self.shared((audience.name, From::Place(place)), made)
+        let made = || Some(self.edition.resumed(audience, disclosure, minutes));
+        self.shared(
+            (audience.name, disclosure.clone(), From::Place(place)),
+            made,
+        )
     }
 
     /// A sign of life under the completeness of this moment.

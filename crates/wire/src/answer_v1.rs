@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use popwatch_core::access::Disclosure;
 use popwatch_core::limits;
 use popwatch_core::money::Currency;
 use popwatch_core::time::{Minute, WallMs};
@@ -70,6 +71,18 @@ pub struct Asof {
     pub silent: Vec<Silent>,
     /// How firm the money is.
     pub stage: Vec<Stage>,
+}
+
+impl Asof {
+    /// Without the popup's sums for whoever may not see them.
+    #[must_use]
+    pub fn told(mut self, disclosure: &Disclosure) -> Self {
+        if *disclosure != Disclosure::Whole {
+            self.stage.clear();
+            self.unsent.money.clear();
+        }
+        self
+    }
 }
 
 /// What rigs say the ledger does not hold yet.

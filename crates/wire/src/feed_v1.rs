@@ -12,10 +12,12 @@
 //! What always holds: a row is a whole value under its key, made into text once for all readers; a
 //! delta from any older revision leads to the same rows; an id that nobody here wrote is not an id.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
+use popwatch_core::access::Disclosure;
 use popwatch_core::base64::{base64, from_base64};
 use popwatch_core::limits::{FEED_GONE_MAX, FEED_ID_BYTES_MAX};
 use popwatch_core::region::vector::{Reach, Vector};
@@ -78,7 +80,7 @@ pub const AUDIENCES: &[Audience] = &[
     Audience {
         name: "board",
         every_ms: 1_000,
-        keys: &["popup", "board/"],
+        keys: &["popup", "board/creators", "board/products"],
     },
 ];
 
@@ -207,6 +209,16 @@ struct Held {
     revision: u64,
 }
 
+impl Held {
+    /// The text for a reader of these disclosure.
+    fn told(&self, key: &str, disclosure: &Disclosure) -> Cow<'_, str> {
+        match (&self.row, disclosure) {
+            (Row::Board(board), Disclosure::Own(_)) => text_of(&board.told(key, disclosure)).into(),
+            _ => Cow::from(&*self.text),
+        }
+    }
+}
+
 /// All rows of one popup at one revision, as text.
 #[derive(Debug)]
 pub struct Edition {
@@ -274,22 +286,33 @@ impl Edition {
     /// The body of `/summary`: all rows.
     #[must_use]
     pub fn summary(&self) -> String {
-        self.body(|_, _| true, "")
+        self.body(&Disclosure::Whole, |_, _| true, "")
     }
 
     /// All that an audience is shown. `regressed`: it may have seen more than this before.
     #[must_use]
-    pub fn snapshot(&self, audience: &Audience, regressed: bool) -> String {
+    pub fn snapshot(
+        &self,
+        audience: &Audience,
+        disclosure: &Disclosure,
+        regressed: bool,
+    ) -> String {
         let more = if regressed { ",\"regressed\":true" } else { "" };
-        self.event("snapshot", &self.body(|key, _| audience.sees(key), more))
+        let body = self.body(disclosure, |key, _| audience.sees(key), more);
+        self.event("snapshot", &body)
     }
 
     /// What a reader of `revision` needs; `None` when nothing of it concerns this audience, a
     /// snapshot when that revision is too long ago.
     #[must_use]
-    pub fn delta(&self, audience: &Audience, revision: u64) -> Option<String> {
+    pub fn delta(
+        &self,
+        audience: &Audience,
+        disclosure: &Disclosure,
+        revision: u64,
+    ) -> Option<String> {
         if revision < self.told_from {
-            return Some(self.snapshot(audience, false));
+            return Some(self.snapshot(audience, disclosure, false));
         }
         let shown = |key: &str, held: &Held| held.revision > revision && audience.sees(key);
         let gone = self.gone.iter().filter(|(_, at)| **at > revision);
@@ -302,12 +325,12 @@ impl Edition {
             return None;
         }
         let more = format!(",\"gone\":{}", text_of(&gone));
-        Some(self.event("delta", &self.body(shown, &more)))
+        Some(self.event("delta", &self.body(disclosure, shown, &more)))
     }
 
     /// What a reader needs that came back: all rows, but of the minutes only those with a new cell.
     #[must_use]
-    pub fn resumed(&self, audience: &Audience, minutes: &[u32]) -> String {
+    pub fn resumed(&self, audience: &Audience, disclosure: &Disclosure, minutes: &[u32]) -> String {
         let named: BTreeSet<String> = minutes.iter().map(|at| format!("{KEPT}{at}")).collect();
         let shown = |key: &str, _: &Held| {
             audience.sees(key) && (!key.starts_with(KEPT) || named.contains(key))
@@ -315,19 +338,33 @@ impl Edition {
         let gone = named.iter().filter(|key| !self.rows.contains_key(*key));
         let gone: Vec<_> = gone.filter(|key| audience.sees(key)).collect();
         let more = format!(",\"keep\":\"{KEPT}\",\"gone\":{}", text_of(&gone));
-        self.event("snapshot", &self.body(shown, &more))
+        self.event("snapshot", &self.body(disclosure, shown, &more))
     }
 
     fn event(&self, name: &str, body: &str) -> String {
         format!("event: {name}\nid: {}\ndata: {body}\n\n", self.id)
     }
 
-    fn body(&self, shown: impl Fn(&str, &Held) -> bool, more: &str) -> String {
-        let mut body = format!("{{\"asof\":{},\"rows\":{{", self.asof_text);
+    fn body(
+        &self,
+        disclosure: &Disclosure,
+        shown: impl Fn(&str, &Held) -> bool,
+        more: &str,
+    ) -> String {
+        let asof_text = match disclosure {
+            Disclosure::Whole => Cow::from(&self.asof_text),
+            Disclosure::Own(_) => text_of(&self.asof.clone().told(disclosure)).into(),
+        };
+        let mut body = format!("{{\"asof\":{asof_text},\"rows\":{{");
         let mut comma = "";
         for (key, held) in self.rows.iter().filter(|(key, held)| shown(key, held)) {
-            write!(body, "{comma}{}:{}", text_of(key), held.text)
-                .expect("a String takes every text");
+            write!(
+                body,
+                "{comma}{}:{}",
+                text_of(key),
+                held.told(key, disclosure)
+            )
+            .expect("a String takes every text");
             comma = ",";
         }
         body.push('}');

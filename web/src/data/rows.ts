@@ -302,9 +302,9 @@ export interface BoardLine {
   rank: number; // From 1.
   id: string; // The creator, SKU or rig.
   currency: string; // The currency.
-  gross: number; // Captured.
-  refund: number; // Refunded, positive.
-  net: number; // Captured minus refunded.
+  gross: number | null; // Captured; `null` where the reader may not see whose amount it is, as the next two.
+  refund: number | null; // Refunded, positive.
+  net: number | null; // Captured minus refunded.
   units: number; // Units sold minus returned.
   orders: number | null; // Orders; `null` for products, where they are not counted.
 }

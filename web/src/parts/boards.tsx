@@ -16,7 +16,7 @@ export const ranks = (kind: BoardKind, currency: string | null): BoardLine[] => 
 export function Board({ kind, currency }: { kind: BoardKind; currency: string | null }) {
   const mine = ranks(kind, currency);
   const more = useMore(TOP);
-  const most = mine.reduce((n, r) => Math.max(n, r.net), 0);
+  const most = mine.reduce((n, r) => Math.max(n, r.net ?? 0), 0);
   return (
     <Part id={`board-${kind}`} title={TITLES[kind]} aside={kind === "rigs" ? undefined : "by net"}>
       {mine.length ? (
@@ -27,8 +27,8 @@ export function Board({ kind, currency }: { kind: BoardKind; currency: string | 
               <tr key={r.id}>
                 <td class="rank">{f.count(r.rank)}</td>
                 <th scope="row"><Name id={r.id} rig={kind === "rigs"} />
-                  {!hideMoney.value && <span class="bar" aria-hidden="true" style={{ width: `${(most > 0 ? (Math.max(0, r.net) / most) * 100 : 0).toFixed(1)}%` }} />}</th>
-                <td class="num"><Money minor={r.net} currency={r.currency} signed />
+                  {!hideMoney.value && r.net != null && <span class="bar" aria-hidden="true" style={{ width: `${(most > 0 ? (Math.max(0, r.net) / most) * 100 : 0).toFixed(1)}%` }} />}</th>
+                <td class="num">{r.net != null && <Money minor={r.net} currency={r.currency} signed />}
                   <span class="quiet">{r.orders != null && `${f.plural(r.orders, "order", "orders")} · `}{f.plural(r.units, "unit", "units")}</span></td>
               </tr>
             ))}

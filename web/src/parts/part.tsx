@@ -42,7 +42,9 @@ export function Fact({ label, children }: { label: string; children?: ComponentC
 }
 
 /** An amount whose raw minor units stand beside its text. */
-export function Money({ minor, currency, testid, signed }: { minor: number; currency: string; testid?: string; signed?: boolean }) {
+/** `null` is an amount that this reader is not told. */
+export function Money({ minor, currency, testid, signed }: { minor: number | null; currency: string; testid?: string; signed?: boolean }) {
+  if (minor == null) return <span class="quiet">–<span class="vh">not shown to you</span></span>;
   if (hideMoney.value) return <span class="hidden-money">•••<span class="vh">hidden</span></span>;
   return <span data-testid={testid} data-minor={minor} class={signed && minor < 0 ? "down" : undefined}>{f.money(minor, currency)}</span>;
 }

@@ -56,7 +56,7 @@ function Ranks({ lines, amounts }: { lines: BoardLine[]; amounts: boolean }) {
               <td class="rank">{f.count(r.rank)}</td>
               <th scope="row"><Name id={r.id} />
                 {moved !== 0 && <span class={`moved ${moved > 0 ? "rose" : "fell"}`}><span aria-hidden="true">{moved > 0 ? "▲" : "▼"}{f.count(Math.abs(moved))}</span><span class="vh"> {moved > 0 ? "up" : "down"} {f.count(Math.abs(moved))}</span></span>}</th>
-              <td class="num">{amounts ? <Money minor={r.net} currency={r.currency} signed /> : <span class="quiet">{r.orders == null ? f.plural(r.units, "unit", "units") : f.plural(r.orders, "order", "orders")}</span>}</td>
+              <td class="num">{amounts && r.net != null ? <Money minor={r.net} currency={r.currency} signed /> : <span class="quiet">{r.orders == null ? f.plural(r.units, "unit", "units") : f.plural(r.orders, "order", "orders")}</span>}</td>
             </tr>
           );
         })}

@@ -15,7 +15,7 @@ export function Coop() {
   const currency = useCurrency();
   const members = own();
   const lines = ranks("creators", currency.shown).filter((r) => r.id !== "" && (!members || members.includes(r.id)));
-  const sum = lines.reduce((n, r) => n + r.net, 0);
+  const sum = lines.reduce((n, r) => n + (r.net ?? 0), 0);
   const fulfilment = row("now")?.fulfilment;
   return (
     <>
@@ -49,7 +49,7 @@ function Members({ lines }: { lines: BoardLine[] }) {
                   <th scope="row"><Name id={r.id} /></th>
                   <td class="num strong"><Money minor={r.net} currency={r.currency} signed /></td>
                   <td class="num"><Money minor={r.gross} currency={r.currency} /></td>
-                  <td class="num"><Money minor={-r.refund || 0} currency={r.currency} signed /></td>
+                  <td class="num"><Money minor={r.refund && -r.refund} currency={r.currency} signed /></td>
                   <td class="num">{r.orders == null ? "–" : f.count(r.orders)}</td>
                   <td class="num">{f.count(r.units)}</td>
                 </tr>

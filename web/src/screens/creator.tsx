@@ -48,7 +48,7 @@ function Going({ id, line, currency, of }: { id: string | null; line: BoardLine 
   return (
     <section class="going" aria-labelledby="h-going">
       <h2 id="h-going">{id ? <><bdi>{f.clip(id, 40)}</bdi>, net</> : "Whole popup, net"}</h2>
-      {shown && currency ? (
+      {shown?.net != null && currency ? (
         <>
           <BigMoney minor={shown.net} currency={currency} testid={`own-net-${currency}`} />
           <Complete />
@@ -56,7 +56,7 @@ function Going({ id, line, currency, of }: { id: string | null; line: BoardLine 
             {shown.orders != null && <span><b data-testid="own-orders" data-value={shown.orders}>{f.count(shown.orders)}</b> {shown.orders === 1 ? "order" : "orders"}</span>}
             {shown.units != null && <span><b>{f.count(shown.units)}</b> {shown.units === 1 ? "unit" : "units"}</span>}
             {shown.rank > 0 && of > 1 && <span>rank <b>{f.count(shown.rank)}</b> of {f.count(of)}</span>}
-            {shown.refund > 0 && <span>refunded <b><Money minor={shown.refund} currency={currency} /></b></span>}
+            {shown.refund != null && shown.refund > 0 && <span>refunded <b><Money minor={shown.refund} currency={currency} /></b></span>}
           </p>
         </>
       ) : <><p class="big none">Nothing yet</p><p class="quiet">The first sale that is credited to you shows here by itself.</p></>}

@@ -21,6 +21,7 @@ use std::time::Duration;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::response::Parts;
 use bytes::{Buf, Bytes};
+use popwatch_core::access::Disclosure;
 use popwatch_core::code::Code;
 use popwatch_core::id::PopupId;
 use popwatch_core::limits::{
@@ -156,6 +157,7 @@ pub(super) enum Stand {
 pub(super) struct Feed {
     pub(super) popup: PopupId,
     pub(super) audience: &'static Audience,
+    pub(super) disclosure: Disclosure,
     pub(super) stand: Stand,
     pub(super) live: LiveReader,
     pub(super) lane: RegionLane,
@@ -359,10 +361,11 @@ impl Run {
         };
         let newest = Arc::clone(&shown.borrow_and_update());
         let (audience, revision) = (self.feed.audience, newest.edition.revision());
+        let disclosure = &self.feed.disclosure;
         let frame = match &self.feed.stand {
             Stand::At(shown) if *shown == revision || now < self.due_at => return None,
-            Stand::At(shown) => newest.frame(audience, From::Revision(*shown)),
-            Stand::New => newest.frame(audience, From::Nothing),
+            Stand::At(shown) => newest.frame(audience, disclosure, From::Revision(*shown)),
+            Stand::New => newest.frame(audience, disclosure, From::Nothing),
             Stand::Back(_) | Stand::Waits(..) => return self.resume(&newest, now).await,
         };
         self.feed.stand = Stand::At(revision);
@@ -384,29 +387,29 @@ impl Run {
             self.feed.stand = at;
             return None;
         }
-        let audience = self.feed.audience;
+        let (audience, disclosure) = (self.feed.audience, &self.feed.disclosure);
         let Some(seen) = &place.vector else {
             self.feed.stand = at;
-            return newest.frame(audience, From::Nothing);
+            return newest.frame(audience, disclosure, From::Nothing);
         };
         let lacking = newest.vector.lacks(seen);
         if lacking.is_empty() {
             self.feed.stand = at;
             let key = hash_of(&place);
-            if let Some(frame) = newest.resumed_before(audience, key) {
+            if let Some(frame) = newest.resumed_before(audience, disclosure, key) {
                 return Some(frame);
             }
             let popup = self.feed.popup.clone();
             let minutes = self.feed.lane.minutes_above(popup, seen.clone()).await;
             return match minutes {
-                Ok(minutes) => newest.resumed(audience, key, &minutes),
-                Err(_) => newest.frame(audience, From::Nothing),
+                Ok(minutes) => newest.resumed(audience, disclosure, key, &minutes),
+                Err(_) => newest.frame(audience, disclosure, From::Nothing),
             };
         }
         match until {
             Some(until) if now >= until => {
                 self.feed.stand = at;
-                newest.frame(audience, From::Ahead)
+                newest.frame(audience, disclosure, From::Ahead)
             }
             Some(until) => {
                 self.feed.stand = Stand::Waits(place, until);

@@ -105,6 +105,7 @@ pub(super) async fn leaderboard(
     State(state): State<LiveState>,
     Path((popup, kind)): Path<(String, String)>,
     Query(query): Query<Vec<(String, String)>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
@@ -118,9 +119,11 @@ pub(super) async fn leaderboard(
             )
         })?;
     let query_read = BoardQuery::parse(board, pairs(&query))?;
-    let route = format!("leaderboards/{kind}{query:?}");
+    let disclosure = caller.disclosure();
+    let route = format!("leaderboards/{kind}{query:?}{disclosure:?}");
     Ok(tagged(&popup, &route, &headers, |popup| {
-        Json(answer_v1::leaderboard(&popup.view, board, query_read))
+        let told = answer_v1::leaderboard(&popup.view, board, query_read, &disclosure);
+        Json(told)
     }))
 }
 
@@ -129,12 +132,15 @@ pub(super) async fn inventory(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = state.popup(&popup)?;
     answer_v1::check_inventory(pairs(&query))?;
-    Ok(tagged(&popup, "inventory", &headers, |popup| {
-        Json(answer_v1::inventory(&popup.view))
+    let disclosure = caller.disclosure();
+    let route = format!("inventory{disclosure:?}");
+    Ok(tagged(&popup, &route, &headers, |popup| {
+        Json(answer_v1::inventory(&popup.view, &disclosure))
     }))
 }
 
@@ -215,6 +221,7 @@ pub(super) async fn stream(
     State(state): State<LiveState>,
     Path(popup): Path<String>,
     Query(query): Query<Vec<(String, String)>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
@@ -247,6 +254,7 @@ pub(super) async fn stream(
     let feed = Feed {
         popup,
         audience,
+        disclosure: caller.disclosure(),
         stand,
         live: state.live,
         lane: state.lane,

@@ -165,10 +165,19 @@ fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
         403,
         "PW0705",
     );
-    assert_eq!(
-        get(&site.region, "/v1/popups/fri/leaderboards/products", &ana).status,
-        200
-    );
+    // Ranks are for all, amounts for those who see the whole: the sale is of no creator.
+    let net = |pass: &str| {
+        let board = get(&site.region, "/v1/popups/fri/leaderboards/products", pass);
+        assert_eq!(board.status, 200, "{board:?}");
+        let board = board.json();
+        assert_eq!(board["rows"][0]["units"], 1);
+        [
+            board["rows"][0]["net"].clone(),
+            board["asof"]["stage"].clone(),
+        ]
+    };
+    assert_eq!(net(&operator)[0], 450);
+    assert_eq!(net(&ana), [json!(null), json!([])]);
     let coop = [
         "--scope", "coop", "--of", "stalls", "--member", "ana", "--member", "ben",
     ];
@@ -185,6 +194,28 @@ fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
         403,
         "PW0705",
     );
+
+    // What of the board an operator hands on to a screen has no amounts either.
+    let wall = [
+        "access",
+        "issue",
+        "--from",
+        &operator,
+        "--only",
+        "view.board",
+    ];
+    let (status, wall, why) = outcome(&wall);
+    assert_eq!(status, Some(0), "{why}");
+    assert_eq!(net(wall.trim()), [json!(null), json!([])]);
+    for (pass, shown) in [
+        (&*operator, json!(450)),
+        (&*ana, json!(null)),
+        (&*board, json!(null)),
+    ] {
+        let first = first_event(&site.region, "/v1/popups/fri/stream?view=board", pass);
+        assert_eq!(first["rows"]["board/products"]["rows"][0]["net"], shown);
+        assert_eq!(first["rows"].get("board/rigs"), None);
+    }
 
     // Handed on with less, without any key.
     let less = [
@@ -546,6 +577,20 @@ fn without_a_trail_no_single_record_is_shown_and_selling_goes_on() {
         "PW0703",
     );
     sell(&site.edge, &[sale("fri", "checkout", "b", 450)]);
+}
+
+/// The data of a stream's first event.
+fn first_event(address: &str, path: &str, bearer: &str) -> Value {
+    use std::io::{BufRead, BufReader, Write};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(crate::support::LIMIT))
+        .unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {bearer}");
+    write!(stream, "{head}\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let data = lines.find_map(|line| line.unwrap().strip_prefix("data: ").map(str::to_owned));
+    serde_json::from_str(&data.expect("the stream tells something")).unwrap()
 }
 
 /// A request whose answer comes in pieces: status and text.

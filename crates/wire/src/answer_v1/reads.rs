@@ -1,5 +1,6 @@
 //! Bodies of the reads beside the summary.
 
+use popwatch_core::access::Disclosure;
 use popwatch_core::money::Currency;
 use popwatch_core::region::PopupLine;
 use popwatch_core::view::{self, Board, PopupView, rank};
@@ -164,7 +165,12 @@ pub fn series(view: &PopupView, query: SeriesQuery) -> Series {
 
 /// The first ranks, of one currency or of each.
 #[must_use]
-pub fn leaderboard(view: &PopupView, board: Board, query: BoardQuery) -> Leaderboard {
+pub fn leaderboard(
+    view: &PopupView,
+    board: Board,
+    query: BoardQuery,
+    disclosure: &Disclosure,
+) -> Leaderboard {
     let currencies = view.popup.currencies.iter();
     let wanted = currencies.filter(|currency| query.currency.is_none_or(|only| only == **currency));
     let lines = wanted.flat_map(|currency| {
@@ -173,20 +179,26 @@ pub fn leaderboard(view: &PopupView, board: Board, query: BoardQuery) -> Leaderb
             .into_iter()
             .map(|ranked| rows::board_line(board, ranked))
     });
+    let mut rows: Vec<_> = lines.collect();
+    rows::withhold(board, &mut rows, disclosure);
     Leaderboard {
-        asof: asof(view),
+        asof: asof(view).told(disclosure),
         kind: board.name(),
         by: query.by.name(),
-        rows: lines.collect(),
+        rows,
     }
 }
 
 /// All SKUs, the most at risk first.
 #[must_use]
-pub fn inventory(view: &PopupView) -> Inventory {
+pub fn inventory(view: &PopupView, disclosure: &Disclosure) -> Inventory {
+    let mut rows: Vec<_> = view.stock.iter().map(rows::sku).collect();
+    if *disclosure != Disclosure::Whole {
+        rows.iter_mut().for_each(|row| row.money.clear());
+    }
     Inventory {
-        asof: asof(view),
-        rows: view.stock.iter().map(rows::sku).collect(),
+        asof: asof(view).told(disclosure),
+        rows,
     }
 }
 

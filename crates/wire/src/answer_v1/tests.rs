@@ -1,5 +1,8 @@
 //! The JSON that pages read, as they read it.
 
+use std::collections::BTreeSet;
+
+use popwatch_core::access::Disclosure;
 use popwatch_core::cell::{Cell, CreatorRow, CurrencySums, MoneyRow, SkuRow};
 use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::RegionId;
@@ -263,6 +266,44 @@ fn an_etag_covers_the_route_and_not_the_server_clock() {
 }
 
 #[test]
+fn who_may_not_see_the_whole_is_told_ranks_and_their_own_amounts() {
+    let view = view();
+    let whole = |board: Board| {
+        let query = BoardQuery::parse(board, [("currency", "EUR")]).unwrap();
+        leaderboard(&view, board, query, &Disclosure::Whole)
+    };
+    let told = |board: Board, own: &[&str]| {
+        let own = own.iter().map(|id| String::from(*id)).collect();
+        let query = BoardQuery::parse(board, [("currency", "EUR")]).unwrap();
+        leaderboard(&view, board, query, &Disclosure::Own(own))
+    };
+    let creators = whole(Board::Creators);
+    let mine = creators.rows[0].id.clone();
+    assert!(creators.rows[0].net.is_some() && !creators.asof.stage.is_empty());
+    assert_eq!(told(Board::Creators, &[&mine]).rows[0], creators.rows[0]);
+    for board in Board::ALL {
+        let all = whole(board);
+        // A rig or product that bears a creator's name is not theirs.
+        let named = match board {
+            Board::Creators => String::from("another"),
+            Board::Products | Board::Rigs => all.rows[0].id.clone(),
+        };
+        let none = told(board, &[&named]);
+        assert_eq!(none.rows.len(), all.rows.len());
+        for (bare, full) in none.rows.iter().zip(&all.rows) {
+            assert_eq!(
+                (bare.rank, &bare.id, bare.units),
+                (full.rank, &full.id, full.units)
+            );
+            assert_eq!((bare.gross, bare.refund, bare.net), (None, None, None));
+        }
+        assert!(none.asof.stage.is_empty() && none.asof.unsent.money.is_empty());
+    }
+    let stock = inventory(&view, &Disclosure::Own(BTreeSet::new()));
+    assert!(stock.rows.iter().all(|row| row.money.is_empty()));
+}
+
+#[test]
 fn other_reads_stand_under_asof() {
     let view = view();
     let steps = SeriesQuery::parse([("step", "5")]).unwrap();
@@ -275,18 +316,24 @@ fn other_reads_stand_under_asof() {
     assert_eq!(some["points"][0]["money"][0]["net"], 900);
     assert_eq!(some["points"][0].get("chat"), None);
     let asked = BoardQuery::parse(Board::Creators, [("by", "gross"), ("currency", "EUR")]).unwrap();
-    let board = json_of(&leaderboard(&view, Board::Creators, asked));
+    let board = json_of(&leaderboard(
+        &view,
+        Board::Creators,
+        asked,
+        &Disclosure::Whole,
+    ));
     assert_eq!(
         (&board["kind"], &board["by"]),
         (&json!("creators"), &json!("gross"))
     );
     assert_eq!(board["rows"][0]["orders"], 2);
-    assert_eq!(json_of(&inventory(&view))["rows"][0]["sku"], "mug");
+    let stock = inventory(&view, &Disclosure::Whole);
+    assert_eq!(json_of(&stock)["rows"][0]["sku"], "mug");
     assert_eq!(json_of(&rigs(&view))["rigs"][0]["rig"], "till-1");
     for body in [
         series,
         board,
-        json_of(&inventory(&view)),
+        json_of(&stock),
         json_of(&rigs(&view)),
         json_of(&signals(&view)),
     ] {
@@ -340,7 +387,7 @@ fn a_summary_shows_a_bounded_number_of_skus() {
     let skus: Vec<_> = rows.keys().filter(|key| key.starts_with("sku/")).collect();
     assert_eq!(skus.len(), popwatch_core::limits::SUMMARY_SKUS_MAX);
     assert!(rows.contains_key("sku/s0001") && !rows.contains_key("sku/s0300"));
-    assert_eq!(inventory(&view).rows.len(), 301);
+    assert_eq!(inventory(&view, &Disclosure::Whole).rows.len(), 301);
 }
 
 #[track_caller]

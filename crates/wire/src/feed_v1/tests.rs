@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::*;
+use popwatch_core::access::Disclosure;
+
 use crate::answer_v1::{BoardRows, Unsent};
 
 fn place(number: u8) -> Place {
@@ -26,9 +28,9 @@ fn snapshot(rows: &[(&str, usize)]) -> Snapshot {
             rank: u32::try_from(*count).unwrap(),
             id: String::from("a\"b"),
             currency: popwatch_core::money::Currency::new("EUR").unwrap(),
-            gross: 1,
-            refund: 0,
-            net: 1,
+            gross: Some(1),
+            refund: Some(0),
+            net: Some(1),
             units: 1,
             orders: None,
         }];
@@ -109,10 +111,10 @@ fn a_vector_too_large_for_an_id_is_left_out() {
 fn a_delta_from_any_revision_leads_to_the_same_rows() {
     let all = &AUDIENCES[0];
     let days = [
-        &[("board/a", 1), ("min/1", 1)][..],
-        &[("board/a", 1), ("min/1", 2), ("sku/x", 1)],
-        &[("board/a", 2), ("sku/x", 1)],
-        &[("board/a", 2), ("min/1", 2)],
+        &[("board/products", 1), ("min/1", 1)][..],
+        &[("board/products", 1), ("min/1", 2), ("sku/x", 1)],
+        &[("board/products", 2), ("sku/x", 1)],
+        &[("board/products", 2), ("min/1", 2)],
     ];
     let mut editions: Vec<Edition> = Vec::new();
     for (number, day) in (1..).zip(days) {
@@ -122,9 +124,9 @@ fn a_delta_from_any_revision_leads_to_the_same_rows() {
     let newest = editions.last().unwrap();
     let whole: Value = serde_json::from_str(&newest.summary()).unwrap();
     for (edition, from) in editions.iter().zip(1..) {
-        let (_, _, first) = read(&edition.snapshot(all, false));
+        let (_, _, first) = read(&edition.snapshot(all, &Disclosure::Whole, false));
         let mut held = first["rows"].as_object().unwrap().clone();
-        let (name, id, delta) = read(&newest.delta(all, from).unwrap());
+        let (name, id, delta) = read(&newest.delta(all, &Disclosure::Whole, from).unwrap());
         assert_eq!((name.as_str(), id), ("delta", place(4).id()));
         for key in delta["gone"].as_array().unwrap() {
             held.remove(key.as_str().unwrap());
@@ -132,7 +134,7 @@ fn a_delta_from_any_revision_leads_to_the_same_rows() {
         held.extend(delta["rows"].as_object().unwrap().clone());
         assert_eq!(&Value::Object(held), &whole["rows"], "from {from}");
     }
-    let (.., last) = read(&newest.delta(all, 3).unwrap());
+    let (.., last) = read(&newest.delta(all, &Disclosure::Whole, 3).unwrap());
     assert_eq!(
         (keys(&last), &last["gone"]),
         (vec!["min/1"], &serde_json::json!(["sku/x"]))
@@ -143,33 +145,83 @@ fn a_delta_from_any_revision_leads_to_the_same_rows() {
 fn an_audience_sees_its_rows_and_is_left_alone_otherwise() {
     let board = Audience::named("board").unwrap();
     assert!(Audience::named("nobody").is_none());
-    let first = Edition::after(None, snapshot(&[("board/a", 1), ("min/1", 1)]), &place(1));
-    let (_, _, shown) = read(&first.snapshot(board, false));
-    assert_eq!(keys(&shown), ["board/a"]);
+    let first = Edition::after(
+        None,
+        snapshot(&[("board/products", 1), ("min/1", 1)]),
+        &place(1),
+    );
+    let (_, _, shown) = read(&first.snapshot(board, &Disclosure::Whole, false));
+    assert_eq!(keys(&shown), ["board/products"]);
     let second = Edition::after(
         Some(&first),
-        snapshot(&[("board/a", 1), ("min/1", 2)]),
+        snapshot(&[("board/products", 1), ("min/1", 2)]),
         &place(2),
     );
-    assert_eq!(second.delta(board, 1), None);
-    assert!(second.delta(&AUDIENCES[0], 1).is_some());
+    assert_eq!(second.delta(board, &Disclosure::Whole, 1), None);
+    assert!(second.delta(&AUDIENCES[0], &Disclosure::Whole, 1).is_some());
     let third = Edition::after(Some(&second), snapshot(&[("min/1", 2)]), &place(3));
-    let (_, _, delta) = read(&third.delta(board, 1).unwrap());
-    assert_eq!(delta["gone"][0], "board/a");
+    let (_, _, delta) = read(&third.delta(board, &Disclosure::Whole, 1).unwrap());
+    assert_eq!(delta["gone"][0], "board/products");
+}
+
+#[test]
+fn whoever_may_not_see_the_whole_is_sent_no_amount_but_their_own() {
+    let board = Audience::named("board").unwrap();
+    let rows = [
+        ("board/creators", 1),
+        ("board/products", 1),
+        ("board/rigs", 1),
+    ];
+    let first = Edition::after(None, snapshot(&rows), &place(1));
+    let rows = [
+        ("board/creators", 2),
+        ("board/products", 2),
+        ("board/rigs", 2),
+    ];
+    let second = Edition::after(Some(&first), snapshot(&rows), &place(2));
+    let frames = |disclosure: &Disclosure| {
+        [
+            second.snapshot(board, disclosure, false),
+            second.delta(board, disclosure, 1).unwrap(),
+            second.resumed(board, disclosure, &[]),
+        ]
+    };
+    let net = |data: &Value, key: &str| data["rows"][key]["rows"][0]["net"].clone();
+    for whole in frames(&Disclosure::Whole) {
+        let (.., data) = read(&whole);
+        assert_eq!(keys(&data), ["board/creators", "board/products"]);
+        assert_eq!(
+            [net(&data, "board/creators"), net(&data, "board/products")],
+            [1, 1]
+        );
+    }
+    let own = |id: &str| Disclosure::Own([String::from(id)].into());
+    for mine in frames(&own("a\"b")) {
+        let (.., data) = read(&mine);
+        assert_eq!(net(&data, "board/creators"), 1);
+        assert_eq!(net(&data, "board/products"), Value::Null);
+    }
+    for other in frames(&own("eve")) {
+        let (.., data) = read(&other);
+        assert_eq!(net(&data, "board/creators"), Value::Null);
+        assert_eq!(data["rows"]["board/creators"]["rows"][0]["rank"], 2);
+        assert_eq!(data["asof"]["stage"], serde_json::json!([]));
+        assert_eq!(data["asof"]["unsent"]["money"], serde_json::json!([]));
+    }
 }
 
 #[test]
 fn who_comes_back_keeps_the_minutes_without_a_new_cell() {
-    let rows = [("board/a", 1), ("min/1", 1), ("min/3", 1)];
+    let rows = [("board/products", 1), ("min/1", 1), ("min/3", 1)];
     let edition = Edition::after(None, snapshot(&rows), &place(1));
-    let (name, _, data) = read(&edition.resumed(&AUDIENCES[0], &[2, 3]));
+    let (name, _, data) = read(&edition.resumed(&AUDIENCES[0], &Disclosure::Whole, &[2, 3]));
     assert_eq!(
         (name.as_str(), &data["keep"]),
         ("snapshot", &Value::from("min/"))
     );
-    assert_eq!(keys(&data), ["board/a", "min/3"]);
+    assert_eq!(keys(&data), ["board/products", "min/3"]);
     assert_eq!(data["gone"], serde_json::json!(["min/2"]));
-    let (_, _, back) = read(&edition.snapshot(&AUDIENCES[0], true));
+    let (_, _, back) = read(&edition.snapshot(&AUDIENCES[0], &Disclosure::Whole, true));
     assert_eq!(back["regressed"], true);
 }
 
@@ -178,8 +230,8 @@ fn what_is_gone_is_told_in_bounds() {
     let many: Vec<String> = (0..=FEED_GONE_MAX).map(|n| format!("sku/{n}")).collect();
     let many: Vec<(&str, usize)> = many.iter().map(|key| (key.as_str(), 1)).collect();
     let first = Edition::after(None, snapshot(&many), &place(1));
-    let second = Edition::after(Some(&first), snapshot(&[("board/a", 1)]), &place(2));
-    let told = second.delta(&AUDIENCES[0], 1).unwrap();
+    let second = Edition::after(Some(&first), snapshot(&[("board/products", 1)]), &place(2));
+    let told = second.delta(&AUDIENCES[0], &Disclosure::Whole, 1).unwrap();
     assert!(told.starts_with("event: snapshot\n"));
 }
 
