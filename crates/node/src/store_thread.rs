@@ -58,9 +58,6 @@ const GATHER_NS: u64 = 150_000;
 const SEAL_EVERY_NS: u64 = 60_000 * MS;
 /// Between two looks at the disk, ns.
 const DISK_EVERY_NS: u64 = 1_000 * MS;
-/// Between two looks for epochs that may go, ns; on a low disk sooner.
-const TRIM_EVERY_NS: u64 = 60_000 * MS;
-const TRIM_SOON_NS: u64 = 5_000 * MS;
 /// Between two tries of a disk that takes nothing, ns.
 const RETRY_NS: u64 = 2_000 * MS;
 const MS: u64 = 1_000_000;
@@ -322,6 +319,7 @@ pub(crate) fn spawn_journal(
                 sealed_ns: now,
                 looked_ns: None,
                 trimmed_ns: now,
+                acked: false,
                 worked: true,
                 failed_ns: None,
                 level: 0,
@@ -387,6 +385,8 @@ struct JournalThread {
     looked_ns: Option<u64>,
     /// When it was last looked for epochs that may go.
     trimmed_ns: u64,
+    /// The ledger spoke since.
+    acked: bool,
     /// Something was committed since the last look at the disk, or its reserve is being filled.
     worked: bool,
     /// When the disk last took nothing, while it does not.
@@ -428,7 +428,10 @@ impl JournalThread {
                 Order::Own(events) => self.gathered.say(events, self.ambient.mono_ns()),
                 Order::Load(want) => self.load(want),
                 Order::Reread(ask) => self.reread(ask),
-                Order::Acked(acked) => self.journal.set_acked(acked),
+                Order::Acked(acked) => {
+                    self.journal.set_acked(acked);
+                    self.acked = true;
+                }
                 Order::LetGo(epochs) => self.let_go(epochs),
                 Order::PeerKnows(epoch, seq) => self.peer_knows(epoch, seq),
                 Order::Fork(next_epoch) => self.fork(next_epoch),
@@ -606,14 +609,9 @@ impl JournalThread {
             self.gauges
                 .show(seen, self.journal.bytes_used(), self.journal.segments());
         }
-        let every = match self.level {
-            0 => TRIM_EVERY_NS,
-            _ => TRIM_SOON_NS,
-        };
         // Most of all when the disk takes nothing: letting go is what helps.
-        if now_ns.saturating_sub(self.trimmed_ns) >= every {
-            self.trimmed_ns = now_ns;
-            self.see_what_may_go();
+        if now_ns >= self.trim_due_ns() {
+            self.see_what_may_go(now_ns);
         }
     }
 
@@ -634,7 +632,7 @@ impl JournalThread {
         }
         if self.worked || self.level > 0 {
             let next = self.looked_ns.map_or(now, |at| at + DISK_EVERY_NS);
-            wake = wake.min(next);
+            wake = wake.min(next).min(self.trim_due_ns());
         }
         Duration::from_nanos(wake.saturating_sub(now))
     }

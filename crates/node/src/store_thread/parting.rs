@@ -5,11 +5,29 @@ use popwatch_core::id::{Epoch, Seq};
 use popwatch_core::shed::LEVEL_RESERVE;
 use popwatch_store::savepoint;
 
-use super::{JournalThread, News, Parting};
+use super::{JournalThread, MS, News, Parting};
+
+/// Between two looks for epochs that may go, ns; on a low disk sooner, and soonest after the ledger
+/// took something: what it has then is room for the next sale.
+const TRIM_EVERY_NS: u64 = 60_000 * MS;
+const TRIM_SOON_NS: u64 = 5_000 * MS;
+const TRIM_ACKED_NS: u64 = 250 * MS;
 
 impl JournalThread {
+    /// When to look next for epochs that may go.
+    pub(super) fn trim_due_ns(&self) -> u64 {
+        let every = match (self.level, self.acked) {
+            (0, _) => TRIM_EVERY_NS,
+            (_, false) => TRIM_SOON_NS,
+            (_, true) => TRIM_ACKED_NS,
+        };
+        self.trimmed_ns.saturating_add(every)
+    }
+
     /// Asks the driver what must be kept of the epochs that may go.
-    pub(super) fn see_what_may_go(&mut self) {
+    pub(super) fn see_what_may_go(&mut self, now_ns: u64) {
+        self.trimmed_ns = now_ns;
+        self.acked = false;
         match self.journal.may_go(self.ambient.stamp()) {
             Ok((epochs, commit)) => {
                 self.tell(commit.records);
