@@ -15,6 +15,7 @@ mod read;
 mod rules;
 pub mod schema;
 pub mod self_test;
+pub mod shelf;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -431,4 +431,4 @@ fn follows(claim: &Claim<'_>, held: &Held<'_>) -> Result<Follows, Refusal> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,22 +3,26 @@
 use super::super::tests::MARKET;
 use super::*;
 
-const NOW: i64 = 1_795_000_000_000;
+pub(in crate::policy) const NOW: i64 = 1_795_000_000_000;
 
 fn key(number: u8) -> NoteKey {
     NoteKey::new(&format!("acme/{number}"), &[number; 32])
 }
 
-fn org() -> NoteKey {
+pub(in crate::policy) fn org() -> NoteKey {
     NoteKey::new("acme-coop.org.popwatch", &[9; 32])
 }
 
-fn popup() -> PopupId {
+pub(in crate::policy) fn popup() -> PopupId {
     PopupId::new("night-market-2026-11").unwrap()
 }
 
 /// The market's policy without a floor, as a version of its own.
-fn version(number: u32, parent: Option<Digest>, edit: impl Fn(&str) -> String) -> Document {
+pub(in crate::policy) fn version(
+    number: u32,
+    parent: Option<Digest>,
+    edit: impl Fn(&str) -> String,
+) -> Document {
     let parent = parent.map_or(String::new(), |parent| format!("parent: {parent}\n"));
     let lines = MARKET.lines().filter(|line| {
         !["parent:", "floor:", "version:"]
@@ -30,19 +34,19 @@ fn version(number: u32, parent: Option<Digest>, edit: impl Fn(&str) -> String) -
     Document::from_yaml(&text).unwrap()
 }
 
-fn plain(text: &str) -> String {
+pub(in crate::policy) fn plain(text: &str) -> String {
     text.to_owned()
 }
 
-fn stricter(text: &str) -> String {
+pub(in crate::policy) fn stricter(text: &str) -> String {
     text.replace("min_group: 5", "min_group: 7")
 }
 
-fn looser(text: &str) -> String {
+pub(in crate::policy) fn looser(text: &str) -> String {
     text.replace("min_group: 5", "min_group: 3")
 }
 
-fn signed_by(document: &Document, keys: &[NoteKey]) -> Bundle {
+pub(in crate::policy) fn signed_by(document: &Document, keys: &[NoteKey]) -> Bundle {
     let mut bundle = Bundle::unsigned(document);
     for key in keys {
         bundle.sign(key).unwrap();
