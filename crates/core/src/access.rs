@@ -103,6 +103,8 @@ const fn reach(action: Action, scope: Scope) -> Option<Reach> {
     use Reach::{Members, Own, OwnRig, Popup};
     match (action, scope) {
         (Action::Ingest, Scope::Till) => Some(OwnRig),
+        // A rig reads what it has to obey.
+        (Action::PolicyRead, Scope::Till) => Some(Popup),
         (Action::Ingest, _) | (_, Scope::Till) => None,
         (Action::ViewBoard, _) | (_, Scope::Operator) => Some(Popup),
         (_, Scope::Board) => None,
@@ -425,7 +427,7 @@ mod tests {
             ("view.coop", "p-m---"),
             ("view.rig", "p-----"),
             ("raw.read", "po----"),
-            ("policy.read", "pppp--"),
+            ("policy.read", "pppp-p"),
             ("policy.propose", "p-----"),
             ("rig.enrol", "p-----"),
             ("pass.issue", "p-----"),

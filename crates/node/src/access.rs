@@ -15,7 +15,7 @@ mod files;
 pub(crate) use files::keep;
 mod sessions;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
@@ -40,6 +40,7 @@ use self::sessions::{Session, Sessions};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::config::{AccessConfig, Config, ConfigFault};
+use crate::policies::Running;
 use crate::tls::Line;
 
 /// Between two looks at what commands changed.
@@ -68,7 +69,9 @@ struct Shared {
     plain_lan: bool,
     files: Files,
     held: Mutex<Held>,
-    rules: Rules,
+    /// The built-in rules, for popups of which no policy says anything.
+    rules: Arc<Rules>,
+    obeyed: RwLock<Arc<Running>>,
     ambient: Ambient,
     trail: OnceLock<Trail>,
 }
@@ -189,7 +192,8 @@ impl Access {
             plain_lan: *plain_lan,
             files,
             held: Mutex::default(),
-            rules: Rules::default(),
+            rules: Arc::default(),
+            obeyed: RwLock::default(),
             ambient: ambient.clone(),
             trail: OnceLock::new(),
         }));
@@ -226,9 +230,25 @@ impl Access {
         drop(self.0.trail.set(trail.clone()));
     }
 
-    /// The rules in force.
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.0.rules
+    /// The organisation whose passes are taken.
+    pub(crate) fn org(&self) -> &str {
+        &self.0.org
+    }
+
+    /// Asks by these policies from now on.
+    pub(crate) fn obey(&self, running: Arc<Running>) {
+        *self
+            .0
+            .obeyed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = running;
+    }
+
+    /// The rules in force for what is asked of a popup.
+    pub(crate) fn rules(&self, popup: Option<&str>) -> Arc<Rules> {
+        let obeyed = self.0.obeyed.read().unwrap_or_else(PoisonError::into_inner);
+        let of_policy = obeyed.rules(popup);
+        of_policy.unwrap_or_else(|| Arc::clone(&self.0.rules))
     }
 
     /// Reads again what commands changed, and writes what they did into the trail; blocks.
@@ -357,7 +377,10 @@ impl Guard {
             return Ok(Caller::Here);
         }
         let has_pass = asked.headers.contains_key(header::AUTHORIZATION);
-        if line.key.is_some() && routes::is_lane(found.route) && !has_pass {
+        // Which policy a rig obeys the register's own handler tells to members.
+        let is_for_members = self.rig.is_none() && routes::is_for_members(found.route);
+        let needs_key = routes::is_lane(found.route) || is_for_members;
+        if line.key.is_some() && needs_key && !has_pass {
             return Ok(Caller::Here);
         }
         let (action, target) = self.target(action, shows, &found, asked.query);
@@ -441,7 +464,9 @@ impl Guard {
             step_up_age_ms: None,
         };
         self.opened(headers, Some(action), popup)
-            .is_ok_and(|(opened, _)| decide(&self.access.0.rules, &opened.subject, &ask).is_ok())
+            .is_ok_and(|(opened, _)| {
+                decide(&self.access.rules(popup), &opened.subject, &ask).is_ok()
+            })
     }
 
     /// Opens a pass under what is known of the request.
@@ -508,7 +533,7 @@ impl Guard {
             target,
             step_up_age_ms: holder.mfa.map(|mfa| mfa.age_ms),
         };
-        let Err(denial) = decide(&shared.rules, &holder.subject, &ask) else {
+        let Err(denial) = decide(&self.access.rules(popup), &holder.subject, &ask) else {
             return Ok(());
         };
         if action.is_grave() || denial == Denial::SecondFactor {

@@ -21,7 +21,7 @@ use crate::ambient::Ambient;
 use crate::gate::{self, GateFault};
 
 /// Who acts where nobody has to say who they are.
-const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 
 /// The trail, shared by the handlers of one process.
 #[derive(Debug, Clone)]

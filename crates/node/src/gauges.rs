@@ -34,7 +34,7 @@ pub(crate) struct Gauges {
 }
 
 /// How each popup stands.
-pub(crate) type Windows = BTreeMap<PopupId, Standing>;
+pub(crate) type Windows = BTreeMap<PopupId, Standing<'static>>;
 
 /// How long commits took.
 #[derive(Debug, Default)]
@@ -139,6 +139,7 @@ impl Gauges {
             let standing = Standing {
                 until_ms: Some(policy.ends_ms.saturating_add(WINDOW_AFTER_MS)),
                 policy_version: policy.version,
+                plan: None,
             };
             Arc::make_mut(&mut windows).insert(popup, standing);
         }

@@ -13,6 +13,7 @@ mod lanes;
 mod ledger;
 mod live;
 mod otlp;
+mod policy;
 mod raw;
 mod shared;
 mod webhooks;
@@ -44,6 +45,7 @@ pub(crate) use lanes::RegionLane;
 pub(crate) use ledger::{LedgerState, ORG};
 pub(crate) use live::LiveState;
 pub(crate) use otlp::SpanMetrics;
+pub(crate) use policy::PolicyState;
 pub(crate) use raw::{RawState, Source};
 pub(crate) use shared::Common;
 pub(crate) use webhooks::{Keeper, WebhookCounts, WebhookState};
@@ -71,7 +73,7 @@ pub(crate) fn edge_router(
     page: RegionLane,
     live: LiveState,
     webhooks: WebhookState,
-    raw: RawState,
+    (raw, policy): (RawState, PolicyState),
 ) -> Routes {
     let till = Some(edge.clone());
     let own = Router::new()
@@ -85,6 +87,7 @@ pub(crate) fn edge_router(
     let peers = raw.peers.clone().map(peers_route).unwrap_or_default();
     let router = own
         .merge(raw_route(raw))
+        .merge(policy_routes(policy))
         .merge(audited)
         .merge(peers)
         .merge(cells_route(page))
@@ -115,7 +118,7 @@ pub(crate) fn ledger_router(
     common: Common,
     ledger: LedgerState,
     webhooks: WebhookState,
-    raw: RawState,
+    (raw, policy): (RawState, PolicyState),
 ) -> Router {
     let (trail, desk) = (ledger.trail.clone(), ledger.desk.clone());
     let own = Router::new()
@@ -153,6 +156,7 @@ pub(crate) fn ledger_router(
     });
     own.merge(webhook_route(webhooks))
         .merge(raw_route(raw))
+        .merge(policy_routes(policy))
         .merge(peers.unwrap_or_default())
         .merge(audit_routes(trail))
         .merge(member_routes(desk))
@@ -169,6 +173,13 @@ fn raw_route(raw: RawState) -> Router {
     Router::new()
         .route("/v1/popups/{popup}/raw", post(raw::read))
         .with_state(raw)
+}
+
+fn policy_routes(policy: PolicyState) -> Router {
+    Router::new()
+        .route("/v1/policies", post(policy::bring))
+        .route("/v1/popups/{popup}/policy", get(policy::shown))
+        .with_state(policy)
 }
 
 fn audit_routes(trail: Trail) -> Router {

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use ed25519_dalek::{Signer as _, SigningKey};
 use popwatch_core::code::Code;
 use popwatch_core::membership::IdKey;
+use popwatch_wire::note::NoteKey;
 
 use crate::ambient::Ambient;
 use crate::config::ConfigFault;
+use crate::keys;
 use crate::tls;
 
 /// First bytes of the file.
@@ -36,6 +38,16 @@ struct Inner {
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Identity({})", self.key())
+    }
+}
+
+/// The key with which an organisation signs: memberships, its floor, and policies where there is no floor.
+/// It lies below the data directory of its ledger, which makes it at its first start; `None` where there
+/// is none yet.
+pub fn org_key(data: &Path, org: &str, ambient: &Ambient) -> Result<Option<NoteKey>, ConfigFault> {
+    match data.join("keys").join("org").exists() {
+        true => keys::org(data, org, ambient).map(Some),
+        false => Ok(None),
     }
 }
 

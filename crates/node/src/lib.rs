@@ -26,6 +26,7 @@ mod mirror;
 mod opening;
 mod page;
 mod peer;
+mod policies;
 mod probes;
 mod refold;
 mod region;
@@ -43,11 +44,11 @@ use futures_util::FutureExt;
 use popwatch_core::access::Scope;
 use popwatch_core::code::Code;
 use popwatch_core::event::system::PopupPolicy;
-use popwatch_core::id::RigId;
-use popwatch_core::ledger::hex;
+use popwatch_core::id::{JournalId, PopupId, RigId};
 use popwatch_core::ledger::rules::Rules;
 use popwatch_core::limits::{CONNECTIONS_MAX, EDGE_READERS_MAX};
 use popwatch_redact::apply::Plan;
+use popwatch_redact::pseudonym::Keys;
 use popwatch_store::audit::AuditFault;
 use popwatch_store::books::{Books, BooksFault};
 use popwatch_store::journal::OpenError;
@@ -65,7 +66,7 @@ use crate::config::{Config, ConfigFault, EdgeConfig, LedgerConfig, RoleName};
 use crate::driver::{EdgeDriver, LiveReader};
 use crate::health::{EdgeHealth, Health};
 use crate::http::{
-    AllowedHosts, Common, EdgeState, LedgerState, LiveState, RawState, Readers, Source,
+    AllowedHosts, Common, EdgeState, LedgerState, LiveState, PolicyState, RawState, Readers, Source,
 };
 use crate::identity::Identity;
 use crate::live::Publisher;
@@ -73,8 +74,9 @@ use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
 use crate::opening::{Reopening, doubt_disk, open_journal};
 use crate::peer::{As, Link, PeerHandle, Reply};
+use crate::policies::Policies;
 use crate::probes::{Host, Look, Probes};
-use crate::register::{Desk, Gate, Setting};
+use crate::register::{Desk, Gate};
 use crate::store_thread::{JournalHandle, spawn_journal};
 use crate::tls::Reception;
 use popwatch_wire::answer_v1::{EdgeStatus, Vitals};
@@ -101,6 +103,7 @@ pub struct Node {
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     access: Access,
+    policies: Policies,
     trail: Option<Trail>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
     books: Option<(BooksHandle, JoinHandle<()>)>,
@@ -207,7 +210,9 @@ impl Node {
         let gate = gate(&config, member.as_ref(), &identity, ambient)?;
         let access = Access::open(&config, ambient)?;
         let plain = config.plain_http || config.access.plain_lan;
-        let mut node = Self::empty(identity, plain, access.clone());
+        let org_key = policies::org_key(&config, member.as_ref(), ambient)?;
+        let obeyed = Policies::open(&config.data, org_key, &access, ambient);
+        let mut node = Self::empty(identity, plain, access.clone(), obeyed.clone());
         (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
             node.start_region(region, &config.data, ambient).await?;
@@ -219,6 +224,8 @@ impl Node {
             node.start_edge(edge, &config, policies, ambient).await?;
         }
         let tended = until(node.shutdown.subscribe(), access.tended());
+        node.tasks.spawn(tended);
+        let tended = until(node.shutdown.subscribe(), obeyed.tended());
         node.tasks.spawn(tended);
         Ok(node)
     }
@@ -247,7 +254,7 @@ impl Node {
         self.reception.is_plain() || address.ip().is_loopback()
     }
 
-    fn empty(identity: Identity, plain: bool, access: Access) -> Self {
+    fn empty(identity: Identity, plain: bool, access: Access, policies: Policies) -> Self {
         let (shutdown, _) = watch::channel(false);
         let reception = Reception::new(&identity, plain);
         Self {
@@ -261,6 +268,7 @@ impl Node {
             shutdown,
             tasks: JoinSet::new(),
             access,
+            policies,
             trail: None,
             journal: None,
             books: None,
@@ -287,6 +295,7 @@ impl Node {
             finish(move || handle.stop(), thread).await;
         }
         while self.tasks.join_next().await.is_some() {}
+        self.policies.stopped();
     }
 
     async fn start_ledger(
@@ -323,6 +332,7 @@ impl Node {
         );
         let trail = trail(whole, "ledger", ambient)?;
         self.access.set_trail(&trail);
+        self.policies.set_trail(&trail);
         self.trail = Some(trail.clone());
         let (raw_books, raw_trail) = (handle.clone(), trail.clone());
         let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
@@ -347,45 +357,13 @@ impl Node {
             source: Source::Books(raw_books),
             ambient: ambient.clone(),
         };
-        let router = http::ledger_router(common, state, webhooks, raw);
+        let policy = self.policy_state(Some(state.desk.clone()));
+        let router = http::ledger_router(common, state, webhooks, (raw, policy));
         let allowed = AllowedHosts::of(address, &config.hosts);
         let guard = self.access.guard(None);
         self.serve(listener, fixed(router, allowed, guard), CONNECTIONS_MAX);
         self.ledger = Some(address);
         Ok(())
-    }
-
-    /// The desk for members of the organisation whose ledger this is.
-    async fn desk(
-        &self,
-        whole: &Config,
-        config: &LedgerConfig,
-        (books, trail): (&BooksHandle, &Trail),
-        ambient: &Ambient,
-    ) -> Result<Desk, StartFault> {
-        let region = self.region.filter(|address| !address.ip().is_loopback());
-        let here = region.map(|address| self.url(address));
-        let is_here = |url: &str| here.as_deref().is_some_and(|here| here.starts_with(url));
-        let is_local = |url: &str| url.contains("//127.") || url.contains("//localhost");
-        let reached = |url: &&String| !is_local(url) && !is_here(url);
-        let edge = whole.edge.as_ref();
-        let setting = Setting {
-            identity: self.identity.clone(),
-            org: whole.access.org.clone(),
-            org_key: keys::org(&whole.data, &whole.access.org, ambient)?,
-            books: books.clone(),
-            trail: trail.clone(),
-            ambient: ambient.clone(),
-            regions: config.regions.iter().filter(reached).cloned().collect(),
-            region_port: region.map(|address| address.port()),
-            pseudonym_key: hex(&keys::shared_root(whole, ambient)?),
-            own_rig: edge
-                .filter(|_| whole.access.org != LOCAL_ORG)
-                .map(|edge| edge.rig.clone()),
-        };
-        let data = whole.data.clone();
-        let opened = Desk::open(setting).await;
-        opened.map_err(|source| StartFault::Books { path: data, source })
     }
 
     async fn start_edge(
@@ -421,6 +399,7 @@ impl Node {
                     allowed,
                     guard,
                     access: self.access.clone(),
+                    obeyed: self.policies.clone(),
                     identity: self.identity.clone(),
                     member: self.member.clone(),
                 };
@@ -485,18 +464,12 @@ impl Node {
         let keeper = http::Keeper::Journal(handle.clone(), journal_id, shown.clone());
         let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
-        let door = Door {
-            rig: rig.clone(),
-            journal_id,
-            default_popup,
-            keys,
-            plan: Plan::default(),
-        };
-        let state = EdgeState::new(door, handle, ambient, shown.clone(), &counters);
+        self.fetch_policies(config, &rig, &gauges);
+        let door = door(&rig, journal_id, default_popup, keys);
+        let state = EdgeState::new(door, handle, ambient, &self.policies, (&shown, &counters));
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
-        let health = EdgeHealth::new(gauges.clone(), shown.clone(), ambient.clone(), &whole.data);
         let page = http::RegionLane::new(asks);
-        let sources = Arc::new(EdgeSources {
+        let sources = EdgeSources {
             counters,
             gauges,
             status: shown.clone(),
@@ -506,13 +479,18 @@ impl Node {
             readers: Arc::clone(&readers),
             webhooks: told,
             ambient: ambient.clone(),
-        });
-        let metrics = move || Arc::clone(&sources).tell().boxed();
-        let health = Health::Edge(Arc::new(health));
-        let common = Common::new(RoleName::Edge, rig.as_str(), metrics, health);
+        };
+        let common = edge_common(&rig, sources, &whole.data);
         let live = self.live_state(live, page.clone(), readers, ambient);
         let raw = self.rig_raw(whole, config, rig, shown, ambient);
-        Ok(http::edge_router(common, state, page, live, webhooks, raw))
+        let policy = PolicyState {
+            policies: self.policies.clone(),
+            desk: None,
+        };
+        let shown = (raw, policy);
+        Ok(http::edge_router(
+            common, state, page, live, webhooks, shown,
+        ))
     }
 
     /// Starts a link to each configured peer; what they answer comes out of the last part.
@@ -570,6 +548,13 @@ impl Node {
         host
     }
 
+    fn policy_state(&self, desk: Option<Desk>) -> PolicyState {
+        PolicyState {
+            policies: self.policies.clone(),
+            desk,
+        }
+    }
+
     fn live_state(
         &self,
         live: LiveReader,
@@ -597,6 +582,27 @@ impl Node {
         self.tasks
             .spawn(http::serve(listener, reception, routers, room, shutdown));
     }
+}
+
+/// The one way in, under the built-in policy.
+fn door(rig: &RigId, journal_id: JournalId, default_popup: Option<PopupId>, keys: Keys) -> Door {
+    Door {
+        rig: rig.clone(),
+        journal_id,
+        default_popup,
+        keys,
+        plan: Plan::default(),
+    }
+}
+
+/// What an edge tells of itself: its metrics and its health.
+fn edge_common(rig: &RigId, sources: EdgeSources, data: &Path) -> Common {
+    let (gauges, status) = (sources.gauges.clone(), sources.status.clone());
+    let health = EdgeHealth::new(gauges, status, sources.ambient.clone(), data);
+    let sources = Arc::new(sources);
+    let metrics = move || Arc::clone(&sources).tell().boxed();
+    let health = Health::Edge(Arc::new(health));
+    Common::new(RoleName::Edge, rig.as_str(), metrics, health)
 }
 
 /// Who this process is. A region alone on its machine needs no disk, so nor does its key.

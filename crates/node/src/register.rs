@@ -17,6 +17,7 @@ use popwatch_core::base64::from_base64;
 use popwatch_core::code::Code;
 use popwatch_core::id::{PopupId, RigId};
 use popwatch_core::ledger::close::Value;
+use popwatch_core::ledger::hex;
 use popwatch_core::limits::{
     ENROL_CODE_MS, ENROL_CODES_MAX, ENROL_REGIONS_MAX, ENROL_TRIES_MAX, MEMBER_POPUPS_MAX,
 };
@@ -32,7 +33,9 @@ use crate::access::{Caller, LOCAL_ORG};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::books_thread::BooksHandle;
+use crate::config::{Config, LedgerConfig};
 use crate::identity::Identity;
+use crate::{Node, StartFault, keys};
 
 /// What a desk is set up with.
 #[derive(Debug)]
@@ -421,4 +424,38 @@ fn detail_of(wish: &Wish) -> Value {
         fields.push(("not_after", Value::number(end)));
     }
     Value::map(fields)
+}
+impl Node {
+    /// The desk for members of the organisation whose ledger this is.
+    pub(crate) async fn desk(
+        &self,
+        whole: &Config,
+        config: &LedgerConfig,
+        (books, trail): (&BooksHandle, &Trail),
+        ambient: &Ambient,
+    ) -> Result<Desk, StartFault> {
+        let region = self.region.filter(|address| !address.ip().is_loopback());
+        let here = region.map(|address| self.url(address));
+        let is_here = |url: &str| here.as_deref().is_some_and(|here| here.starts_with(url));
+        let is_local = |url: &str| url.contains("//127.") || url.contains("//localhost");
+        let reached = |url: &&String| !is_local(url) && !is_here(url);
+        let edge = whole.edge.as_ref();
+        let setting = Setting {
+            identity: self.identity.clone(),
+            org: whole.access.org.clone(),
+            org_key: keys::org(&whole.data, &whole.access.org, ambient)?,
+            books: books.clone(),
+            trail: trail.clone(),
+            ambient: ambient.clone(),
+            regions: config.regions.iter().filter(reached).cloned().collect(),
+            region_port: region.map(|address| address.port()),
+            pseudonym_key: hex(&keys::shared_root(whole, ambient)?),
+            own_rig: edge
+                .filter(|_| whole.access.org != LOCAL_ORG)
+                .map(|edge| edge.rig.clone()),
+        };
+        let data = whole.data.clone();
+        let opened = Desk::open(setting).await;
+        opened.map_err(|source| StartFault::Books { path: data, source })
+    }
 }

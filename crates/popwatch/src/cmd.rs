@@ -40,7 +40,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
         Command::Close(args) => close::run(&args, format).await,
         Command::Export(args) => export::run(&args).await,
         Command::Audit(args) => audit::run(&args.command, format).await,
-        Command::Policy(args) => tokio::task::block_in_place(|| policy::run(&args, format)),
+        Command::Policy(args) => policy::run(&args, format).await,
         Command::Preflight(args) => preflight::run(&args, format).await,
         Command::Report(args) => report::run(&args, format).await,
         Command::Raw(args) => raw::run(&args).await,

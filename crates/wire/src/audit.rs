@@ -72,6 +72,7 @@ actions! {
     Exported = "records.exported", "Records were exported.";
     PeerConvicted = "peer.convicted", "A peer's trail is not what it was.";
     PeerAccepted = "peer.accepted", "Somebody said why a peer's trail is not what it was.";
+    PolicyBrought = "policy.brought", "A policy was brought: taken, or refused.";
     RigInvited = "rig.invited", "A code was made with which one machine may join.";
     RigEnrolled = "rig.enrolled", "A machine joined, or somebody tried without the code.";
     RigRevoked = "rig.revoked", "A machine was revoked: what it sends waits for a person.";

@@ -39,7 +39,7 @@ pub struct Door {
     pub default_popup: Option<PopupId>,
     /// Keys of pseudonyms and references.
     pub keys: Keys,
-    /// What the policy keeps.
+    /// What is kept of a popup that has no policy of its own.
     pub plan: Plan,
 }
 
@@ -56,15 +56,17 @@ pub struct Arrival {
 
 /// How a popup stands at this till.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct Standing<'a> {
     /// Up to which moment its records are folded, ms since 1970; `None` where nobody told.
     pub until_ms: Option<i64>,
     /// The policy of it that is in force, by which the ledger says what was promised; 0 for none.
     pub policy_version: u32,
+    /// What its own policy keeps; `None` where the door's does for it.
+    pub plan: Option<&'a Plan>,
 }
 
 /// Says how each popup stands.
-pub type Stands<'a> = &'a dyn Fn(&PopupId) -> Standing;
+pub type Stands<'a> = &'a dyn Fn(&PopupId) -> Standing<'a>;
 
 /// What the door made of one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +177,7 @@ impl Door {
         let hash_key = self.hash_key();
         let rules = Rules {
             keys: &self.keys,
-            plan: &self.plan,
+            plan: standing.plan.unwrap_or(&self.plan),
         };
         let json = JsonSource::new(of, data);
         let mut fields = RedactingSource::new(json, of, popup.as_ref(), rules, &hash_key);

@@ -6,7 +6,7 @@ mod bodies;
 mod document;
 mod shapes;
 
-pub use access::{Found, Need, Shows, find, is_lane, need};
+pub use access::{Found, Need, Shows, find, is_for_members, is_lane, need};
 pub use document::openapi;
 use shapes::{
     ACCOUNT, AUDIT_DAMAGED, BAD_QUERY, BOOKS, CELLS, CLOSE_TAKES, CLOSED, CREATOR, CURSOR,
@@ -320,6 +320,40 @@ pub const ROUTES: &[Route] = &[
             refused(503, "The trail cannot be written, so nothing is shown."),
         ],
     },
+    Route {
+        roles: &[Role::Edge, Role::Ledger],
+        method: Method::Post,
+        path: "/v1/policies",
+        summary: "Bring a signed policy, of a popup or the organisation's floor; it runs where it passes.",
+        parameters: &[],
+        takes: &[body(JSON, Some("PolicyBundle"))],
+        answers: &[
+            done("What became of it.", JSON, Some("Document")),
+            refused(
+                401,
+                "A pass and a fresh code of the second factor are needed.",
+            ),
+            refused(
+                403,
+                "The pass does not allow it, or no known signer signed it.",
+            ),
+            refused(409, "A newer version is held."),
+            refused(413, "It is too large."),
+            refused(422, "It is damaged, not lawful, or cannot run here."),
+            refused(503, "It could not be kept, so it does not run."),
+        ],
+    },
+    get(
+        &[Role::Edge, Role::Ledger],
+        "/v1/popups/{popup}/policy",
+        "The policy of a popup: what runs, what was brought, and the signed bundles.",
+        &[POPUP],
+        &[
+            done("The policy.", JSON, Some("Document")),
+            NOT_MODIFIED,
+            NO_POPUP,
+        ],
+    ),
     get(
         &[Role::Edge, Role::Ledger],
         "/v1/audit",

@@ -34,6 +34,7 @@ impl Node {
             match trail(whole, rig.as_str(), ambient) {
                 Ok(opened) => {
                     self.access.set_trail(&opened);
+                    self.policies.set_trail(&opened);
                     self.trail = Some(opened);
                 }
                 Err(fault) => {

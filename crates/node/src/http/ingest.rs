@@ -17,7 +17,7 @@ use popwatch_redact::apply::Counts;
 use popwatch_wire::answer_v1::EdgeStatus;
 use popwatch_wire::client_loss;
 use popwatch_wire::cloudevents::Request;
-use popwatch_wire::door::{Admission, Arrival, Door};
+use popwatch_wire::door::{Admission, Arrival, Door, Standing};
 use popwatch_wire::problem::Problem;
 use popwatch_wire::verdict::{Answer, EventProblem, Verdict};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -26,6 +26,7 @@ use super::shared::{ProblemAnswer, problem, read_body};
 use crate::ambient::Ambient;
 use crate::gauges::Windows;
 use crate::metrics::EdgeMetrics;
+use crate::policies::{Policies, Running};
 use crate::store_thread::{Fate, JournalHandle, Refusal};
 
 /// When to send again what a full disk shed, s.
@@ -45,6 +46,7 @@ pub(super) struct Inner {
     status: watch::Receiver<Arc<EdgeStatus>>,
     bodies: Semaphore,
     metrics: Arc<EdgeMetrics>,
+    policies: Policies,
 }
 
 impl EdgeState {
@@ -54,16 +56,17 @@ impl EdgeState {
         door: Door,
         journal: JournalHandle,
         ambient: &Ambient,
-        status: watch::Receiver<Arc<EdgeStatus>>,
-        metrics: &Arc<EdgeMetrics>,
+        policies: &Policies,
+        (status, metrics): (&watch::Receiver<Arc<EdgeStatus>>, &Arc<EdgeMetrics>),
     ) -> Self {
         Self(Arc::new(Inner {
             door,
             journal,
             ambient: ambient.clone(),
-            status,
+            status: status.clone(),
             bodies: Semaphore::new(BODIES_IN_FLIGHT_BYTES_MAX),
             metrics: Arc::clone(metrics),
+            policies: policies.clone(),
         }))
     }
 }
@@ -89,13 +92,14 @@ pub(super) async fn events(
         ce_headers: &texts,
         body: &body,
     };
-    let windows = edge.windows();
-    let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
+    let (windows, running) = (edge.windows(), edge.policies.running());
+    let stands = |popup: &PopupId| standing(popup, &windows, &running);
     let mut counts = Counts::default();
     let admitted = edge
         .door
         .admit_under(&request, edge.arrival(peer), &stands, &mut counts)?;
     edge.metrics.redaction.count(&counts);
+    edge.policies.redacted(admitted.len(), &counts);
     let answer = edge.commit(admitted).await?;
     if let Some(told) = text(client_loss::HEADER) {
         match client_loss::parse(told) {
@@ -104,6 +108,18 @@ pub(super) async fn events(
         }
     }
     Ok((StatusCode::OK, Json(answer)).into_response())
+}
+
+/// How a popup stands: its window, and what its policy keeps.
+pub(super) fn standing<'a>(
+    popup: &PopupId,
+    windows: &Windows,
+    running: &'a Running,
+) -> Standing<'a> {
+    Standing {
+        plan: running.plan(popup),
+        ..windows.get(popup).copied().unwrap_or_default()
+    }
 }
 
 /// The headers as the door reads them: names in lower case, values that are text.
@@ -123,6 +139,11 @@ impl Inner {
     /// Up to which moment records of each popup are folded.
     pub(super) fn windows(&self) -> Arc<Windows> {
         self.journal.gauges().windows()
+    }
+
+    /// The policies that it obeys.
+    pub(super) const fn policies(&self) -> &Policies {
+        &self.policies
     }
 
     /// Its counters.

@@ -16,7 +16,7 @@ use popwatch_redact::apply::Counts;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 use popwatch_wire::otlp::{self, EVENTS_PER_CHECKOUT, Format, Partial, Signal, SpanCounts};
 
-use super::ingest::{EdgeState, Inner};
+use super::ingest::{EdgeState, Inner, standing};
 use super::shared::ProblemAnswer;
 
 /// Events of one commit: whole checkouts, as many as a request of events may hold.
@@ -66,8 +66,8 @@ impl Inner {
         peer: SocketAddr,
     ) -> Result<Partial, ProblemAnswer> {
         let (_room, body) = self.body(headers, body).await?;
-        let windows = self.windows();
-        let stands = |popup: &PopupId| windows.get(popup).copied().unwrap_or_default();
+        let (windows, running) = (self.windows(), self.policies().running());
+        let stands = |popup: &PopupId| standing(popup, &windows, &running);
         let mut counts = Counts::default();
         let mut trace = self.door().admit_trace(
             format,
@@ -78,6 +78,7 @@ impl Inner {
             &mut counts,
         )?;
         self.metrics().redaction.count(&counts);
+        (self.policies()).redacted(trace.admissions.len(), &counts);
         let mut verdicts = Vec::with_capacity(trace.admissions.len());
         let mut admissions = std::mem::take(&mut trace.admissions).into_iter();
         loop {

@@ -95,9 +95,9 @@ pub(super) async fn read(
     }
     let id: [u8; 16] = state.ambient.random();
     let id = popwatch_core::ledger::hex(&id);
-    let rules = state.access.rules();
+    let rules = state.access.rules(Some(popup.as_str()));
     let asked = (holder.subject.clone(), request.clone());
-    let decided = decide_read(rules, &holder.subject, holder.mfa, request, id.clone());
+    let decided = decide_read(&rules, &holder.subject, holder.mfa, request, id.clone());
     let allowed = match decided {
         Ok(allowed) => allowed,
         Err(denial) => {

@@ -1,4 +1,6 @@
-//! `popwatch policy`: write, check, compare and sign policies.
+//! `popwatch policy`: write, check, compare, sign and bring policies.
+
+mod bring;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use clap::Subcommand;
 use popwatch_core::limits::POLICY_BUNDLE_BYTES_MAX;
 use popwatch_core::policy::{Change, DocumentKind, Effective, Turn, diff};
 use popwatch_node::ambient::Ambient;
+use popwatch_node::identity;
 use popwatch_wire::note::NoteKey;
 use popwatch_wire::policy::bundle::Bundle;
 use popwatch_wire::policy::{BUILT_IN, Document, PolicyFault, schema};
@@ -23,6 +26,8 @@ Example: popwatch policy show > market.yaml
          popwatch policy check market.yaml
          popwatch policy diff market.yaml stricter.yaml
          popwatch policy sign market.yaml --key ops.key > market.json
+         popwatch policy push market.json --to http://127.0.0.1:8730 --pass lead.pass --code 123456
+         popwatch policy status my-popup
 
 docs/policy.md explains each section.")]
 pub(crate) struct PolicyArgs {
@@ -66,8 +71,30 @@ pub(crate) enum PolicyCommand {
         /// The document or the bundle.
         file: PathBuf,
         /// The secret that popwatch policy key wrote.
-        #[arg(long, value_name = "FILE")]
-        key: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "as_org")]
+        key: Option<PathBuf>,
+        /// Sign as the organisation itself, with the key in this data directory of its ledger.
+        #[arg(long, value_name = "DIR", conflicts_with = "key")]
+        as_org: Option<PathBuf>,
+    },
+    /// Bring a signed bundle to a ledger or a rig, or lay it into the inbox of one on this machine.
+    Push {
+        /// The bundle.
+        file: PathBuf,
+        /// Who takes it; policy and passes need a pass and a code there.
+        #[arg(long, value_name = "URL", required_unless_present = "data")]
+        to: Option<String>,
+        /// The data directory of a popwatch on this machine, which needs no pass.
+        #[arg(long, value_name = "DIR", conflicts_with = "to")]
+        data: Option<PathBuf>,
+    },
+    /// Say which policy of a popup runs, and what became of those that were brought.
+    Status {
+        /// The popup.
+        popup: String,
+        /// Whom to ask.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8710")]
+        at: String,
     },
 }
 
@@ -79,8 +106,12 @@ pub(crate) struct Under {
     floor: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &PolicyArgs, format: Format) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &PolicyArgs, format: Format) -> anyhow::Result<Exit> {
     match &args.command {
+        PolicyCommand::Push { file, to, data } => {
+            bring::push(file, to.as_deref(), data.as_deref(), format).await
+        }
+        PolicyCommand::Status { popup, at } => bring::status(popup, at, format).await,
         PolicyCommand::Show => {
             print::raw(BUILT_IN.as_bytes())?;
             Ok(Exit::Done)
@@ -92,7 +123,7 @@ pub(super) fn run(args: &PolicyArgs, format: Format) -> anyhow::Result<Exit> {
         PolicyCommand::Check { file, under } => check(file, under, format),
         PolicyCommand::Diff { old, new, under } => compare(old, new, under, format),
         PolicyCommand::Key { name, out } => make_key(name, out),
-        PolicyCommand::Sign { file, key } => sign(file, key),
+        PolicyCommand::Sign { file, key, as_org } => sign(file, key.as_deref(), as_org.as_deref()),
     }
 }
 
@@ -246,10 +277,7 @@ fn make_key(name: &str, out: &Path) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn sign(file: &Path, key: &Path) -> anyhow::Result<Exit> {
-    let shown = key.display();
-    let key = NoteKey::parse(readable(key)?.trim())
-        .ok_or_else(|| Misuse::input(format!("{shown} is no key of popwatch policy key")))?;
+fn sign(file: &Path, key: Option<&Path>, as_org: Option<&Path>) -> anyhow::Result<Exit> {
     let text = readable(file)?;
     let mut bundle = match Bundle::read(text.as_bytes()) {
         Ok(bundle) => bundle,
@@ -261,6 +289,22 @@ fn sign(file: &Path, key: &Path) -> anyhow::Result<Exit> {
                 return Ok(Exit::No);
             }
         },
+    };
+    let key = match (key, as_org) {
+        (Some(path), _) => NoteKey::parse(readable(path)?.trim()).ok_or_else(|| {
+            Misuse::input(format!(
+                "{} is no key of popwatch policy key",
+                path.display()
+            ))
+        })?,
+        (None, data) => {
+            let data = data.unwrap_or(Path::new("popwatch-data"));
+            let org = bundle.policy["org"].as_str().unwrap_or_default();
+            identity::org_key(data, org, &Ambient::system())?.ok_or_else(|| {
+                let says = "holds no key of an organisation; start its ledger once";
+                Misuse::input(format!("{} {says}", data.display()))
+            })?
+        }
     };
     match bundle.sign(&key) {
         Ok(()) => {

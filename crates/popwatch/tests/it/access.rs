@@ -53,7 +53,7 @@ impl Desk {
     }
 
     /// Codes on paper for an actor.
-    fn paper(&self, actor: &str) -> Vec<String> {
+    pub(crate) fn paper(&self, actor: &str) -> Vec<String> {
         let args = [
             "access", "factor", actor, "--data", &self.data, "--format", "json",
         ];
@@ -67,14 +67,14 @@ impl Desk {
     }
 }
 
-fn ask(address: &str, request: &str, pass: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn ask(address: &str, request: &str, pass: &str, headers: &[(&str, &str)]) -> Answer {
     let bearer = format!("Bearer {pass}");
     let headers = [&[("Authorization", &*bearer)], headers].concat();
     http(address, request, &headers, b"{}").unwrap()
 }
 
 #[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str) {
+pub(crate) fn refused(answer: &Answer, status: u16, code: &str) {
     let said = answer.json();
     assert_eq!(
         (answer.status, said["code"].as_str()),
@@ -84,7 +84,7 @@ fn refused(answer: &Answer, status: u16, code: &str) {
 }
 
 /// Actions and reasons in the trail.
-fn trail(ledger: &str, auditor: &str) -> Vec<(String, String, String)> {
+pub(crate) fn trail(ledger: &str, auditor: &str) -> Vec<(String, String, String)> {
     let page = ask(ledger, "GET /v1/audit", auditor, &[]).json();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rows = page["entries"].as_array().unwrap().iter();

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::identity::key_in;
 use crate::support::{Process, Site, get, outcome, sale, sell, until};
 
-const POPUP: &str = "market";
+pub(crate) const POPUP: &str = "market";
 
 /// Runs `popwatch enrol` at the ledger.
-fn at_ledger(site: &Site, args: &[&str]) -> Value {
+pub(crate) fn at_ledger(site: &Site, args: &[&str]) -> Value {
     let ledger = format!("http://{}", site.ledger);
     let args = [&["enrol"], args, &["--ledger", &ledger, "--format", "json"]].concat();
     let (status, out, said) = outcome(&args);
@@ -19,20 +19,20 @@ fn at_ledger(site: &Site, args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-fn code(site: &Site, rig: &str) -> String {
+pub(crate) fn code(site: &Site, rig: &str) -> String {
     let made = at_ledger(site, &["--new", rig, "--popup", POPUP]);
     made["code"].as_str().unwrap().to_owned()
 }
 
 /// The new machine's part: exit status and what it said.
-fn joins(words: &str, ledger: &str, data: &Path) -> (Option<i32>, String) {
+pub(crate) fn joins(words: &str, ledger: &str, data: &Path) -> (Option<i32>, String) {
     let data = data.display().to_string();
     let (status, out, said) = outcome(&["enrol", words, ledger, "--data", &data]);
     (status, out + &said)
 }
 
 /// An edge that is told of nobody but the region: the rest it knows from its membership.
-fn start(site: &Site) -> Process {
+pub(crate) fn start(site: &Site) -> Process {
     let config = format!(
         "data = \"{}\"\n[edge]\nlisten = \"{}\"\nhost_probes = false\nregions = [\"http://{}\"]\n",
         site.till().display(),

@@ -44,6 +44,7 @@ mod needs_upsd;
 mod otlp;
 mod outage;
 mod packaging;
+mod policies;
 mod policy;
 mod preflight;
 mod report;

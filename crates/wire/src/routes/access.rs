@@ -83,6 +83,8 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         (Post, "/v1/popups/{popup}/settlements") => To(Action::Settlements, Whole),
         (Post, "/v1/popups/{popup}/counts") => To(Action::Counts, Whole),
         (Post, "/v1/popups/{popup}/raw") => To(Action::RawRead, Own),
+        (Post, "/v1/policies") => To(Action::PolicyPropose, Whole),
+        (Get, "/v1/popups/{popup}/policy") => To(Action::PolicyRead, Whole),
         (Get, "/v1/popups/{popup}/access-log") => To(Action::AuditRead, Own),
         (Get, "/v1/audit" | "/v1/audit/peers") => To(Action::AuditRead, Whole),
         (Get, "/v1/audit/{number}/proof") => To(Action::AuditRead, Own),
@@ -99,6 +101,15 @@ pub fn is_lane(route: &Route) -> bool {
     matches!(
         (route.method, route.path),
         (Method::Post, "/v1/records" | "/v1/cells" | "/v1/audit/peer")
+    )
+}
+
+/// Whether members of the organisation may ask it by their key alone.
+#[must_use]
+pub fn is_for_members(route: &Route) -> bool {
+    matches!(
+        (route.method, route.path),
+        (Method::Get, "/v1/popups/{popup}/policy")
     )
 }
 

@@ -53,6 +53,16 @@ pub(super) fn raw_read() -> Json {
     object(&["purpose", "from", "to"], &properties)
 }
 
+/// `POST /v1/policies`: what `popwatch policy sign` prints.
+pub(super) fn policy_bundle() -> Json {
+    let properties = json!({
+        "note": {"type": "string"},
+        "policy": {"type": "object"},
+        "revoked": or_null(json!({"type": "object"})),
+    });
+    object(&["note", "policy"], &properties)
+}
+
 /// `POST /v1/rigs`: the machine that may join.
 pub(super) fn new_rig() -> Json {
     let properties = json!({

@@ -1,0 +1,89 @@
+//! Policies over HTTP: brought by people, read by people and by the rigs that obey them.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use popwatch_core::code::Code;
+use popwatch_core::id::PopupId;
+use popwatch_core::limits::POLICY_BUNDLE_BYTES_MAX;
+use serde_json::json;
+
+use super::live::popup_id;
+use super::shared::{Path, ProblemAnswer, problem, read_body};
+use crate::access::Caller;
+use crate::audit::LOCAL;
+use crate::policies::{Policies, Refused, Taken};
+use crate::register::Desk;
+use crate::tls::Line;
+
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyState {
+    /// What is held.
+    pub(crate) policies: Policies,
+    /// Who knows the members, where this is the ledger.
+    pub(crate) desk: Option<Desk>,
+}
+
+/// Takes a bundle: what its signers signed counts, whoever brings it.
+pub(super) async fn bring(
+    State(state): State<PolicyState>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ProblemAnswer> {
+    let body = read_body(body, POLICY_BUNDLE_BYTES_MAX)
+        .await
+        .map_err(|fault| fault.problem("a bundle has at most 1 MiB"))?;
+    let by = match caller {
+        Caller::Here => LOCAL.to_owned(),
+        Caller::Holder(holder) => holder.subject.actor.clone(),
+    };
+    let policies = state.policies.clone();
+    let offered = tokio::task::spawn_blocking(move || policies.offer(&body, &by)).await;
+    let early = |_| problem(Code::Defect, "taking the policy ended early".to_owned());
+    match offered.map_err(early)? {
+        Ok(taken) => Ok(told(&taken)),
+        Err(Refused::Policy(_, _, refusal)) => Err(problem(refusal.code, refusal.what)),
+        Err(Refused::Disk(fault)) => {
+            let says = format!("the policy could not be kept, so it does not run: {fault}");
+            Err(problem(Code::NotDurable, says))
+        }
+    }
+}
+
+fn told(taken: &Taken) -> Response {
+    let code = taken.outcome.code();
+    let body = json!({
+        "outcome": taken.outcome,
+        "popup": taken.popup.as_ref().map(PopupId::as_str),
+        "version": taken.mark.version,
+        "digest": taken.mark.digest.to_string(),
+        "code": code.map(|code| code.to_string()),
+        "says": code.map(Code::title),
+    });
+    Json(body).into_response()
+}
+
+/// What is held of a popup and what of it runs; a rig of this ledger reads the bundles here.
+pub(super) async fn shown(
+    State(state): State<PolicyState>,
+    Extension(caller): Extension<Caller>,
+    Extension(line): Extension<Line>,
+    Path(popup): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemAnswer> {
+    let popup = popup_id(&popup)?;
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let (Some(desk), Some(key)) = (&state.desk, line.key) {
+        let rig = text("popwatch-rig").unwrap_or_default();
+        desk.admits(rig, Some(key), caller.has_pass())?;
+    }
+    let (told, tag) = state.policies.told(&popup);
+    let etag = format!("\"{tag}\"");
+    if text("if-none-match").is_some_and(|held| held.split(',').any(|one| one.trim() == etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    Ok(([(header::ETAG, etag)], Json(told)).into_response())
+}

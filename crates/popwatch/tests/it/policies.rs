@@ -1,0 +1,215 @@
+//! Policies at running roles: laid into an inbox, posted, fetched by a till, and obeyed there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::access::{Desk, ask, refused, trail};
+use crate::enrolment::{POPUP, code, joins, start};
+use crate::support::{Site, get, http, outcome, sale, sell, try_get, until};
+
+/// Runs `popwatch policy` and answers what it printed.
+#[track_caller]
+fn policy(args: &[&str]) -> String {
+    let (status, said, why) = outcome(&[&["policy"], args].concat());
+    assert_eq!(status, Some(0), "{said}{why}");
+    said
+}
+
+/// The built-in document for a popup that is long ahead, as a version of its own.
+fn document(org: &str, popup: &str, version: &str, edit: impl Fn(String) -> String) -> String {
+    let text = policy(&["show"])
+        .replace("org: local", &format!("org: {org}"))
+        .replace("popup: my-popup", &format!("popup: {popup}"))
+        .replace("expires: 2026-12-31", "expires: 2098-12-31")
+        .replace("2026-11-28T", "2098-11-28T")
+        .replace("version: 1 ", version);
+    edit(text)
+}
+
+/// A bundle that the organisation of this data directory signed.
+fn signed(site: &Site, name: &str, text: &str) -> PathBuf {
+    let file = site.folder.write(&format!("{name}.yaml"), text);
+    let books = site.folder.join("books").display().to_string();
+    let args = ["sign", file.to_str().unwrap(), "--as-org", &books];
+    site.folder.write(&format!("{name}.json"), &policy(&args))
+}
+
+fn lay(bundle: &Path, data: &Path) {
+    let (bundle, data) = (bundle.display().to_string(), data.display().to_string());
+    policy(&["push", &bundle, "--data", &data]);
+}
+
+fn stands(address: &str, popup: &str) -> Option<Value> {
+    try_get(address, &format!("/v1/popups/{popup}/policy"))
+}
+
+/// A sale with a tip, which is no required fact.
+fn tipped(id: &str) -> Value {
+    let mut event = sale(POPUP, "a", id, 500);
+    event["data"]["tip"] = json!(50);
+    event
+}
+
+/// Tips in the till's journal, in the order of sales.
+fn tips(till: &Path) -> Vec<Option<i64>> {
+    let (status, journal, why) = outcome(&["journal", "export", till.to_str().unwrap()]);
+    assert_eq!(status, Some(0), "{why}");
+    let rows = journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let sales = rows.filter(|row| row["type"] == "popwatch.payment.captured");
+    sales.map(|row| row["data"]["tip"].as_i64()).collect()
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
+fn a_till_fetches_the_policy_of_its_ledger_and_obeys_it_offline_and_after_damage() {
+    let site = Site::new("policies");
+    let books = site.folder.join("books");
+    let mut ledger = site.start_ledger();
+    let (status, said) = joins(&code(&site, "till-7"), &site.ledger, &site.till());
+    assert_eq!(status, Some(0), "{said}");
+    let edge = start(&site);
+    sell(&site.edge, &[tipped("1")]);
+    assert_eq!(edge.stop(), Some(0));
+
+    let without = |text: String| text.replace("    tip: keep\n", "");
+    let first = signed(
+        &site,
+        "first",
+        &document("local", POPUP, "version: 1 ", without),
+    );
+    lay(&first, &books);
+    let held = until("the ledger takes it from its inbox", || {
+        stands(&site.ledger, POPUP).filter(|told| told["mode"] == "in_force")
+    });
+    assert_eq!(held["running"]["version"], 1);
+    let inbox = books.join("inbox");
+    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+    fs::write(inbox.join("bad.json"), "{}").unwrap();
+    until("what is no bundle is put aside", || {
+        inbox.join("bad.json.refused").exists().then_some(())
+    });
+
+    let mut edge = start(&site);
+    let fetched = until("the till fetches it", || {
+        stands(&site.edge, POPUP).filter(|told| told["mode"] == "in_force")
+    });
+    assert_eq!(fetched["running"], held["running"]);
+    assert_eq!(fetched["bundles"], held["bundles"]);
+    sell(&site.edge, &[tipped("2")]);
+
+    // A looser version in between: both are joined, since a sale was taken under the first.
+    let digest = held["running"]["digest"].as_str().unwrap();
+    let next = format!("version: 2\nparent: {digest} ");
+    let second = signed(
+        &site,
+        "second",
+        &document("local", POPUP, &next, |text| text),
+    );
+    lay(&second, &site.till());
+    let joined = until("the till takes it", || {
+        stands(&site.edge, POPUP).filter(|told| told["desired"]["version"] == 2)
+    });
+    let last = joined["attempts"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        (&last["outcome"], &last["reason"]),
+        (&json!("joined"), &json!("PW0616"))
+    );
+    sell(&site.edge, &[tipped("3")]);
+
+    // No ledger and a power cut: it is kept.
+    ledger.kill();
+    edge.kill();
+    let edge = start(&site);
+    let told = until("the till is up", || stands(&site.edge, POPUP));
+    assert_eq!(
+        (&told["mode"], &told["running"]["version"]),
+        (&json!("in_force"), &json!(2))
+    );
+    sell(&site.edge, &[tipped("4")]);
+    assert_eq!(edge.stop(), Some(0));
+    assert_eq!(tips(&site.till()), [Some(50), None, None, None]);
+
+    // A policy that was kept and is damaged is none to run under: facts alone.
+    let kept = site.till().join("policies").join(format!("{POPUP}.json"));
+    let text = fs::read_to_string(&kept).unwrap();
+    fs::write(&kept, text.replace("PT72H", "PT71H")).unwrap();
+    let edge = start(&site);
+    let told = until("the till is up", || stands(&site.edge, POPUP));
+    assert_eq!(
+        (&told["mode"], &told["bundles"]),
+        (&json!("restricted"), &json!([]))
+    );
+    assert!(edge.said().contains("PW0610"), "{}", edge.said());
+    lay(&first, &site.till());
+    until("the bundle brings it back", || {
+        stands(&site.edge, POPUP).filter(|told| told["mode"] == "in_force")
+    });
+    let trail = get(&site.edge, "/v1/audit").to_string();
+    assert!(trail.contains("policy.brought"), "{trail}");
+    assert_eq!(edge.stop(), Some(0));
+}
+
+#[test]
+fn a_policy_is_brought_with_a_code_and_signed_by_who_may_and_takes_actions_away() {
+    let desk = Desk::new("policies-access");
+    let site = &desk.site;
+    let _ledger = desk.ledger(&site.ledger, "");
+    let lead = desk.pass(&["--scope", "operator", "--actor", "lead"]);
+    let auditor = desk.pass(&["--scope", "auditor", "--actor", "eye"]);
+    let codes = desk.paper("lead");
+    let bearer = format!("Bearer {lead}");
+    let bring = |bundle: &[u8], code: &str| {
+        let headers = [("Authorization", bearer.as_str()), ("popwatch-code", code)];
+        let headers = &headers[..1 + usize::from(!code.is_empty())];
+        http(&site.ledger, "POST /v1/policies", headers, bundle).unwrap()
+    };
+    let books = |pass: &str| ask(&site.ledger, "GET /v1/popups/fri/books", pass, &[]);
+
+    let shut = |text: String| {
+        let scopes = "access:\n  scopes: {auditor: [policy.read, audit.read]}\n";
+        let at = text.find("access: ").unwrap();
+        let line = at + text[at..].find('\n').unwrap() + 1;
+        format!("{}{scopes}{}", &text[..at], &text[line..])
+    };
+    let text = document("acme", "fri", "version: 1 ", shut);
+    let bundle = fs::read(signed(site, "shut", &text)).unwrap();
+    // Signed by nobody who may: it is of no use, whoever brings it.
+    let key = site.folder.join("other.key").display().to_string();
+    policy(&["key", "acme/other", "--out", &key]);
+    let file = site.folder.join("shut.yaml").display().to_string();
+    let foreign = policy(&["sign", &file, "--key", &key]);
+
+    refused(&bring(&bundle, ""), 401, "PW0706");
+    until("the second factor is known", || {
+        let answer = bring(foreign.as_bytes(), &codes[0]);
+        (answer.status != 401).then(|| refused(&answer, 403, "PW0611"))
+    });
+    assert_ne!(books(&auditor).status, 403);
+    let taken = bring(&bundle, &codes[1]);
+    assert_eq!(taken.status, 200, "{taken:?}");
+    assert_eq!(taken.json()["outcome"], "accepted");
+    refused(&books(&auditor), 403, "PW0705");
+    assert_ne!(books(&lead).status, 403);
+    refused(&bring(b"{}", &codes[2]), 422, "PW0610");
+
+    let told = ask(&site.ledger, "GET /v1/popups/fri/policy", &auditor, &[]);
+    assert_eq!(told.status, 200, "{told:?}");
+    let tag = told.header("etag").unwrap();
+    let same = [("If-None-Match", tag)];
+    let again = ask(&site.ledger, "GET /v1/popups/fri/policy", &auditor, &same);
+    assert_eq!(again.status, 304);
+    let rows = trail(&site.ledger, &auditor);
+    let brought = rows.iter().filter(|row| row.0 == "policy.brought");
+    let reasons: Vec<_> = brought.map(|row| (&*row.1, &*row.2)).collect();
+    // What is no bundle is no policy, and no entry.
+    assert_eq!(reasons, [("lead", "PW0611"), ("lead", "")]);
+}
