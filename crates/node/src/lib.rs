@@ -425,6 +425,7 @@ impl Node {
         let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
         // One sender per measuring task; each replaces its own part and no other.
         let (vitals, measured) = watch::channel(found);
+        self.policies.show(&vitals);
         let host = self.start_probes(config, &whole.data, ambient, vitals.clone());
         let journal_id = journal.journal_id();
         let doubt = doubt_disk(journal.fs().clone(), ambient.clone(), vitals.clone());

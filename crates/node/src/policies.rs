@@ -31,12 +31,14 @@ use popwatch_core::policy::terms::Terms;
 use popwatch_core::policy::{Digest, DocumentKind};
 use popwatch_redact::apply::{Counts, Plan};
 use popwatch_redact::region::Region;
+use popwatch_wire::answer_v1::{self as vitals, Vitals};
 use popwatch_wire::audit::{self, Decision};
 use popwatch_wire::note::PublicKey;
 use popwatch_wire::policy::bundle::{Bundle, Refusal, Trust, Verified, accept_floor};
 use popwatch_wire::policy::self_test::plan;
 use popwatch_wire::policy::shelf::{Outcome, Shelf};
 use serde_json::{Value as Json, json};
+use tokio::sync::watch;
 
 use crate::access::{Access, keep};
 use crate::ambient::Ambient;
@@ -85,6 +87,7 @@ struct Shared {
     running: RwLock<Arc<Running>>,
     counted: Counted,
     trail: OnceLock<Trail>,
+    vitals: OnceLock<watch::Sender<Vitals>>,
     access: Access,
     ambient: Ambient,
 }
@@ -173,6 +176,7 @@ impl Policies {
             running: RwLock::default(),
             counted: Counted::default(),
             trail: OnceLock::new(),
+            vitals: OnceLock::new(),
             access: access.clone(),
             ambient: ambient.clone(),
         }));
@@ -200,6 +204,13 @@ impl Policies {
     /// The trail that policies are written to, from now on.
     pub(crate) fn set_trail(&self, trail: &Trail) {
         drop(self.0.trail.set(trail.clone()));
+    }
+
+    /// Shows on the till's own page how it stands, from now on.
+    pub(crate) fn show(&self, vitals: &watch::Sender<Vitals>) {
+        drop(self.0.vitals.set(vitals.clone()));
+        let held = self.0.held();
+        self.0.publish(&held);
     }
 
     /// What runs.
@@ -576,9 +587,33 @@ impl Shared {
             }
         }
         *running = Arc::new(Running { popups, others });
-        let rules = Arc::clone(&running);
+        let runs = Arc::clone(&running);
         drop(running);
-        self.access.obey(rules);
+        self.tell(held, &runs);
+        self.access.obey(runs);
+    }
+
+    /// Tells the page of the popup that is worst off.
+    fn tell(&self, held: &Held, running: &Running) {
+        let Some(vitals) = self.vitals.get() else {
+            return;
+        };
+        let own = running.popups.iter().map(|(popup, one)| (Some(popup), one));
+        let all = own.chain(running.others.iter().map(|one| (None, one)));
+        let told = all.max_by_key(|(_, one)| one.mode).map(|(popup, one)| {
+            let shelf = popup.and_then(|popup| held.shelves.get(popup));
+            let newest = shelf.and_then(Shelf::newest);
+            vitals::Policy {
+                desired: newest.map(|newest| newest.mark().version),
+                running: one.mark.map(|mark| mark.version),
+                mode: Some(one.mode.text()),
+            }
+        });
+        vitals.send_if_modified(|vitals| {
+            let is_new = vitals.policy != told;
+            vitals.policy = told;
+            is_new
+        });
     }
 
     /// Leaves the mark by which the next start knows that this one died.

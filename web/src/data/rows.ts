@@ -622,4 +622,5 @@ export interface Quarantine {
 export interface Policy {
   desired?: number; // Version the centre wants.
   running?: number; // Version in force.
+  mode?: string; // How it runs, of the popup that is worst off: `built_in`, `in_force`, `grace`, `fell_back` or `restricted`.
 }

@@ -68,6 +68,13 @@ function offline(e: EdgeStatus, now: number): string {
   return `${since} ${e.unsent.records ? `${upper(backlog(e.unsent))} ${are(e.unsent)} safe on this till, not in the total yet.` : "All sales so far are in the total."}`;
 }
 
+/** What runs otherwise than it was signed. */
+const POLICY: { readonly [mode: string]: string | undefined } = {
+  grace: "The policy has expired and runs on for its grace. The office should send a newer one.",
+  fell_back: "The newest policy did not work on this till: what it changed is no longer recorded. Sales are kept.",
+  restricted: "No policy is in force: only the facts of sales are recorded. The office should send one.",
+};
+
 /** All that a till has to say of itself. `rate` is records sent per second, as far as known. */
 export function edgeLines(edge: EdgeStatus, now: number, rate: number | null): Line[] {
   const states = new Set(edge.states);
@@ -78,6 +85,8 @@ export function edgeLines(edge: EdgeStatus, now: number, rate: number | null): L
       out.push(line(2, "peer_" + p.kind, `${name} cannot be reached${p.down_since_ms != null ? ` since ${hmNear(p.down_since_ms, now)}` : ""}. Sales are safe on this till.`));
     }
   }
+  const policy = edge.policy?.mode && POLICY[edge.policy.mode];
+  if (policy) out.push(line(1, "policy", policy));
   if (!out.length) {
     out.push(edge.last_sale_ms
       ? line(0, "ok", `Last sale safe on disk ${age(now - edge.last_sale_ms)} ago.`)

@@ -149,6 +149,9 @@ fn a_till_fetches_the_policy_of_its_ledger_and_obeys_it_offline_and_after_damage
         (&json!("restricted"), &json!([]))
     );
     assert!(edge.said().contains("PW0610"), "{}", edge.said());
+    until("its page says so", || {
+        (site.status()["policy"]["mode"] == "restricted").then_some(())
+    });
     lay(&first, &site.till());
     until("the bundle brings it back", || {
         stands(&site.edge, POPUP).filter(|told| told["mode"] == "in_force")

@@ -218,13 +218,14 @@ impl EdgeStatus {
     }
 }
 
-/// What runs is what the journal's current epoch states.
+/// What runs is what this machine was brought, else what the journal's current epoch states.
 fn policy(edge: &Edge, vitals: &Vitals) -> Option<Policy> {
-    let running = edge.policy_running();
-    let known = vitals.policy.is_some() || running.is_some();
-    known.then(|| Policy {
-        running,
-        ..vitals.policy.clone().unwrap_or_default()
+    vitals.policy.clone().or_else(|| {
+        let running = edge.policy_running()?;
+        Some(Policy {
+            running: Some(running),
+            ..Policy::default()
+        })
     })
 }
 

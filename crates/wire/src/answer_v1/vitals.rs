@@ -145,6 +145,10 @@ pub struct Policy {
     /// Version in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<u32>,
+    /// How it runs, of the popup that is worst off: `built_in`, `in_force`, `grace`, `fell_back` or
+    /// `restricted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<&'static str>,
 }
 
 impl Vitals {
