@@ -20,7 +20,7 @@ use popwatch_core::role::edge::{Edge, Input, Output, Remains, Reread, TimeOf};
 use popwatch_core::time::{MonoMs, Now};
 use popwatch_wire::answer_v1::{Clock as ClockStatus, EdgeStatus, Row, Vitals};
 use popwatch_wire::lanes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
 use crate::live::{Live, Publisher};
@@ -106,6 +106,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) told_suspect: bool,
     /// Popups known here that the ledger said are closed.
     pub(crate) closed: BTreeSet<String>,
+    /// Who waits until the peers hold what is here.
+    pub(crate) drains: Vec<oneshot::Sender<()>>,
 }
 
 impl EdgeDriver {
@@ -130,6 +132,12 @@ impl EdgeDriver {
                     unread = (!self.journal.reread(*ask)).then_some(*ask);
                 } else {
                     self.send(output);
+                }
+            }
+            if !self.drains.is_empty() && self.news.is_empty() && !self.edge.is_draining() {
+                for answer in self.drains.drain(..) {
+                    // Whoever hung up needs no answer.
+                    answer.send(()).unwrap_or_default();
                 }
             }
             let shown = self.edge.page().counters().cells_taken;
@@ -209,7 +217,7 @@ impl EdgeDriver {
     }
 
     /// The rig's page answers for its cells; batches of others are not for an edge.
-    fn obey(&self, order: RegionOrder) {
+    fn obey(&mut self, order: RegionOrder) {
         match order {
             // The handler hears of it as of a region that is stopping.
             RegionOrder::Accept(..) => {}
@@ -221,6 +229,7 @@ impl EdgeDriver {
                 let minutes = self.edge.page().minutes_above(popup.as_str(), &seen);
                 drop(answer.send(minutes));
             }
+            RegionOrder::Drained(answer) => self.drains.push(answer),
             RegionOrder::Report(answer) => {
                 let now = self.edge.true_now(self.ambient.now());
                 drop(answer.send(RegionReport::of(self.edge.page(), now)));

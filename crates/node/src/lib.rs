@@ -1,7 +1,8 @@
 //! Everything asynchronous: HTTP, peers, clocks, and the loops that run the machines.
 //!
-//! [`Node::start`] brings up the roles of one process; [`Node::stop`] ends them in order: no new
-//! requests, what was handed over is committed, `rig.stopped` is journaled, files are closed.
+//! [`Node::start`] brings up the roles of one process; [`Node::stop`] ends them in order: peers that
+//! answer get the last sales, no new requests, what was handed over is committed, `rig.stopped` is
+//! journaled, files are closed.
 
 pub mod access;
 pub mod ambient;
@@ -31,6 +32,7 @@ mod probes;
 mod refold;
 mod region;
 mod register;
+mod stopping;
 mod store_thread;
 mod syncs;
 mod tls;
@@ -106,6 +108,8 @@ pub struct Node {
     policies: Policies,
     trail: Option<Trail>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
+    /// How the edge's machine is asked.
+    page: Option<http::RegionLane>,
     books: Option<(BooksHandle, JoinHandle<()>)>,
 }
 
@@ -271,6 +275,7 @@ impl Node {
             policies,
             trail: None,
             journal: None,
+            page: None,
             books: None,
         }
     }
@@ -283,19 +288,6 @@ impl Node {
             member: self.member.as_ref(),
             pass,
         }
-    }
-
-    /// Ends all roles in order and waits for them.
-    pub async fn stop(mut self) {
-        self.shutdown.send_replace(true);
-        if let Some((handle, thread)) = self.journal.take() {
-            finish(move || handle.stop(), thread).await;
-        }
-        if let Some((handle, thread)) = self.books.take() {
-            finish(move || handle.stop(), thread).await;
-        }
-        while self.tasks.join_next().await.is_some() {}
-        self.policies.stopped();
     }
 
     async fn start_ledger(
@@ -459,6 +451,7 @@ impl Node {
             metrics: Arc::clone(&counters),
             told_suspect: false,
             closed: std::collections::BTreeSet::new(),
+            drains: Vec::new(),
         };
         self.tasks.spawn(driver.run(self.shutdown.subscribe()));
 
@@ -469,7 +462,7 @@ impl Node {
         let door = door(&rig, journal_id, default_popup, keys);
         let state = EdgeState::new(door, handle, ambient, &self.policies, (&shown, &counters));
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
-        let page = http::RegionLane::new(asks);
+        let page = self.page.insert(http::RegionLane::new(asks)).clone();
         let sources = EdgeSources {
             counters,
             gauges,
@@ -769,17 +762,6 @@ async fn until(mut shutdown: watch::Receiver<bool>, task: impl Future<Output = (
     tokio::select! {
         _ = shutdown.changed() => {}
         () = task => {}
-    }
-}
-
-/// Tells a store's thread to end and waits for it, off the async workers.
-async fn finish(stop: impl FnOnce() + Send + 'static, thread: JoinHandle<()>) {
-    let ended = tokio::task::spawn_blocking(move || {
-        stop();
-        thread.join()
-    });
-    if !matches!(ended.await, Ok(Ok(()))) {
-        tracing::error!("a store's thread did not end well");
     }
 }
 

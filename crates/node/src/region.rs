@@ -146,6 +146,8 @@ pub(crate) enum RegionOrder {
     Above(PopupId, Vector, oneshot::Sender<Vec<u32>>),
     /// Answer with what monitoring systems are told.
     Report(oneshot::Sender<RegionReport>),
+    /// Answer when the peers that are heard hold what is here.
+    Drained(oneshot::Sender<()>),
 }
 
 /// What monitoring systems are told of a region.
@@ -271,6 +273,10 @@ impl RegionDriver {
             }
             RegionOrder::Above(popup, seen, answer) => {
                 drop(answer.send(self.region.minutes_above(popup.as_str(), &seen)));
+            }
+            // What a region holds is its rigs' to send.
+            RegionOrder::Drained(answer) => {
+                answer.send(()).unwrap_or_default();
             }
             RegionOrder::Report(answer) => {
                 drop(answer.send(RegionReport::of(&self.region, self.ambient.now())));

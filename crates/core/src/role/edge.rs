@@ -493,6 +493,17 @@ impl Edge {
             && self.regions.iter().all(|lane| lane.is_level(&self.folds))
     }
 
+    /// Whether a peer that answers does not hold yet what is here: what a stop waits for a moment.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        let books = self.records.as_ref().is_some_and(|lane| {
+            let is_heard = lane.down_since().is_none() && lane.standing() == Standing::Fine;
+            is_heard && !lane.is_drained()
+        });
+        let mut regions = self.regions.iter();
+        books || regions.any(|lane| lane.down_since().is_none() && !lane.is_level(&self.folds))
+    }
+
     /// The lanes to the regions, in the order they were named.
     #[must_use]
     pub fn regions(&self) -> &[CellsUp] {

@@ -43,6 +43,11 @@ impl RegionLane {
             .await
     }
 
+    /// Waits until the peers that are heard hold what is here.
+    pub(crate) async fn drained(&self) {
+        drop(self.ask(RegionOrder::Drained).await);
+    }
+
     /// What monitoring systems are told; nothing while the loop stops.
     pub(crate) async fn report(&self) -> RegionReport {
         self.ask(RegionOrder::Report).await.unwrap_or_default()

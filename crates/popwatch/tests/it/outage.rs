@@ -40,6 +40,24 @@ fn a_region_that_forgot_everything_refills_to_the_same_bytes() {
 }
 
 #[test]
+fn a_till_that_is_told_to_stop_lets_its_last_sales_go_first() {
+    let site = Site::new("last");
+    let (_region, _ledger) = (site.start_region(), site.start_ledger());
+    let edge = site.start_edge();
+    sell(&site.edge, &sales(0, 1));
+    site.drained(POPUP, 1);
+    sell(&site.edge, &sales(1, 50));
+    assert_eq!(edge.stop(), Some(0));
+    let shown = (0..51).map(|n| 100 + n).sum::<i64>();
+    until("the region shows them all", || {
+        let view = try_get(&site.region, "/v1/popups/stall/summary")?;
+        (view["rows"]["now"]["currencies"][0]["gross"] == shown).then_some(())
+    });
+    let totals = site.reconciliation(POPUP)["totals"]["EUR"].clone();
+    assert_eq!(totals["sales"], 51, "{totals}");
+}
+
+#[test]
 fn a_till_sells_on_while_the_ledger_is_down_and_catches_up() {
     let site = Site::new("offline");
     let _region = site.start_region();
