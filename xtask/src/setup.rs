@@ -133,6 +133,11 @@ impl Tool {
         self.programs.iter().any(|program| shell::on_path(program))
     }
 
+    /// Whether only its modules are missing. One that needs none has no folder of its own to lay out anew.
+    fn wants_modules(&self) -> bool {
+        self.is_on_path() && !self.modules.present()
+    }
+
     /// What a person would type to bring what is missing.
     fn remedy(&self) -> String {
         if self.is_on_path() {
@@ -355,7 +360,7 @@ pub(crate) fn provide(
             "set-up: nothing can be installed here: that takes apt-get, and root or password-less sudo",
         ),
     }
-    for tool in lacking.iter().filter(|tool| tool.is_on_path()) {
+    for tool in lacking.iter().filter(|tool| tool.wants_modules()) {
         if let Err(fault) = tool.modules.fetch() {
             let registry = tool.modules.registry.name();
             shell::say(&format!("set-up: {fault:#}; is {registry} in reach?"));
@@ -462,6 +467,19 @@ mod tests {
         assert_eq!(missing(&[&UNFETCHED]), [&UNFETCHED]);
         assert_eq!(UNFETCHED.remedy(), "pip install no-such-module==0.0.0");
         assert_eq!(ABSENT.remedy(), install_line(ABSENT.packages));
+    }
+
+    /// To lay out the folder of no modules anew would empty the folder of the whole build.
+    #[test]
+    fn only_a_program_whose_modules_are_missing_has_them_fetched() {
+        let plain = Tool {
+            name: "plain",
+            programs: &["sh"],
+            packages: &["dash"],
+            modules: NO_MODULES,
+        };
+        let wants = [&UNFETCHED, &plain, &ABSENT].map(Tool::wants_modules);
+        assert_eq!(wants, [true, false, false]);
     }
 
     #[test]
