@@ -196,8 +196,8 @@ pub fn number(dice: &mut Dice, scheme: &Scheme) -> String {
     digits
 }
 
-/// What stands between two groups.
-const SEPARATORS: &[&str] = &[
+/// What stands between two groups of a card number, as people and programs write it.
+pub const SEPARATORS: &[&str] = &[
     " ",
     "-",
     ".",
@@ -220,7 +220,7 @@ const SEPARATORS: &[&str] = &[
     "\u{200b} ",
 ];
 /// What is not seen and stands between two digits.
-const HIDDEN: &[&str] = &["\u{200b}", "\u{ad}", "\u{feff}", "\u{fe0f}\u{20e3}"];
+pub const HIDDEN: &[&str] = &["\u{200b}", "\u{ad}", "\u{feff}", "\u{fe0f}\u{20e3}"];
 
 /// One of the ways a card number is written, hidden or mangled on its way.
 #[must_use]

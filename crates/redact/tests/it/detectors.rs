@@ -1,5 +1,5 @@
 use popwatch_redact::detect::{Budget, Place, Rule, clean, is_card_number, scan};
-use popwatch_redact::samples::Dice;
+use popwatch_redact::samples::{Dice, HIDDEN, SEPARATORS};
 use proptest::prelude::*;
 
 const NUMBERS: &str = include_str!("../../../../fixtures/public/card-numbers/pan-numbers.json");
@@ -59,28 +59,7 @@ fn shifted(digits: &str, zero: u32) -> String {
 /// Ways a card number is written, hidden or mangled on its way.
 fn surfaces(digits: &str) -> Vec<String> {
     let mut out = Vec::new();
-    for separator in [
-        " ",
-        "-",
-        ".",
-        "/",
-        "_",
-        ",",
-        "  ",
-        " -",
-        "\u{a0}",
-        "\u{2009}",
-        "–",
-        "—",
-        "−",
-        "－",
-        "%20",
-        "%2D",
-        "\\u0020",
-        "&#32;",
-        "&#x2d;",
-        "\u{200b} ",
-    ] {
+    for separator in SEPARATORS {
         out.push(grouped(digits, 4, separator));
     }
     out.push(format!("{}-{}", &digits[..6], &digits[6..]));
@@ -91,16 +70,12 @@ fn surfaces(digits: &str) -> Vec<String> {
 }
 
 fn bare_surfaces(digits: &str) -> Vec<String> {
-    let spread = |between: &str| grouped(digits, 1, between);
-    vec![
+    let mut out: Vec<String> = HIDDEN.iter().map(|one| grouped(digits, 1, one)).collect();
+    out.extend([
         digits.to_owned(),
         shifted(digits, 0xff10),
         shifted(digits, 0x660),
         shifted(digits, 0x1d7ce),
-        spread("\u{200b}"),
-        spread("\u{ad}"),
-        spread("\u{feff}"),
-        spread("\u{fe0f}\u{20e3}"),
         digits
             .chars()
             .map(|c| format!("%{:02x}", u32::from(c)))
@@ -117,7 +92,8 @@ fn bare_surfaces(digits: &str) -> Vec<String> {
         format!("%B{digits}"),
         format!("{digits}abc"),
         format!("order={digits}&n=1"),
-    ]
+    ]);
+    out
 }
 
 #[test]
