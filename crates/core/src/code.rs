@@ -160,7 +160,7 @@ codes! {
     FeedStalled = 3132, "a live reader did not read";
     FeedFull = 3133, "too many live readers";
     PopupUnknown = 3134, "no such popup is known here";
-    QueryInvalid = 3135, "a query parameter is wrong";
+    QueryInvalid = 3135, "a parameter is wrong";
     PathUnknown = 3136, "there is no such resource";
     PromiseRefused = 3301, "a promise of a popup cannot be kept";
     PopupOverrun = 3302, "a popup runs past its plan and overrun";
