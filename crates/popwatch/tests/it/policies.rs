@@ -87,7 +87,9 @@ fn a_till_fetches_the_policy_of_its_ledger_and_obeys_it_offline_and_after_damage
     });
     assert_eq!(held["running"]["version"], 1);
     let inbox = books.join("inbox");
-    assert_eq!(fs::read_dir(&inbox).unwrap().count(), 0);
+    until("what was taken is gone from the inbox", || {
+        (fs::read_dir(&inbox).unwrap().count() == 0).then_some(())
+    });
     fs::write(inbox.join("bad.json"), "{}").unwrap();
     until("what is no bundle is put aside", || {
         inbox.join("bad.json.refused").exists().then_some(())
