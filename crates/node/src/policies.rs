@@ -306,6 +306,7 @@ impl Policies {
                 Phase::Trial { until_ms, .. } => Some(until_ms),
                 Phase::Good | Phase::FellBack(_) | Phase::Restricted(_) => None,
             },
+            "residual": self.0.counted.now()[2],
             "attempts": attempts.collect::<Vec<_>>(),
             "floor": documents["floor"],
             "bundles": documents["bundles"],

@@ -116,11 +116,7 @@ pub async fn run(asked: Asked, client: Client, tell: &mut dyn FnMut(Check)) -> R
     findings.push(preflight::net(&ways.nets()));
     findings.push(preflight::portal(&ways.echoes()));
     findings.push(preflight::tls(&ways.pins(), None, &site.window));
-    findings.push(Finding::not_checked(
-        Check::Policy,
-        "signed policies are not asked for here; the built-in one runs",
-        "see that popup, window and currencies in the configuration are right",
-    ));
+    findings.push(site.policy().await);
     tell(Check::Rigs);
     findings.push(site.rigs(&ways).await);
     tell(Check::Provider);

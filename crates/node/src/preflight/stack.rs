@@ -1,7 +1,10 @@
 //! What must work together: providers' messages, raw reads and their trail, the second factor.
 
 use popwatch_core::limits::AUDIT_ENTRY_BYTES_MAX;
-use popwatch_core::preflight::{self, AccessCheck, AuditCheck, Finding, ProviderAccount};
+use popwatch_core::policy::standing::Mode;
+use popwatch_core::preflight::{
+    self, AccessCheck, AuditCheck, Check, Finding, PolicyCheck, ProviderAccount,
+};
 use popwatch_redact::pseudonym::ReferenceKey;
 use popwatch_wire::audit::Proof;
 use popwatch_wire::json::rfc3339;
@@ -16,7 +19,48 @@ use crate::config::provider::ProviderConfig;
 /// The synthetic popup is this young at most when it is read, ms.
 const READ_BACK_MS: i64 = 5 * 60_000;
 
+/// What the rig and, where it answers, the ledger say of a popup's policy.
+fn policy_check(here: &Value, there: Option<&Value>) -> PolicyCheck {
+    let is_empty = |told: &Value| told["bundles"].as_array().is_none_or(Vec::is_empty);
+    let differs = there.is_some_and(|there| there["desired"] != here["desired"]);
+    PolicyCheck {
+        is_signed: !is_empty(here),
+        is_restricted: here["mode"] == Mode::Restricted.text(),
+        is_held: here["mode"] == Mode::FellBack.text(),
+        expires_ms: here["expires_ms"].as_i64(),
+        residual: here["residual"].as_u64().unwrap_or(0),
+        differing: usize::from(differs),
+    }
+}
+
 impl Site {
+    /// Whether a signed policy runs on this rig that covers the popup, and whether the ledger wants another.
+    pub(super) async fn policy(&self) -> Finding {
+        let unknown = |what: &str, todo| Finding::not_checked(Check::Policy, what, todo);
+        let (Some(edge), Some(popup)) = (&self.edge, &self.asked.popup) else {
+            let todo = "name the popup, and run it where an edge is configured";
+            return unknown("no popup is named, or no edge is configured here", todo);
+        };
+        let path = format!("/v1/popups/{popup}/policy");
+        let Some(here) = self.json(&format!("{edge}{path}")).await else {
+            return unknown(
+                "this rig does not say which policy runs",
+                "start popwatch run on this rig; with an organisation show a pass (--pass)",
+            );
+        };
+        if self.asked.config.access.org == LOCAL_ORG && here["mode"] == Mode::BuiltIn.text() {
+            return unknown(
+                "nobody signed a policy; the built-in one runs",
+                "see that popup, window and currencies in the configuration are right",
+            );
+        }
+        let there = match &self.ledger {
+            Some(ledger) => self.json(&format!("{ledger}{path}")).await,
+            None => None,
+        };
+        preflight::policy(&policy_check(&here, there.as_ref()), &self.window)
+    }
+
     /// Each account is sent a sample signed with its secret, and the same with another text.
     pub(super) async fn provider(&self) -> Finding {
         let mut accounts = Vec::new();
@@ -159,5 +203,42 @@ impl Site {
         let peers = self.json(&format!("{ledger}/v1/audit/peers")).await?;
         let mut rows = peers["peers"].as_array()?.iter();
         Some(rows.any(|row| row["origin"] == *origin && row["convicted"].is_null()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_rig_says_of_its_policy_is_measured_against_the_ledger() {
+        let mark = json!({"version": 2, "digest": "sha256:00"});
+        let here = json!({
+            "mode": "in_force", "desired": mark, "bundles": [{}], "expires_ms": 7, "residual": 0,
+        });
+        let covered = PolicyCheck {
+            is_signed: true,
+            expires_ms: Some(7),
+            ..PolicyCheck::default()
+        };
+        assert_eq!(policy_check(&here, None), covered);
+        assert_eq!(policy_check(&here, Some(&here)), covered);
+        let differing = PolicyCheck {
+            differing: 1,
+            ..covered
+        };
+        assert_eq!(
+            policy_check(&here, Some(&json!({"desired": null}))),
+            differing
+        );
+        let restricted = json!({"mode": "restricted", "bundles": [], "residual": 3});
+        let check = PolicyCheck {
+            is_restricted: true,
+            residual: 3,
+            ..PolicyCheck::default()
+        };
+        assert_eq!(policy_check(&restricted, None), check);
+        let held = json!({"mode": "fell_back", "bundles": [{}]});
+        assert!(policy_check(&held, None).is_held);
     }
 }
