@@ -22,14 +22,14 @@ pub struct PolicyCheck {
     pub expires_ms: Option<i64>,
     /// What the second look had to catch; must be 0.
     pub residual: u64,
-    /// Rigs under another effective digest.
-    pub differing: usize,
+    /// The ledger wants another one.
+    pub differs: bool,
 }
 
 /// Whether the policy covers the popup.
 #[must_use]
 pub fn policy(seen: &PolicyCheck, window: &Window) -> Finding {
-    let needed = "signed, until a day after the popup, the same on all rigs";
+    let needed = "signed, until a day after the popup, the one that the ledger wants";
     let until = window.ends_ms.saturating_add(PREFLIGHT_POLICY_MS);
     let no_go = [
         (!seen.is_signed, "no signed policy"),
@@ -45,11 +45,11 @@ pub fn policy(seen: &PolicyCheck, window: &Window) -> Finding {
     if let Some((_, what)) = no_go.into_iter().find(|(is_so, _)| *is_so) {
         return Finding::new(Check::Policy, Severity::NoGo, what, needed, todo);
     }
-    let (severity, measured) = match seen.differing {
-        0 => (Severity::Pass, "in force, the same on all rigs".into()),
-        rigs => (Severity::Warning, format!("{rigs} rigs run another")),
+    let (severity, measured) = match seen.differs {
+        false => (Severity::Pass, "in force"),
+        true => (Severity::Warning, "the ledger wants another"),
     };
-    let todo = "let the rigs fetch the newest policy, or push it to them";
+    let todo = "let this rig fetch it, or bring it there (popwatch policy push)";
     Finding::new(Check::Policy, severity, measured, needed, todo)
 }
 

@@ -61,7 +61,7 @@ const SIGNED: PolicyCheck = PolicyCheck {
     is_held: false,
     expires_ms: Some(4 * 3_600_000 + DAY),
     residual: 0,
-    differing: 0,
+    differs: false,
 };
 
 const OPERATORS: AccessCheck = AccessCheck {
@@ -382,7 +382,7 @@ fn broken() -> Vec<(&'static str, Finding, Severity)> {
         ("held", policy_with(|seen| seen.is_held = true), NoGo),
         (
             "digests differ",
-            policy_with(|seen| seen.differing = 1),
+            policy_with(|seen| seen.differs = true),
             Warning,
         ),
         (

@@ -22,14 +22,13 @@ const READ_BACK_MS: i64 = 5 * 60_000;
 /// What the rig and, where it answers, the ledger say of a popup's policy.
 fn policy_check(here: &Value, there: Option<&Value>) -> PolicyCheck {
     let is_empty = |told: &Value| told["bundles"].as_array().is_none_or(Vec::is_empty);
-    let differs = there.is_some_and(|there| there["desired"] != here["desired"]);
     PolicyCheck {
         is_signed: !is_empty(here),
         is_restricted: here["mode"] == Mode::Restricted.text(),
         is_held: here["mode"] == Mode::FellBack.text(),
         expires_ms: here["expires_ms"].as_i64(),
         residual: here["residual"].as_u64().unwrap_or(0),
-        differing: usize::from(differs),
+        differs: there.is_some_and(|there| there["desired"] != here["desired"]),
     }
 }
 
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(policy_check(&here, None), covered);
         assert_eq!(policy_check(&here, Some(&here)), covered);
         let differing = PolicyCheck {
-            differing: 1,
+            differs: true,
             ..covered
         };
         assert_eq!(
