@@ -229,6 +229,7 @@ impl Node {
         }
         let tended = until(node.shutdown.subscribe(), access.tended());
         node.tasks.spawn(tended);
+        obeyed.began();
         let tended = until(node.shutdown.subscribe(), obeyed.tended());
         node.tasks.spawn(tended);
         Ok(node)

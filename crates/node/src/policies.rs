@@ -14,6 +14,7 @@
 mod fetch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,7 +54,7 @@ const FOLDER: &str = "policies";
 const INBOX: &str = "inbox";
 /// The floor of the organisation. No popup can have this name.
 const FLOOR: &str = "-floor";
-/// There while the process runs: found at a start, it ended by itself.
+/// There, and locked, while a process runs: found without its lock, that process died.
 const UNDER: &str = "running";
 const DAMAGED: &str = "damaged";
 /// Between two looks at the inbox, at time and at what redaction found.
@@ -88,6 +89,8 @@ struct Shared {
     counted: Counted,
     trail: OnceLock<Trail>,
     vitals: OnceLock<watch::Sender<Vitals>>,
+    /// Holds the mark that the process runs.
+    under: Mutex<Option<File>>,
     access: Access,
     ambient: Ambient,
 }
@@ -177,6 +180,7 @@ impl Policies {
             counted: Counted::default(),
             trail: OnceLock::new(),
             vitals: OnceLock::new(),
+            under: Mutex::default(),
             access: access.clone(),
             ambient: ambient.clone(),
         }));
@@ -184,7 +188,8 @@ impl Policies {
         let mut held = shared.held();
         shared.read_floor(&mut held);
         shared.read_shelves(&mut held);
-        let clean = !shared.folder().join(UNDER).exists();
+        let died = shared.found_dead();
+        let clean = died.is_none();
         let now_ms = ambient.wall_ms();
         let mut changed = Vec::new();
         for shelf in held.shelves.values_mut() {
@@ -195,7 +200,10 @@ impl Policies {
         for shelf in &changed {
             shared.keep_or_say(shelf);
         }
-        shared.mark_running(&held);
+        if died.is_some() {
+            // It counts once, whatever becomes of this start.
+            drop(std::fs::remove_file(shared.folder().join(UNDER)));
+        }
         shared.publish(&held);
         drop(held);
         policies
@@ -326,10 +334,17 @@ impl Policies {
         }
     }
 
+    /// All roles are up: if the process dies from now on, the next start counts that.
+    pub(crate) fn began(&self) {
+        self.0.mark_running(&self.0.held());
+    }
+
     /// The process ends as it was told to.
     pub(crate) fn stopped(&self) {
-        // Where it stays, the next start counts a death: that can only make what runs stricter.
-        drop(std::fs::remove_file(self.0.folder().join(UNDER)));
+        if self.0.under().take().is_some() {
+            // Where it stays, the next start counts a death: that can only make what runs stricter.
+            drop(std::fs::remove_file(self.0.folder().join(UNDER)));
+        }
     }
 
     /// Takes what lies in the inbox, and sees what time and redaction changed; blocks.
@@ -617,13 +632,33 @@ impl Shared {
         });
     }
 
+    fn under(&self) -> MutexGuard<'_, Option<File>> {
+        self.under.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mark of a process that died; `None` where there is none, or another process still runs.
+    fn found_dead(&self) -> Option<File> {
+        let file = File::open(self.folder().join(UNDER)).ok()?;
+        file.try_lock().ok()?;
+        Some(file)
+    }
+
     /// Leaves the mark by which the next start knows that this one died.
     fn mark_running(&self, held: &Held) {
-        if held.shelves.is_empty() {
+        let mut under = self.under();
+        if held.shelves.is_empty() || under.is_some() {
             return;
         }
-        if let Err(fault) = keep(&self.folder().join(UNDER), b"") {
-            tracing::warn!(%fault, "a death would not be counted against the policy on trial");
+        let marked = File::create(self.folder().join(UNDER)).and_then(|file| {
+            file.try_lock()?;
+            File::open(self.folder())?.sync_all()?;
+            Ok(file)
+        });
+        match marked {
+            Ok(file) => *under = Some(file),
+            Err(fault) => {
+                tracing::warn!(%fault, "a death would not be counted against the policy on trial");
+            }
         }
     }
 

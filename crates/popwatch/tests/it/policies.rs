@@ -137,6 +137,19 @@ fn a_till_fetches_the_policy_of_its_ledger_and_obeys_it_offline_and_after_damage
         (&json!("in_force"), &json!(2))
     );
     sell(&site.edge, &[tipped("4")]);
+    // A second process on its data, which cannot start, is no death of the till.
+    let listen = format!("listen = \"{}\"", site.edge);
+    let config = fs::read_to_string(site.folder.join("edge.toml")).unwrap();
+    let config = config.replace(&listen, "listen = \"127.0.0.1:0\"");
+    let second = site.folder.write("second.toml", &config);
+    for _ in 0..2 {
+        let (status, _, why) = outcome(&["run", "--config", second.to_str().unwrap()]);
+        assert!(status != Some(0) && why.contains("PW0206"), "{why}");
+    }
+    assert_eq!(edge.stop(), Some(0));
+    let edge = start(&site);
+    let told = until("the till is up", || stands(&site.edge, POPUP));
+    assert_eq!(told["mode"], "in_force");
     assert_eq!(edge.stop(), Some(0));
     assert_eq!(tips(&site.till()), [Some(50), None, None, None]);
 
