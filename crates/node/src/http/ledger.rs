@@ -36,7 +36,7 @@ pub(crate) use closing::ORG;
 
 use super::lanes::{batch_answer, read_batch};
 use super::live::popup_id;
-use super::shared::{Path, ProblemAnswer, Query, problem};
+use super::shared::{Path, ProblemAnswer, Query, holds, problem};
 use crate::access::{Access, Caller};
 use crate::ambient::Ambient;
 use crate::audit::Trail;
@@ -264,8 +264,7 @@ fn dressed(
     let hash = blake3::hash(body.to_string().as_bytes()).to_hex();
     let is_csv = text(header::ACCEPT).is_some_and(|accept| accept.contains("text/csv"));
     let etag = format!("W/\"{}{}\"", &hash[..32], if is_csv { "-csv" } else { "" });
-    let held = text(header::IF_NONE_MATCH);
-    if held.is_some_and(|held| held.split(',').any(|tag| tag.trim() == etag)) {
+    if holds(headers, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     if is_csv {

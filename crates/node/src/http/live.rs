@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::feed::{Feed, Handover, Readers, Stand};
 use super::lanes::RegionLane;
-use super::shared::{Path, ProblemAnswer, Query, problem};
+use super::shared::{Path, ProblemAnswer, Query, holds, problem};
 use crate::access::Caller;
 use crate::driver::LiveReader;
 use crate::live::PopupLive;
@@ -200,10 +200,7 @@ fn tagged<'a, T: IntoResponse>(
     body: impl FnOnce(&'a PopupLive) -> T,
 ) -> Response {
     let etag = answer_v1::etag(popup.state, route);
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
-    if known.is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag)) {
+    if holds(headers, &etag) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
     }
     ([(header::ETAG, etag)], body(popup)).into_response()

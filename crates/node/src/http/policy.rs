@@ -11,7 +11,7 @@ use popwatch_core::limits::POLICY_BUNDLE_BYTES_MAX;
 use serde_json::json;
 
 use super::live::popup_id;
-use super::shared::{Path, ProblemAnswer, problem, read_body};
+use super::shared::{Path, ProblemAnswer, holds, problem, read_body};
 use crate::access::Caller;
 use crate::audit::LOCAL;
 use crate::policies::{Policies, Refused, Taken};
@@ -56,7 +56,7 @@ pub(super) async fn bring(
 fn told(taken: &Taken) -> Response {
     let code = taken.outcome.code();
     let body = json!({
-        "outcome": taken.outcome,
+        "outcome": taken.outcome.text(),
         "popup": taken.popup.as_ref().map(PopupId::as_str),
         "version": taken.mark.version,
         "digest": taken.mark.digest.to_string(),
@@ -66,7 +66,8 @@ fn told(taken: &Taken) -> Response {
     Json(body).into_response()
 }
 
-/// What is held of a popup and what of it runs; a rig of this ledger reads the bundles here.
+/// What is held of a popup and what of it runs; a rig of this ledger reads the bundles here. The tag is that
+/// of the documents: how they run may change under it.
 pub(super) async fn shown(
     State(state): State<PolicyState>,
     Extension(caller): Extension<Caller>,
@@ -75,14 +76,16 @@ pub(super) async fn shown(
     headers: HeaderMap,
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let (Some(desk), Some(key)) = (&state.desk, line.key) {
-        let rig = text("popwatch-rig").unwrap_or_default();
+        let rig = headers.get("popwatch-rig");
+        let rig = rig
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         desk.admits(rig, Some(key), caller.has_pass())?;
     }
     let (told, tag) = state.policies.told(&popup);
     let etag = format!("\"{tag}\"");
-    if text("if-none-match").is_some_and(|held| held.split(',').any(|one| one.trim() == etag)) {
+    if holds(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     Ok(([(header::ETAG, etag)], Json(told)).into_response())

@@ -107,6 +107,13 @@ impl IntoResponse for ProblemAnswer {
     }
 }
 
+/// Whether the caller has the answer with this entity tag already: 304 then.
+pub(super) fn holds(headers: &HeaderMap, etag: &str) -> bool {
+    let held = headers.get(header::IF_NONE_MATCH);
+    let held = held.and_then(|value| value.to_str().ok());
+    held.is_some_and(|held| held.split(',').any(|one| one.trim() == etag))
+}
+
 /// What stands in the query of a request; a parameter that cannot be read is named (PW3135).
 #[derive(Debug)]
 pub(super) struct Query<T>(pub(super) T);
