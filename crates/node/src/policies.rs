@@ -36,7 +36,7 @@ use popwatch_wire::answer_v1::{self as vitals, Vitals};
 use popwatch_wire::audit::{self, Decision};
 use popwatch_wire::note::PublicKey;
 use popwatch_wire::policy::bundle::{Bundle, Refusal, Trust, Verified, accept_floor};
-use popwatch_wire::policy::self_test::plan;
+use popwatch_wire::policy::plan::plan;
 use popwatch_wire::policy::shelf::{Outcome, Shelf};
 use serde_json::{Value as Json, json};
 use tokio::sync::watch;

@@ -11,6 +11,7 @@
 
 pub mod bundle;
 mod cursor;
+pub mod plan;
 mod read;
 mod rules;
 pub mod schema;

@@ -2,54 +2,18 @@
 //! nothing of them comes out.
 
 use popwatch_core::id::{JournalId, PopupId, RigId};
-use popwatch_core::policy::rule::{self, Rule};
 use popwatch_core::policy::terms::Terms;
-use popwatch_redact::apply::{Counts, Plan};
-use popwatch_redact::plan::{Step, Table};
-use popwatch_redact::pseudonym::{Domain, Keys, ReferenceKey};
+use popwatch_redact::apply::Counts;
+use popwatch_redact::pseudonym::{Keys, ReferenceKey};
 use serde_json::json;
 
+use super::plan::plan;
 use crate::door::{Admission, Arrival, Door, Request};
 
 /// Events that are tried.
 const EVENTS: usize = 200;
 /// What must not come out: a test card of the schemes' own, and an address of a reserved domain.
 const PLANTED: [&str; 2] = ["4111111111111111", "buyer@example.org"];
-
-/// What these terms do with the fields of events. Beyond what they say: a table of labels that is not known
-/// here says `other` of every label, and texts that would stay sealed are scored and not stored.
-#[must_use]
-pub fn plan(terms: &Terms) -> Plan {
-    let mut plan = Plan::default();
-    for ((of, field), rule) in &terms.fields {
-        let step = match rule {
-            Rule::Remove | Rule::Person { domain: None, .. } => Step::Remove,
-            Rule::Person {
-                domain: Some(domain),
-                ..
-            } => Step::Pseudonym(domain_of(*domain)),
-            Rule::Generalize(_) => Step::Generalize(Table::default()),
-            Rule::Keep
-            | Rule::Redact
-            | Rule::Truncate { .. }
-            | Rule::Grid { .. }
-            | Rule::Scan { .. }
-            | Rule::Score => continue,
-        };
-        plan = plan.with(*of, field, step);
-    }
-    plan
-}
-
-const fn domain_of(domain: rule::Domain) -> Domain {
-    match domain {
-        rule::Domain::Viewer => Domain::Viewer,
-        rule::Domain::Buyer => Domain::Buyer,
-        rule::Domain::Email => Domain::Email,
-        rule::Domain::Phone => Domain::Phone,
-        rule::Domain::Chat => Domain::Chat,
-    }
-}
 
 /// Takes events through the door under these terms. `Err` says what failed, in words.
 pub fn self_test(terms: &Terms) -> Result<(), String> {

@@ -41,8 +41,7 @@ pub struct Shelf {
 }
 
 /// What became of a bundle that is not refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It is held already.
     Known,
@@ -187,6 +186,8 @@ impl Shelf {
             last_good: good.as_ref(),
             phase: self.phase,
             expires_ms,
+            // Nothing hands a policy to every popup yet: restricted, a popup without one would keep too
+            // little from the start.
             is_enrolled: false,
         };
         let (mode, mut terms) = standing.running(now_ms);
