@@ -77,6 +77,7 @@ pub(crate) fn sale(number: u64, lines: u64) -> Result<Record> {
         source: Source::new("till")?,
         id: EventId::new(&format!("sale-{number:010}"))?,
         stamp: stamp(number),
+        beyond: None,
         content: Content((number + 1).to_be_bytes()),
         policy_version: 1,
         flags: Flags::default(),

@@ -62,7 +62,7 @@ codes! {
     SyncFailed = 208, "a write or sync failed and a new epoch began";
     DiskDoubtful = 210, "what this disk calls durable may not be";
     CacheDamaged = 211, "a cache of the journal is damaged and made anew";
-    KeyDamaged = 212, "the stored key of pseudonyms is damaged and a new one is used";
+    KeyDamaged = 212, "a stored key is damaged and a new one is used";
     ProtocolUnsupported = 301, "the lane protocol version is not supported";
     BatchInvalid = 302, "the batch is damaged, out of range or too large";
     PeerRefused = 303, "the peer did not accept this rig";
@@ -96,6 +96,9 @@ codes! {
     PolicyJoined = 616, "the policy came while its popup runs and only tightens";
     PolicyUnfit = 617, "the policy cannot run here";
     RedactionFailed = 620, "redaction failed on texts and replaced them";
+    KeysDamaged = 631, "the keys of a popup are damaged";
+    PartUnopened = 632, "a sealed part does not open under its key";
+    KeysLocked = 633, "the clock jumped, so keys neither open nor end until it is confirmed";
     PassExpired = 701, "the pass has expired";
     PassRevoked = 702, "the pass was revoked";
     PassInvalid = 703, "a pass is needed and none that verifies came";

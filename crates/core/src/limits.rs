@@ -481,6 +481,8 @@ pub const ENROL_CODES_MAX: usize = 64;
 pub const ENROL_CODE_MS: u64 = 15 * 60_000;
 /// Wrong proofs until a code is worth nothing.
 pub const ENROL_TRIES_MAX: u32 = 5;
+/// Body of a request for keys, bytes. Beyond: 413 PW0107.
+pub const LEASE_BODY_BYTES_MAX: usize = 16 << 10;
 /// Body of an enrolment or of its answer, bytes. Beyond: 413 PW0107.
 pub const ENROL_BODY_BYTES_MAX: usize = 16 << 10;
 /// Regions that a new member is told of.

@@ -13,6 +13,7 @@ pub mod compile;
 pub mod duration;
 pub mod ladder;
 pub mod limit;
+pub mod retention;
 pub mod rule;
 pub mod standing;
 pub mod terms;

@@ -8,15 +8,17 @@
 //!  6 mono_ns       steady clock at admission      7 wall_ms   wall clock at admission
 //!  8 time_ms       the event's own `time`         9 age_ms    its age when it was sent
 //! 10 body          the data's fields by tag      12 content   8 bytes of keyed hash
+//! 11 beyond        what a policy keeps beyond the catalogue: 1 sealed part*, 2 value* {1 path, 2 text}
 //! 13 policy version                              14 flags
 //! 15 totals*       running sums after this record (money and stock)
 //! 16 origin        where it stood before it was appended again
 //! ```
 //!
-//! 2 (type name) and 11 (sealed parts) are reserved for opaque types and sealed values.
+//! 2 (type name) is reserved for opaque types.
 
 mod body;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use prost::Message;
@@ -41,6 +43,8 @@ pub struct Record {
     pub id: EventId,
     /// When it was admitted and what it says of its own time.
     pub stamp: Stamp,
+    /// What a policy keeps of it beyond the catalogue.
+    pub beyond: Option<Box<Beyond>>,
     /// Keyed hash of the core fields.
     pub content: Content,
     /// Policy version it was redacted under.
@@ -51,6 +55,48 @@ pub struct Record {
     pub totals: Vec<TotalsRow>,
     /// Where it stood before it was appended again under a new epoch.
     pub origin: Option<Origin>,
+}
+
+/// What a policy keeps of an event beyond the catalogue. Folding and booking never look at it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Beyond {
+    /// Sealed parts, one per class at most; without its key a part is noise.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub sealed: Vec<Vec<u8>>,
+    /// Values of declared fields that everybody who may read the record may read.
+    #[prost(message, repeated, tag = "2")]
+    pub values: Vec<Extra>,
+}
+
+/// The value of a declared field.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Message)]
+pub struct Extra {
+    /// Its path, such as `buyer.email`.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// What is kept of its value.
+    #[prost(string, tag = "2")]
+    pub text: String,
+}
+
+/// What a sealed part says.
+#[derive(Clone, PartialEq, Message)]
+struct Said {
+    #[prost(message, repeated, tag = "1")]
+    values: Vec<Extra>,
+}
+
+/// Values as a sealed part says them, in the order of their paths.
+#[must_use]
+pub fn encode_values(mut values: Vec<Extra>) -> Vec<u8> {
+    values.sort();
+    Said { values }.encode_to_vec()
+}
+
+/// Reads what [`encode_values`] wrote.
+#[must_use]
+pub fn decode_values(bytes: &[u8]) -> Option<Vec<Extra>> {
+    Some(Said::decode(bytes).ok()?.values)
 }
 
 /// First 8 bytes of the keyed hash of an event's core fields.
@@ -146,6 +192,8 @@ struct Payload {
     age_ms: Option<u32>,
     #[prost(bytes = "vec", tag = "10")]
     body: Vec<u8>,
+    #[prost(message, optional, tag = "11")]
+    beyond: Option<Beyond>,
     #[prost(bytes = "vec", tag = "12")]
     content: Vec<u8>,
     #[prost(uint32, tag = "13")]
@@ -188,11 +236,6 @@ pub enum RecordFault {
 /// [`tail`] can be appended.
 #[must_use]
 pub fn encode(record: &Record) -> Vec<u8> {
-    let body = if let Event::System(event) = &record.event {
-        event.encode()
-    } else {
-        body::encode(&record.event)
-    };
     Payload {
         kind: record.event.type_number(),
         popup: record.popup.as_ref().map(String::from).unwrap_or_default(),
@@ -202,7 +245,8 @@ pub fn encode(record: &Record) -> Vec<u8> {
         wall_ms: record.stamp.wall_ms,
         time_ms: record.stamp.time_ms,
         age_ms: record.stamp.age_ms,
-        body,
+        body: body_of(&record.event),
+        beyond: record.beyond.as_deref().cloned(),
         content: if record.content == Content::default() {
             Vec::new()
         } else {
@@ -214,6 +258,28 @@ pub fn encode(record: &Record) -> Vec<u8> {
         origin: record.origin,
     }
     .encode_to_vec()
+}
+
+fn body_of(event: &Event) -> Vec<u8> {
+    if let Event::System(event) = event {
+        event.encode()
+    } else {
+        body::encode(event)
+    }
+}
+
+/// BLAKE3 over what an event says and who says it (type, popup, source, id, body; each with its length):
+/// what binds a sealed part to its record.
+#[must_use]
+pub fn digest(record: &Record) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    let popup = record.popup.as_ref().map_or("", PopupId::as_str);
+    feed(&mut hasher, &record.event.type_number().to_le_bytes());
+    feed(&mut hasher, popup.as_bytes());
+    feed(&mut hasher, record.source.as_str().as_bytes());
+    feed(&mut hasher, record.id.as_str().as_bytes());
+    feed(&mut hasher, &body_of(&record.event));
+    hasher.finalize().into()
 }
 
 /// The bytes that add `totals` and `origin` to an encoded record without them.
@@ -250,6 +316,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, RecordFault> {
         source: Source::new(parts.source).map_err(|_| RecordFault::Identity("source"))?,
         id: EventId::new(parts.id).map_err(|_| RecordFault::Identity("id"))?,
         stamp: parts.stamp,
+        beyond: parts.beyond.map(Box::new),
         content,
         policy_version: parts.policy_version,
         flags: Flags::from_bits(parts.flags),
@@ -268,6 +335,7 @@ struct Parts<'a> {
     id: &'a str,
     stamp: Stamp,
     body: &'a [u8],
+    beyond: Option<Beyond>,
     content: &'a [u8],
     policy_version: u32,
     flags: u32,
@@ -284,6 +352,7 @@ impl<'a> Parts<'a> {
             id: "",
             stamp: Stamp::default(),
             body: &[],
+            beyond: None,
             content: &[],
             policy_version: 0,
             flags: 0,
@@ -310,6 +379,10 @@ impl<'a> Parts<'a> {
             8 => sint64::merge(wire, stamp.time_ms.get_or_insert(0), rest, context),
             9 => uint32::merge(wire, stamp.age_ms.get_or_insert(0), rest, context),
             10 => return body::read_bytes(wire, rest).map(|bytes| self.body = bytes),
+            11 => {
+                let beyond = self.beyond.get_or_insert_default();
+                message::merge(wire, beyond, rest, context)
+            }
             12 => return body::read_bytes(wire, rest).map(|bytes| self.content = bytes),
             13 => uint32::merge(wire, &mut self.policy_version, rest, context),
             14 => uint32::merge(wire, &mut self.flags, rest, context),
@@ -393,6 +466,7 @@ mod tests {
             time_ms: parts.stamp.time_ms,
             age_ms: parts.stamp.age_ms,
             body: parts.body.into(),
+            beyond: parts.beyond,
             content: parts.content.into(),
             policy_version: parts.policy_version,
             flags: parts.flags,
@@ -425,6 +499,10 @@ mod tests {
                 time_ms: some.then_some(wall_ms),
                 age_ms: some.then_some(small),
                 body: blob.clone(),
+                beyond: some.then(|| Beyond {
+                    sealed: std::vec![blob.clone()],
+                    values: std::vec![Extra { path: "a".into(), text: "b".into() }],
+                }),
                 content: blob,
                 policy_version: small,
                 flags: small,

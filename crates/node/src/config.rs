@@ -311,6 +311,13 @@ pub enum ConfigFault {
 }
 
 impl Config {
+    /// What stands for `/` when the system is looked at.
+    #[must_use]
+    pub fn host_root(&self) -> &Path {
+        let edge = self.edge.as_ref();
+        edge.map_or(Path::new("/"), |edge| &edge.host_root)
+    }
+
     /// All three roles on this machine, with their defaults, feeding each other.
     #[must_use]
     pub fn all(data: &Path) -> Self {

@@ -20,7 +20,7 @@ use popwatch_store::audit::{AuditFault, AuditLog};
 use popwatch_store::fs::Fs;
 use popwatch_wire::audit::{Access, Action, Decision, Entry, Read, open_checkpoint};
 use popwatch_wire::note::NoteKey;
-use popwatch_wire::raw;
+use popwatch_wire::raw::{self, Opened};
 
 /// Why nothing is opened.
 #[derive(Debug, thiserror::Error)]
@@ -132,18 +132,9 @@ pub(crate) fn commit<F: Fs>(
 
 /// Opens sealed parts: what holds their keys.
 pub(crate) trait OpenParts {
-    /// What a part of this class says; `None` while it is shut.
-    fn open(&self, record: &Record, class: PartClass) -> Option<String>;
-}
-
-/// Opens nothing.
-#[derive(Debug)]
-pub(crate) struct Shut;
-
-impl OpenParts for Shut {
-    fn open(&self, _: &Record, _: PartClass) -> Option<String> {
-        None
-    }
+    /// What the part of this class says of the record at a position, or why it is shut; `None` where the
+    /// record has none.
+    fn open(&self, at: &Position, record: &Record, class: PartClass) -> Option<Opened>;
 }
 
 /// How a read ended.
@@ -309,7 +300,7 @@ where
             &mut row,
             classes
                 .iter()
-                .map(|class| (class.text(), self.parts.open(record, *class))),
+                .map(|class| (class.text(), self.parts.open(position, record, *class))),
         );
         let mut line = String::new();
         writeln!(line, "{row}").expect("writing to a string cannot fail");

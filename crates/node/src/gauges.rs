@@ -140,6 +140,7 @@ impl Gauges {
                 until_ms: Some(policy.ends_ms.saturating_add(WINDOW_AFTER_MS)),
                 policy_version: policy.version,
                 plan: None,
+                keys: None,
             };
             Arc::make_mut(&mut windows).insert(popup, standing);
         }

@@ -156,6 +156,7 @@ pub(crate) fn ledger_router(
     });
     own.merge(webhook_route(webhooks))
         .merge(raw_route(raw))
+        .merge(lease_routes(policy.clone()))
         .merge(policy_routes(policy))
         .merge(peers.unwrap_or_default())
         .merge(audit_routes(trail))
@@ -179,6 +180,12 @@ fn policy_routes(policy: PolicyState) -> Router {
     Router::new()
         .route("/v1/policies", post(policy::bring))
         .route("/v1/popups/{popup}/policy", get(policy::shown))
+        .with_state(policy)
+}
+
+fn lease_routes(policy: PolicyState) -> Router {
+    Router::new()
+        .route("/v1/popups/{popup}/leases", post(policy::lend))
         .with_state(policy)
 }
 

@@ -1,4 +1,4 @@
-//! The key that pseudonyms are made with, in the data directory or shared by configuration.
+//! The keys of this machine, in the data directory or shared by configuration.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,21 +11,35 @@ use popwatch_wire::note::NoteKey;
 
 use crate::ambient::Ambient;
 use crate::config::{Config, ConfigFault, EdgeConfig};
+use crate::keyring::Custody;
+use crate::member::Member;
 
-/// All keys of redaction, from the one root secret.
+/// The keys of redaction that are no popup's.
 pub(crate) fn keys(
     config: &EdgeConfig,
     data: &Path,
     ambient: &Ambient,
 ) -> Result<Keys, ConfigFault> {
     let root = root(config.pseudonym_key.as_deref(), data, ambient)?;
-    Ok(Keys::new(ReferenceKey::new(root)).with_root(root))
+    Ok(Keys::new(ReferenceKey::new(root)))
 }
 
 /// The key under which card-like references are mapped, for a process that may have no edge: the
 /// ledger's must be the rigs' or their references do not meet.
 pub(crate) fn reference(config: &Config, ambient: &Ambient) -> Result<ReferenceKey, ConfigFault> {
     shared_root(config, ambient).map(ReferenceKey::new)
+}
+
+/// Who holds the keys of popups: the ledger that enrolled this machine, or itself.
+pub(crate) fn custody(config: &Config, member: Option<&Member>) -> Custody {
+    let edge = config.edge.as_ref();
+    let told = edge.and_then(|edge| edge.pseudonym_key.as_deref());
+    let ledger = config.ledger.as_ref();
+    let told = told.or_else(|| ledger?.pseudonym_key.as_deref());
+    match member {
+        Some(_) => Custody::Lent,
+        None => Custody::Own(told.and_then(parse_hex)),
+    }
 }
 
 /// The root secret that the rigs of this ledger share.
@@ -38,7 +52,7 @@ pub(crate) fn shared_root(config: &Config, ambient: &Ambient) -> Result<[u8; 32]
 }
 
 /// The configured secret, the stored one, or a new one that is then stored with mode 0600. A stored
-/// one that is damaged is put aside: a till sells on, and pseudonyms of before and after differ.
+/// one that is damaged is put aside: a till sells on, and mapped references of before and after differ.
 fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], ConfigFault> {
     if let Some(text) = told {
         return parse_hex(text).ok_or_else(|| ConfigFault::Value {
@@ -46,7 +60,7 @@ fn root(told: Option<&str>, data: &Path, ambient: &Ambient) -> Result<[u8; 32], 
             problem: String::from("must be 64 hexadecimal digits"),
         });
     }
-    let lost = "pseudonyms made before and after will then differ";
+    let lost = "references mapped before and after will then differ";
     stored(data, "pseudonym", lost, ambient)
 }
 

@@ -20,6 +20,7 @@ mod gate;
 mod gauges;
 mod health;
 mod http;
+mod keyring;
 mod keys;
 mod live;
 mod metrics;
@@ -71,6 +72,7 @@ use crate::http::{
     AllowedHosts, Common, EdgeState, LedgerState, LiveState, PolicyState, RawState, Readers, Source,
 };
 use crate::identity::Identity;
+use crate::keyring::Keyring;
 use crate::live::Publisher;
 use crate::member::Member;
 use crate::metrics::{EdgeMetrics, EdgeSources, LedgerMetrics};
@@ -106,6 +108,7 @@ pub struct Node {
     tasks: JoinSet<()>,
     access: Access,
     policies: Policies,
+    keyring: Keyring,
     trail: Option<Trail>,
     journal: Option<(JournalHandle, JoinHandle<()>)>,
     /// How the edge's machine is asked.
@@ -216,7 +219,9 @@ impl Node {
         let plain = config.plain_http || config.access.plain_lan;
         let org_key = policies::org_key(&config, member.as_ref(), ambient)?;
         let obeyed = Policies::open(&config.data, org_key, &access, ambient);
-        let mut node = Self::empty(identity, plain, access.clone(), obeyed.clone());
+        let custody = keys::custody(&config, member.as_ref());
+        let keyring = Keyring::open(&config.data, custody, config.host_root(), &obeyed, ambient);
+        let mut node = Self::empty(identity, plain, access.clone(), keyring.clone());
         (node.member, node.gate) = (member, gate);
         if let Some(region) = &config.region {
             node.start_region(region, &config.data, ambient).await?;
@@ -231,6 +236,8 @@ impl Node {
         node.tasks.spawn(tended);
         obeyed.began();
         let tended = until(node.shutdown.subscribe(), obeyed.tended());
+        node.tasks.spawn(tended);
+        let tended = until(node.shutdown.subscribe(), keyring.tended());
         node.tasks.spawn(tended);
         Ok(node)
     }
@@ -259,7 +266,7 @@ impl Node {
         self.reception.is_plain() || address.ip().is_loopback()
     }
 
-    fn empty(identity: Identity, plain: bool, access: Access, policies: Policies) -> Self {
+    fn empty(identity: Identity, plain: bool, access: Access, keyring: Keyring) -> Self {
         let (shutdown, _) = watch::channel(false);
         let reception = Reception::new(&identity, plain);
         Self {
@@ -273,7 +280,8 @@ impl Node {
             shutdown,
             tasks: JoinSet::new(),
             access,
-            policies,
+            policies: keyring.policies().clone(),
+            keyring,
             trail: None,
             journal: None,
             page: None,
@@ -313,12 +321,14 @@ impl Node {
         let shown = Arc::clone(&counters);
         let keeper = http::Keeper::Books(handle.clone());
         let (webhooks, told) = webhooks(whole, keeper, ambient)?;
+        let keyring = self.keyring.clone();
         let common = Common::new(
             RoleName::Ledger,
             "ledger",
             move || {
                 let mut text = shown.render();
                 text.extend(told.render());
+                text.extend(metrics::retention::render(&keyring));
                 std::future::ready(text).boxed()
             },
             Health::Answers,
@@ -326,6 +336,7 @@ impl Node {
         let trail = trail(whole, "ledger", ambient)?;
         self.access.set_trail(&trail);
         self.policies.set_trail(&trail);
+        self.keyring.set_trail(&trail);
         self.trail = Some(trail.clone());
         let (raw_books, raw_trail) = (handle.clone(), trail.clone());
         let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
@@ -348,6 +359,7 @@ impl Node {
             peers: Some(Peers::new(data, &raw_trail, ambient)),
             access: self.access.clone(),
             source: Source::Books(raw_books),
+            keyring: self.keyring.clone(),
             ambient: ambient.clone(),
         };
         let policy = self.policy_state(Some(state.desk.clone()));
@@ -392,7 +404,7 @@ impl Node {
                     allowed,
                     guard,
                     access: self.access.clone(),
-                    obeyed: self.policies.clone(),
+                    keyring: self.keyring.clone(),
                     identity: self.identity.clone(),
                     member: self.member.clone(),
                 };
@@ -461,7 +473,7 @@ impl Node {
         let gauges = Arc::clone(handle.gauges());
         self.fetch_policies(config, &rig, &gauges);
         let door = door(&rig, journal_id, default_popup, keys);
-        let state = EdgeState::new(door, handle, ambient, &self.policies, (&shown, &counters));
+        let state = EdgeState::new(door, handle, ambient, &self.keyring, (&shown, &counters));
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));
         let page = self.page.insert(http::RegionLane::new(asks)).clone();
         let sources = EdgeSources {
@@ -473,15 +485,13 @@ impl Node {
             live: live.clone(),
             readers: Arc::clone(&readers),
             webhooks: told,
+            keyring: self.keyring.clone(),
             ambient: ambient.clone(),
         };
         let common = edge_common(&rig, sources, &whole.data);
         let live = self.live_state(live, page.clone(), readers, ambient);
         let raw = self.rig_raw(whole, config, rig, shown, ambient);
-        let policy = PolicyState {
-            policies: self.policies.clone(),
-            desk: None,
-        };
+        let policy = self.policy_state(None);
         let shown = (raw, policy);
         Ok(http::edge_router(
             common, state, page, live, webhooks, shown,
@@ -545,7 +555,7 @@ impl Node {
 
     fn policy_state(&self, desk: Option<Desk>) -> PolicyState {
         PolicyState {
-            policies: self.policies.clone(),
+            keyring: self.keyring.clone(),
             desk,
         }
     }

@@ -2,6 +2,7 @@
 
 mod popups;
 mod redaction;
+pub(crate) mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use crate::ambient::Ambient;
 use crate::driver::LiveReader;
 use crate::gauges::{Gauges, SYNC_EDGES_US};
 use crate::http::{Readers, RegionLane, SpanMetrics, WebhookCounts};
+use crate::keyring::Keyring;
 use crate::live::Live;
 use crate::probes::Look;
 use crate::region::RegionReport;
@@ -425,6 +427,8 @@ pub(crate) struct EdgeSources {
     pub(crate) readers: Arc<Readers>,
     /// Messages of providers.
     pub(crate) webhooks: Arc<WebhookCounts>,
+    /// The keys of popups.
+    pub(crate) keyring: Keyring,
     /// Clocks.
     pub(crate) ambient: Ambient,
 }
@@ -441,6 +445,7 @@ impl EdgeSources {
             .counters
             .render(&status, &self.gauges, host, page, &self.readers);
         text.extend(self.webhooks.render());
+        text.extend(retention::render(&self.keyring));
         text
     }
 }

@@ -20,8 +20,8 @@ use crate::ambient::Ambient;
 use crate::config::{Config, EdgeConfig};
 use crate::http::{self, AllowedHosts};
 use crate::identity::Identity;
+use crate::keyring::Keyring;
 use crate::member::Member;
-use crate::policies::Policies;
 use crate::{Node, StartFault, chain, refold};
 
 /// Between two tries of a journal that cannot be opened.
@@ -37,7 +37,7 @@ pub(crate) struct Reopening {
     pub(crate) allowed: AllowedHosts,
     pub(crate) guard: Guard,
     pub(crate) access: Access,
-    pub(crate) obeyed: Policies,
+    pub(crate) keyring: Keyring,
     pub(crate) identity: Identity,
     pub(crate) member: Option<Member>,
 }
@@ -49,8 +49,8 @@ impl Reopening {
                 _ = shutdown.changed() => return,
                 () = tokio::time::sleep(REOPEN_EVERY) => {}
             }
-            let (access, obeyed) = (self.access.clone(), self.obeyed.clone());
-            let mut node = Node::empty(self.identity.clone(), false, access, obeyed);
+            let (access, keyring) = (self.access.clone(), self.keyring.clone());
+            let mut node = Node::empty(self.identity.clone(), false, access, keyring);
             node.member.clone_from(&self.member);
             let policies = self.policies.clone();
             match node.open_edge(&self.config, &self.whole, policies, &self.ambient) {

@@ -27,9 +27,10 @@ use popwatch_core::id::PopupId;
 use popwatch_core::ledger::close::Value;
 use popwatch_core::limits::{POLICY_BUNDLE_BYTES_MAX, REGION_POPUPS_MAX};
 use popwatch_core::policy::compile;
+use popwatch_core::policy::retention::Retention;
 use popwatch_core::policy::standing::{Mark, Mode, Phase, Seen};
 use popwatch_core::policy::terms::Terms;
-use popwatch_core::policy::{Digest, DocumentKind};
+use popwatch_core::policy::{Digest, DocumentKind, Window};
 use popwatch_redact::apply::{Counts, Plan};
 use popwatch_redact::region::Region;
 use popwatch_wire::answer_v1::{self as vitals, Vitals};
@@ -126,17 +127,19 @@ struct InForce {
     mark: Option<Mark>,
     plan: Plan,
     rules: Arc<Rules>,
+    retention: Retention,
     /// A record of the popup was taken; the same as long as the process runs.
     used: Arc<AtomicBool>,
 }
 
 impl InForce {
-    fn new(mode: Mode, terms: &Terms, mark: Option<Mark>) -> Self {
+    fn new(mode: Mode, terms: &Terms, mark: Option<Mark>, window: Option<&Window>) -> Self {
         Self {
             mode,
             mark,
             plan: plan(terms),
             rules: Arc::new(compile::access(terms, mark)),
+            retention: Retention::new(terms, window),
             used: Arc::default(),
         }
     }
@@ -152,6 +155,15 @@ impl Running {
             own.used.store(true, Ordering::Relaxed);
         }
         own.or(self.others.as_ref()).map(|in_force| &in_force.plan)
+    }
+
+    /// How long the keys of a popup live.
+    pub(crate) fn retention(&self, popup: &PopupId) -> Retention {
+        let in_force = self.popups.get(popup).or(self.others.as_ref());
+        in_force.map_or_else(
+            || Retention::new(&Terms::built_in(), None),
+            |in_force| in_force.retention,
+        )
     }
 
     /// What may be asked of a popup; `None` where no policy says anything.
@@ -557,7 +569,7 @@ impl Shared {
         let now_ms = self.ambient.wall_ms();
         let floor = held.floor.as_ref().map(|floor| &floor.1);
         let mut popups = BTreeMap::new();
-        let restricted = |mark| InForce::new(Mode::Restricted, &Terms::restricted(), mark);
+        let restricted = |mark| InForce::new(Mode::Restricted, &Terms::restricted(), mark, None);
         for (popup, shelf) in &held.shelves {
             let (mode, terms, mark) = shelf.running(floor, now_ms);
             if held.floor_is_damaged {
@@ -568,7 +580,7 @@ impl Shared {
                 .newest()
                 .and_then(|one| one.policy().carried.window.as_ref());
             let region = window.and_then(|window| Region::new(&window.phone_region));
-            let mut in_force = InForce::new(mode, &terms, mark);
+            let mut in_force = InForce::new(mode, &terms, mark, window);
             in_force.plan = in_force.plan.in_region(region);
             popups.insert(popup.clone(), in_force);
         }
@@ -578,7 +590,7 @@ impl Shared {
         let others = match floor {
             Some(floor) => {
                 let terms = Terms::built_in().join(&floor.policy().terms);
-                Some(InForce::new(Mode::BuiltIn, &terms, None))
+                Some(InForce::new(Mode::BuiltIn, &terms, None, None))
             }
             None => held.floor_is_damaged.then(|| restricted(None)),
         };

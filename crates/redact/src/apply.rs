@@ -5,10 +5,13 @@
 //! too; the content hash; what the plan says. A chat text ends here: its score takes its place. Where looking fails, texts become a fixed word;
 //! numbers and references stay (a reference that could not be looked at is mapped).
 
+mod beyond;
+
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use popwatch_core::access::raw::PartClass;
 use popwatch_core::event::{
     ChatScore, EventType, Field, FieldFault, FieldSource, Kind, Line, Stage, Value, ValueFault,
 };
@@ -17,8 +20,10 @@ use popwatch_core::record::{Content, ContentHasher};
 
 use crate::detect::{self, Budget, ERROR_WORD, Look, Place, Rule};
 pub use crate::plan::Plan;
-use crate::pseudonym::{Keys, ReferenceKey};
+use crate::pseudonym::{Keys, PseudonymKeys, ReferenceKey};
+use crate::seal::PopupKeys;
 use crate::sentiment;
+pub use beyond::Unsealed;
 
 /// What stands for a required subject while its popup has no live key.
 pub const REMOVED_WORD: &str = "[removed]";
@@ -162,6 +167,21 @@ pub struct Rules<'a> {
     pub keys: &'a Keys,
     /// What is kept.
     pub plan: &'a Plan,
+    /// The keys of the event's popup that are alive; `None` where those of `keys` do for it.
+    pub popup_keys: Option<&'a PopupKeys>,
+}
+
+/// What is left of a source once its event was read.
+#[derive(Debug)]
+pub struct Finished<S> {
+    /// The hash of the event's content.
+    pub content: Content,
+    /// What is kept beyond the catalogue.
+    pub beyond: Unsealed,
+    /// What was done.
+    pub counts: Counts,
+    /// The wrapped source.
+    pub inner: S,
 }
 
 /// A source of redacted fields.
@@ -171,6 +191,7 @@ pub struct RedactingSource<'a, S> {
     popup: Option<&'a PopupId>,
     rules: Rules<'a>,
     hasher: ContentHasher,
+    beyond: Unsealed,
     counts: Counts,
     budget: Budget,
     broken: bool,
@@ -192,15 +213,21 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
             popup,
             rules,
             hasher: ContentHasher::new(hash_key, of, popup),
+            beyond: Unsealed::default(),
             counts: Counts::default(),
             budget: Budget::default(),
             broken: false,
         }
     }
 
-    /// Ends the event: the hash of its content, what was done, and the wrapped source.
-    pub fn finish(self) -> (Content, Counts, S) {
-        (self.hasher.finish(), self.counts, self.inner)
+    /// Ends the event.
+    pub fn finish(self) -> Finished<S> {
+        Finished {
+            content: self.hasher.finish(),
+            beyond: self.beyond,
+            counts: self.counts,
+            inner: self.inner,
+        }
     }
 
     fn detected(&mut self, field: &'static Field, value: Value) -> Result<Value, ValueFault> {
@@ -260,7 +287,12 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         }
         let (look, bytes_max) = self.rules.plan.look(self.of, field, Place::Text);
         let cut = self.cut(text, bytes_max);
-        self.text(cut, look);
+        match self.rules.plan.sealing(self.of, field) {
+            Some((rules, kept_max)) => {
+                self.sealed_text(PartClass::Freetext, field.name, cut, rules, kept_max);
+            }
+            None => drop(self.text(cut, look)),
+        }
         let scored = catch_unwind(|| sentiment::score(text));
         let score = scored.unwrap_or_else(|_| {
             self.counts.errors += 1;
@@ -393,9 +425,16 @@ impl<'a, S: FieldSource> RedactingSource<'a, S> {
         }
     }
 
+    /// The key that the popup's pseudonyms are made with, if it has one that is alive.
+    fn keys(&self) -> Option<PseudonymKeys> {
+        match self.rules.popup_keys {
+            Some(own) => own.pseudonym.clone(),
+            None => self.rules.keys.of(self.popup?),
+        }
+    }
+
     fn subject(&mut self, field: &'static Field, text: &str) -> Option<Value> {
-        let keys = self.popup.and_then(|popup| self.rules.keys.of(popup));
-        let stand_in = match keys {
+        let stand_in = match self.keys() {
             Some(keys) => keys.stand_in(self.rules.plan.domain(self.of, field), text),
             None => {
                 self.counts.keyless += 1;
@@ -480,11 +519,12 @@ mod tests {
         let rules = Rules {
             keys: &keys,
             plan: &plan,
+            popup_keys: None,
         };
         let of = EventType::PaymentRefunded;
         let mut source = RedactingSource::new(fields, of, None, rules, &[0; 32]);
         let event = Event::read(of, &mut source).unwrap();
-        (event, source.finish().1)
+        (event, source.finish().counts)
     }
 
     #[test]

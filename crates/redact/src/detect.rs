@@ -343,6 +343,15 @@ pub fn second_look(text: &str, place: Place) -> bool {
     budget.spent() || hits.iter().any(counts)
 }
 
+/// Whether a text holds a card number or a track.
+#[must_use]
+pub fn holds_card(text: &str) -> bool {
+    let mut budget = Budget::default();
+    let hits = scan(text, Place::Text, &mut budget);
+    let counts = |hit: &Hit| matches!(hit.rule, Rule::Track | Rule::Pan);
+    budget.spent() || hits.iter().any(counts)
+}
+
 /// Whether a reference has to be mapped: what the second look is for stands in it, or an account
 /// number, or it is an internet address.
 #[must_use]

@@ -3,7 +3,7 @@
 //! One event's way through:
 //!
 //! ```text
-//! fields as they came ─► apply (names, detectors, pseudonyms) ─► typed event ─► proof (second look) ─► Redacted<Draft>
+//! fields as they came ─► apply (names, detectors, pseudonyms) ─► typed event ─► proof (second look, seal) ─► Redacted<Draft>
 //! ```
 //!
 //! What always holds: the journal takes only [`proof::Redacted`], and only the second look makes
@@ -19,5 +19,6 @@ pub mod proof;
 pub mod pseudonym;
 pub mod region;
 pub mod samples;
+pub mod seal;
 pub mod sentiment;
 mod text;

@@ -6,10 +6,13 @@
 
 use std::collections::BTreeMap;
 
+use popwatch_core::event::commerce::WHOLE_PPM;
 use popwatch_core::event::{EventType, Field, Kind};
 use popwatch_core::limits;
+use popwatch_core::policy::rule;
+use popwatch_core::policy::terms::ExtraRule;
 
-use crate::detect::{Look, Place, RuleSet};
+use crate::detect::{Look, Place, Rule, RuleSet};
 use crate::pseudonym::Domain;
 use crate::region::Region;
 
@@ -30,6 +33,22 @@ pub enum Step {
     },
     /// A label as one of a few that say less.
     Generalize(Table),
+    /// A text as [`Step::Redact`] leaves it, sealed; its score stands open.
+    Seal {
+        /// What is looked for; those of [`RuleSet::LEAST`] always are.
+        rules: RuleSet,
+        /// Bytes kept at most.
+        bytes_max: usize,
+    },
+}
+
+/// A field beyond the catalogue that a policy names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Where it stands: at most three names with dots between.
+    pub path: String,
+    /// What it holds and what is done with it.
+    pub rule: ExtraRule,
 }
 
 /// Labels for labels: what holds a piece stands under the name of that piece.
@@ -60,6 +79,9 @@ impl Table {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     steps: BTreeMap<(EventType, &'static str), Step>,
+    declared: BTreeMap<EventType, Vec<Declared>>,
+    /// Of which types how many records keep their sealed parts, millionths.
+    sampling: BTreeMap<EventType, u32>,
     region: Option<Region>,
 }
 
@@ -70,7 +92,7 @@ impl Plan {
         let steps = fields.into_iter().map(|field| (field, Step::Remove));
         Self {
             steps: steps.collect(),
-            region: None,
+            ..Self::default()
         }
     }
 
@@ -91,6 +113,55 @@ impl Plan {
         self
     }
 
+    /// The same with one more declared field.
+    #[must_use]
+    pub fn declaring(mut self, of: EventType, declared: Declared) -> Self {
+        self.declared.entry(of).or_default().push(declared);
+        self
+    }
+
+    /// The same with sealed parts in so many of a million records of a type.
+    #[must_use]
+    pub fn sampling(mut self, of: EventType, ppm: u32) -> Self {
+        self.sampling.insert(of, ppm);
+        self
+    }
+
+    /// The declared fields of a type.
+    #[must_use]
+    pub fn declared(&self, of: EventType) -> &[Declared] {
+        self.declared.get(&of).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the record of this key keeps its sealed parts: the same answer wherever it is asked.
+    #[must_use]
+    pub fn keeps_sealed(&self, of: EventType, key: &[u8; 12]) -> bool {
+        let Some(ppm) = self.sampling.get(&of) else {
+            return true;
+        };
+        let [a, b, c, d, e, f, g, h, ..] = *key;
+        let drawn = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        drawn * u128::from(WHOLE_PPM) < u128::from(*ppm) << 64
+    }
+
+    /// How a text at a place is looked at for everything.
+    #[must_use]
+    pub fn around(&self, place: Place) -> Look {
+        Look {
+            region: self.region,
+            ..Look::from(place)
+        }
+    }
+
+    /// How a text is sealed: what is looked for and how many bytes are kept.
+    #[must_use]
+    pub fn sealing(&self, of: EventType, field: &Field) -> Option<(RuleSet, usize)> {
+        match self.step(of, field) {
+            Some(Step::Seal { rules, bytes_max }) => Some((*rules, *bytes_max)),
+            Some(_) | None => None,
+        }
+    }
+
     /// The same with a region whose own form of phone numbers counts too.
     #[must_use]
     pub const fn in_region(mut self, region: Option<Region>) -> Self {
@@ -109,7 +180,7 @@ impl Plan {
     pub fn domain(&self, of: EventType, field: &Field) -> Domain {
         match self.step(of, field) {
             Some(Step::Pseudonym(domain)) => *domain,
-            Some(Step::Remove | Step::Redact { .. } | Step::Generalize(_)) | None => Domain::Viewer,
+            Some(_) | None => Domain::Viewer,
         }
     }
 
@@ -125,10 +196,7 @@ impl Plan {
     /// How a text is looked at, and how many bytes of it.
     #[must_use]
     pub fn look(&self, of: EventType, field: &Field, place: Place) -> (Look, usize) {
-        let all = Look {
-            region: self.region,
-            ..Look::from(place)
-        };
+        let all = self.around(place);
         // What is part of an event's identity is looked through the same way under every policy.
         let free = matches!(field.kind, Kind::Remark);
         match self.step(of, field) {
@@ -146,6 +214,35 @@ impl Plan {
         }
         self.steps.get(&(of, field.name))
     }
+}
+
+/// The domain that a policy names.
+#[must_use]
+pub const fn domain_of(domain: rule::Domain) -> Domain {
+    match domain {
+        rule::Domain::Viewer => Domain::Viewer,
+        rule::Domain::Buyer => Domain::Buyer,
+        rule::Domain::Email => Domain::Email,
+        rule::Domain::Phone => Domain::Phone,
+        rule::Domain::Chat => Domain::Chat,
+    }
+}
+
+/// The detectors that a policy names.
+#[must_use]
+pub fn rules_of(detectors: rule::Detectors) -> RuleSet {
+    let rules = detectors.iter().map(|detector| match detector {
+        rule::Detector::Track => Rule::Track,
+        rule::Detector::Pan => Rule::Pan,
+        rule::Detector::Code => Rule::Code,
+        rule::Detector::Email => Rule::Email,
+        rule::Detector::Iban => Rule::Iban,
+        rule::Detector::Phone => Rule::Phone,
+        rule::Detector::Ip => Rule::Ip,
+        rule::Detector::UrlQuery => Rule::UrlQuery,
+        rule::Detector::Handle => Rule::Handle,
+    });
+    rules.fold(RuleSet::LEAST, RuleSet::with)
 }
 
 /// Whether a field is what has to stay: required, and neither a person nor a chat's text.

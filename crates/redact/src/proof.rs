@@ -3,13 +3,18 @@
 //! [`Redacted`] has no public constructor: whoever holds one knows that its encoded bytes were
 //! walked field by field and that no track, card number or e-mail address stood in any of them.
 
+use std::collections::BTreeMap;
+
+use popwatch_core::access::raw::PartClass;
 use popwatch_core::event::{Event, EventType, Field, FieldFault, FieldSink, FieldSource};
 use popwatch_core::event::{Kind, Line, Stage, Value};
 use popwatch_core::id::{CheckoutStage, CreatorId, EventId, PopupId, Sku, Source};
 use popwatch_core::invariant::nothing_forbidden;
-use popwatch_core::record::{self, Draft, Record};
+use popwatch_core::record::{self, Beyond, Draft, Extra, Record};
 
+use crate::apply::Unsealed;
 use crate::detect::Place;
+use crate::seal::PopupKeys;
 
 /// What stands for a string that the second look had to take out.
 pub const WORD: &str = "[redacted]";
@@ -45,33 +50,96 @@ pub struct Proven {
 #[must_use]
 pub fn own(record: Record, key: [u8; 12]) -> Redacted<Draft> {
     if record.event.client_type().is_none() {
-        seal(record, key)
+        draft(record, key)
     } else {
-        prove(record, key).draft
+        prove(record, key, None).draft
     }
 }
 
-/// Takes a client's record and looks at its encoded bytes once more. On a hit every string that is
+/// Takes a client's record, looks at its encoded bytes once more, and seals what is to be sealed. On a hit every string that is
 /// no identity becomes [`WORD`], and an identity that is itself the hit becomes `x_` and the
 /// event's key in base 32: the fact is kept, the value is not.
 #[must_use]
-pub fn prove(record: Record, key: [u8; 12]) -> Proven {
-    let sealed = seal(record, key);
-    let of = sealed.0.record.event.client_type();
+pub fn prove(record: Record, key: [u8; 12], sealing: Option<Sealing<'_>>) -> Proven {
+    let seen = draft(record, key);
+    let of = seen.0.record.event.client_type();
     let forbidden = |bytes: &[u8]| usize::from(!look::clean(of, bytes));
-    if nothing_forbidden("a record", &sealed.0.bytes, forbidden).is_ok() {
-        return Proven {
-            draft: sealed,
-            residual: false,
-        };
-    }
+    let is_clean = nothing_forbidden("a record", &seen.0.bytes, forbidden).is_ok();
+    let seen = if is_clean {
+        seen
+    } else {
+        draft(mask(seen.0.record, key), key)
+    };
+    let (draft, hit) = match sealing {
+        Some(sealing) if !sealing.beyond.is_empty() => {
+            let mut record = seen.0.record;
+            let hit = sealing.put_into(&mut record);
+            (draft(record, key), hit)
+        }
+        Some(_) | None => (seen, false),
+    };
     Proven {
-        draft: seal(mask(sealed.0.record, key), key),
-        residual: true,
+        draft,
+        residual: hit || !is_clean,
     }
 }
 
-fn seal(record: Record, key: [u8; 12]) -> Redacted<Draft> {
+/// What is kept of an event beyond the catalogue, and what it is sealed with.
+#[derive(Debug)]
+pub struct Sealing<'a> {
+    /// What is kept.
+    pub beyond: Unsealed,
+    /// The popup's keys.
+    pub keys: Option<&'a PopupKeys>,
+    /// Whose record it is.
+    pub rig: &'a str,
+}
+
+impl Sealing<'_> {
+    /// Looks at each text once more, then seals. Answers whether something was found.
+    fn put_into(self, record: &mut Record) -> bool {
+        let Unsealed {
+            mut sealed,
+            mut values,
+        } = self.beyond;
+        let mut hit = false;
+        for value in &mut values {
+            hit |= mask_value(value, false);
+        }
+        for (class, value) in &mut sealed {
+            // An address may be what a contact part is for; a card never is.
+            hit |= mask_value(value, *class == PartClass::Contact);
+        }
+        values.sort();
+        let digest = record::digest(record);
+        let mut parts: BTreeMap<PartClass, Vec<Extra>> = BTreeMap::new();
+        for (class, value) in sealed {
+            parts.entry(class).or_default().push(value);
+        }
+        let parts = parts.into_iter().filter_map(|(class, said)| {
+            let key = self.keys?.parts.get(&class)?;
+            Some(key.seal(class, self.rig, &digest, said))
+        });
+        let sealed: Vec<_> = parts.collect();
+        let is_something = !sealed.is_empty() || !values.is_empty();
+        record.beyond = is_something.then(|| Box::new(Beyond { sealed, values }));
+        hit
+    }
+}
+
+fn mask_value(value: &mut Extra, may_be_address: bool) -> bool {
+    let hit = if may_be_address {
+        crate::detect::holds_card(&value.text)
+    } else {
+        look::forbidden(&value.text, Place::Text)
+    };
+    if hit {
+        value.text = WORD.to_owned();
+    }
+    hit
+}
+
+fn draft(record: Record, key: [u8; 12]) -> Redacted<Draft> {
     let bytes = record::encode(&record);
     Redacted(Draft { record, bytes, key })
 }
@@ -175,6 +243,8 @@ mod look {
     use crate::apply;
 
     const TAG_BODY: u64 = 10;
+    const TAG_BEYOND: u64 = 11;
+    const TAG_SEALED: u64 = 1;
     const TAG_CONTENT: u64 = 12;
     const TAG_TOTALS: u64 = 15;
     const TAG_LINE_SKU: u64 = 1;
@@ -184,6 +254,7 @@ mod look {
     pub(super) fn clean(of: Option<EventType>, bytes: &[u8]) -> bool {
         walk(bytes, &mut |tag, part| match tag {
             TAG_BODY => of.is_none_or(|of| body_clean(of, part)),
+            TAG_BEYOND => beyond_clean(part),
             TAG_CONTENT => true,
             TAG_TOTALS => parts_clean(part, |_| Place::Identity),
             _ => text_clean(part, Place::Identity),
@@ -208,6 +279,15 @@ mod look {
                 Some((_, field)) => text_clean(part, apply::place(field)),
                 None => text_clean(part, Place::Text),
             }
+        })
+        .unwrap_or(false)
+    }
+
+    /// What is sealed was looked at before: it is noise now.
+    fn beyond_clean(beyond: &[u8]) -> bool {
+        walk(beyond, &mut |tag, part| match tag {
+            TAG_SEALED => true,
+            _ => parts_clean(part, |_| Place::Text),
         })
         .unwrap_or(false)
     }

@@ -83,6 +83,12 @@ impl PseudonymKeys {
         Self(class_key)
     }
 
+    /// The bytes, for where keys are kept and lent.
+    #[must_use]
+    pub const fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The pseudonym of a text: the domain's prefix and 26 characters.
     #[must_use]
     pub fn stand_in(&self, domain: Domain, text: &str) -> String {

@@ -587,6 +587,7 @@ impl World {
             source: Source::new("popwatch:debug").expect("a printable name"),
             id: EventId::new(&format!("debug-{}", self.now_ms)).expect("a printable name"),
             stamp,
+            beyond: None,
             content: Content::default(),
             policy_version: 0,
             flags: Flags::default(),

@@ -73,6 +73,9 @@ actions! {
     PeerConvicted = "peer.convicted", "A peer's trail is not what it was.";
     PeerAccepted = "peer.accepted", "Somebody said why a peer's trail is not what it was.";
     PolicyBrought = "policy.brought", "A policy was brought: taken, or refused.";
+    KeysGranted = "keys.granted", "Keys of a popup were lent to a machine.";
+    KeyDestroyed = "key.destroyed", "A key of a popup is no more, here or at the holder that is named.";
+    ClockConfirmed = "clock.confirmed", "The clock is right, so keys open and end again.";
     RigInvited = "rig.invited", "A code was made with which one machine may join.";
     RigEnrolled = "rig.enrolled", "A machine joined, or somebody tried without the code.";
     RigRevoked = "rig.revoked", "A machine was revoked: what it sends waits for a person.";

@@ -364,6 +364,7 @@ impl Counts<'_> {
                     time_ms: Some(at_ms),
                     ..Stamp::default()
                 },
+                beyond: None,
                 content: Content::default(),
                 policy_version: 0,
                 flags: Flags::default(),

@@ -5,6 +5,7 @@
 //! after the door.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use popwatch_core::code::Code;
 use popwatch_core::event::system::{RESERVED_PREFIXES, RESERVED_TYPES, UNRESERVED_TYPE};
@@ -14,14 +15,15 @@ use popwatch_core::limits;
 use popwatch_core::record::{Draft, Flags, Record, Stamp, event_key};
 use popwatch_redact::apply::{Counts, Plan, RedactingSource, Rules};
 use popwatch_redact::detect::{self, Budget, Place, Rule};
-use popwatch_redact::proof::{self, Redacted};
+use popwatch_redact::proof::{self, Redacted, Sealing};
 use popwatch_redact::pseudonym::Keys;
+use popwatch_redact::seal::PopupKeys;
 use serde_json::{Map, Value as Json};
 
 pub use crate::cloudevents::Request;
 use crate::cloudevents::{self, Envelope};
 use crate::inflate::inflate;
-use crate::json::{JsonSource, rfc3339_ms};
+use crate::json::{JsonSource, rfc3339_ms, text_at};
 use crate::problem::Problem;
 use crate::verdict::EventProblem;
 
@@ -55,7 +57,7 @@ pub struct Arrival {
 }
 
 /// How a popup stands at this till.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Standing<'a> {
     /// Up to which moment its records are folded, ms since 1970; `None` where nobody told.
     pub until_ms: Option<i64>,
@@ -63,6 +65,8 @@ pub struct Standing<'a> {
     pub policy_version: u32,
     /// What its own policy keeps; `None` where the door's does for it.
     pub plan: Option<&'a Plan>,
+    /// Its keys that are alive; `None` where the door's do for it.
+    pub keys: Option<Arc<PopupKeys>>,
 }
 
 /// Says how each popup stands.
@@ -175,17 +179,25 @@ impl Door {
         let standing = popup.as_ref().map(stands).unwrap_or_default();
 
         let hash_key = self.hash_key();
+        let plan = standing.plan.unwrap_or(&self.plan);
         let rules = Rules {
             keys: &self.keys,
-            plan: standing.plan.unwrap_or(&self.plan),
+            plan,
+            popup_keys: standing.keys.as_deref(),
         };
-        let json = JsonSource::new(of, data);
+        let declared = plan.declared(of);
+        let json = JsonSource::new(of, data, declared);
         let mut fields = RedactingSource::new(json, of, popup.as_ref(), rules, &hash_key);
         let event = Event::read(of, &mut fields).map_err(|fault| field_problem(&fault));
-        let (content, redacted, json) = fields.finish();
-        counts.add(&redacted);
-        counts.unknown_fields += json.unknown;
-        counts.forbidden_names += json.forbidden;
+        for one in declared {
+            if let Some(text) = text_at(data, &one.path) {
+                fields.declared(one, &text);
+            }
+        }
+        let done = fields.finish();
+        counts.add(&done.counts);
+        counts.unknown_fields += done.inner.unknown;
+        counts.forbidden_names += done.inner.forbidden;
 
         let key = event_key(&hash_key, &source, &id);
         let record = Record {
@@ -199,7 +211,8 @@ impl Door {
                 time_ms,
                 age_ms,
             },
-            content,
+            beyond: None,
+            content: done.content,
             policy_version: standing.policy_version,
             flags: Flags {
                 late: standing.until_ms.is_some_and(|until| made_ms > until),
@@ -209,7 +222,16 @@ impl Door {
             totals: Vec::new(),
             origin: None,
         };
-        let proven = proof::prove(record, key);
+        let mut beyond = done.beyond;
+        if !plan.keeps_sealed(of, &key) {
+            beyond.drop_sealed();
+        }
+        let sealing = Sealing {
+            beyond,
+            keys: standing.keys.as_deref(),
+            rig: self.rig.as_str(),
+        };
+        let proven = proof::prove(record, key, Some(sealing));
         counts.residual += u64::from(proven.residual);
         Ok(proven.draft)
     }

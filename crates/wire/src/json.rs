@@ -3,6 +3,8 @@
 //! Money and counts are integers and nothing else; a measured number is read digit by digit, so no
 //! float comes near either. Names the catalogue does not have are counted and left.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use popwatch_core::event::{
     EventType, Field, FieldFault, FieldSink, FieldSource, Kind, Line, Stage, Value, ValueFault,
@@ -10,6 +12,7 @@ use popwatch_core::event::{
 use popwatch_core::id::{CheckoutStage, CreatorId, IdFault, Sku};
 use popwatch_core::limits;
 use popwatch_redact::apply::forbidden_name;
+use popwatch_redact::plan::Declared;
 use serde_json::{Map, Number, Value as Json};
 
 /// How a stage's name ends in JSON.
@@ -25,23 +28,52 @@ pub struct JsonSource<'a> {
 }
 
 impl<'a> JsonSource<'a> {
-    /// Reads the data of an event.
+    /// Reads the data of an event, in which a policy declares fields beyond the catalogue.
     #[must_use]
-    pub fn new(of: EventType, data: &'a Map<String, Json>) -> Self {
+    pub fn new(of: EventType, data: &'a Map<String, Json>, declared: &[Declared]) -> Self {
         let mut source = Self {
             data,
             unknown: 0,
             forbidden: 0,
         };
         source.count_unknown(data, |name| {
+            let mut paths = declared.iter().map(|one| &*one.path);
             of.fields().iter().any(|field| field.name == name)
+                || paths.any(|path| path.split('.').next() == Some(name))
         });
+        for (name, value) in data.iter().filter(|_| !declared.is_empty()) {
+            source.count_beside(name, value, declared);
+        }
         source
     }
 
     fn count_unknown(&mut self, object: &Map<String, Json>, known: impl Fn(&str) -> bool) {
         for name in object.keys().filter(|name| !known(name)) {
             if forbidden_name(name) {
+                self.forbidden += 1;
+            } else {
+                self.unknown += 1;
+            }
+        }
+    }
+
+    /// Counts what stands beside declared fields below the first name.
+    fn count_beside(&mut self, path: &str, value: &Json, declared: &[Declared]) {
+        let below = format!("{path}.");
+        let is_way = declared.iter().any(|one| one.path.starts_with(&below));
+        let Json::Object(object) = value else {
+            return;
+        };
+        if !is_way {
+            return;
+        }
+        for (name, value) in object {
+            let path = format!("{below}{name}");
+            let below = format!("{path}.");
+            let is_known = |one: &Declared| one.path == path || one.path.starts_with(&below);
+            if declared.iter().any(is_known) {
+                self.count_beside(&path, value, declared);
+            } else if forbidden_name(name) {
                 self.forbidden += 1;
             } else {
                 self.unknown += 1;
@@ -125,6 +157,18 @@ impl<'a> JsonSource<'a> {
             });
         }
         Ok(out)
+    }
+}
+
+/// The text, number or truth value at a path of at most three names.
+#[must_use]
+pub fn text_at<'a>(data: &'a Map<String, Json>, path: &str) -> Option<Cow<'a, str>> {
+    let mut names = path.split('.');
+    let first = data.get(names.next()?)?;
+    match names.try_fold(first, |value, name| value.get(name))? {
+        Json::String(text) => Some(Cow::Borrowed(text)),
+        value @ (Json::Number(_) | Json::Bool(_)) => Some(Cow::Owned(value.to_string())),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 

@@ -180,6 +180,9 @@ pub const fn status(code: Code) -> u16 {
         | Code::TailTorn
         | Code::CacheDamaged
         | Code::KeyDamaged
+        | Code::KeysDamaged
+        | Code::PartUnopened
+        | Code::KeysLocked
         | Code::IdentityDamaged
         | Code::MembershipDamaged
         | Code::SegmentMissing

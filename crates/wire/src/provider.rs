@@ -283,6 +283,7 @@ fn of_account(provider: &str, account: &str, id: &str, event: SystemEvent, stamp
         id: EventId::new(id).expect("a delivery is a short reference"),
         stamp,
         popup: None,
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

@@ -4,9 +4,9 @@ use popwatch_core::access::raw::{PartClass, Purpose, ReadRequest};
 use popwatch_core::code::Code;
 use popwatch_core::event::Event;
 use popwatch_core::id::Position;
-use popwatch_core::record::Record;
+use popwatch_core::record::{Extra, Record};
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::event_v1::cloudevent;
 use crate::json::rfc3339_ms;
@@ -74,19 +74,39 @@ pub fn row(
         }
         data.remove("lines");
     }
+    for value in record.beyond.iter().flat_map(|beyond| &beyond.values) {
+        data.insert(value.path.clone(), Json::from(value.text.as_str()));
+    }
     data.retain(|field, _| shows(field));
     Some(row)
 }
 
-/// Adds what sealed parts say, or that they are shut.
-pub fn put_parts(row: &mut Json, parts: impl IntoIterator<Item = (&'static str, Option<String>)>) {
+/// A sealed part as a read finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// What it says, by path.
+    Says(Vec<Extra>),
+    /// It stays shut, and why.
+    Shut(String),
+}
+
+/// Adds what sealed parts say: an object of values, a sentence where the part is shut, null where the record
+/// has none.
+pub fn put_parts(row: &mut Json, parts: impl IntoIterator<Item = (&'static str, Option<Opened>)>) {
     let parts: serde_json::Map<String, Json> = parts
         .into_iter()
         .map(|(class, part)| {
-            (
-                class.to_owned(),
-                part.map_or_else(|| json!(null), Json::from),
-            )
+            let part = match part {
+                None => Json::Null,
+                Some(Opened::Shut(why)) => Json::from(why),
+                Some(Opened::Says(values)) => {
+                    let values = values.into_iter();
+                    values
+                        .map(|value| (value.path, Json::from(value.text)))
+                        .collect()
+                }
+            };
+            (class.to_owned(), part)
         })
         .collect();
     if !parts.is_empty() {

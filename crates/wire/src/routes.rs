@@ -354,6 +354,27 @@ pub const ROUTES: &[Route] = &[
             NO_POPUP,
         ],
     ),
+    Route {
+        roles: &[Role::Ledger],
+        method: Method::Post,
+        path: "/v1/popups/{popup}/leases",
+        summary: "Lend an enrolled rig the keys of a popup, and hear which of those it had are no more.",
+        parameters: &[POPUP],
+        takes: &[body(JSON, Some("Lease"))],
+        answers: &[
+            done(
+                "The keys, and until when each is lent.",
+                JSON,
+                Some("Document"),
+            ),
+            BAD_QUERY,
+            refused(
+                403,
+                "The key that asks is of no member that sells for this popup.",
+            ),
+            refused(503, "The loan could not be kept or written down."),
+        ],
+    },
     get(
         &[Role::Edge, Role::Ledger],
         "/v1/audit",

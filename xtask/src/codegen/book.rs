@@ -44,6 +44,7 @@ const PARTS: &[(&str, &[(&str, &str)])] = &[
             ("What never reaches the disk", "redaction.md"),
             ("Who is let in", "access.md"),
             ("What may be kept", "policy.md"),
+            ("How long anything stays", "retention.md"),
             ("The audit trail", "audit.md"),
             ("Security and threat model", "security.md"),
         ],

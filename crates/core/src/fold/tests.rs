@@ -41,6 +41,7 @@ fn record(ms: i64, event: Event) -> Record {
             time_ms: None,
             age_ms: None,
         },
+        beyond: None,
         content: Content::default(),
         policy_version: 3,
         flags: Flags::default(),

@@ -35,6 +35,7 @@ impl Node {
                 Ok(opened) => {
                     self.access.set_trail(&opened);
                     self.policies.set_trail(&opened);
+                    self.keyring.set_trail(&opened);
                     self.trail = Some(opened);
                 }
                 Err(fault) => {
@@ -60,6 +61,7 @@ impl Node {
             peers: self.link_trails(whole, config, &rig, trail.as_ref(), ambient),
             trail,
             access: self.access.clone(),
+            keyring: self.keyring.clone(),
             source: Source::Journal {
                 data: whole.data.clone(),
                 rig,

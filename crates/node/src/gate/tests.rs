@@ -13,6 +13,15 @@ use popwatch_wire::json::JsonSource;
 
 use super::*;
 
+/// Opens nothing.
+struct Shut;
+
+impl OpenParts for Shut {
+    fn open(&self, _: &Position, _: &Record, _: PartClass) -> Option<Opened> {
+        None
+    }
+}
+
 const ORIGIN: &str = "acme/audit/till-1";
 
 fn key() -> NoteKey {
@@ -58,7 +67,7 @@ fn record(seq: u64, at_ms: i64, popup: &str, creator: &str) -> (Position, Record
         "lines": [{"sku": "mug", "qty": 1, "amount": 450, "creator": "ben"}],
     });
     let of = EventType::PaymentCaptured;
-    let event = Event::read(of, &mut JsonSource::new(of, data.as_object().unwrap())).unwrap();
+    let event = Event::read(of, &mut JsonSource::new(of, data.as_object().unwrap(), &[])).unwrap();
     let position = Position {
         rig: RigId::new("till-1").unwrap(),
         epoch: Epoch(1),
@@ -75,6 +84,7 @@ fn record(seq: u64, at_ms: i64, popup: &str, creator: &str) -> (Position, Record
             time_ms: None,
             age_ms: None,
         },
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

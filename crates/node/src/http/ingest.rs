@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use super::shared::{ProblemAnswer, problem, read_body};
 use crate::ambient::Ambient;
 use crate::gauges::Windows;
+use crate::keyring::{Keyring, Rings};
 use crate::metrics::EdgeMetrics;
 use crate::policies::{Policies, Running};
 use crate::store_thread::{Fate, JournalHandle, Refusal};
@@ -46,7 +47,7 @@ pub(super) struct Inner {
     status: watch::Receiver<Arc<EdgeStatus>>,
     bodies: Semaphore,
     metrics: Arc<EdgeMetrics>,
-    policies: Policies,
+    keyring: Keyring,
 }
 
 impl EdgeState {
@@ -56,7 +57,7 @@ impl EdgeState {
         door: Door,
         journal: JournalHandle,
         ambient: &Ambient,
-        policies: &Policies,
+        keyring: &Keyring,
         (status, metrics): (&watch::Receiver<Arc<EdgeStatus>>, &Arc<EdgeMetrics>),
     ) -> Self {
         Self(Arc::new(Inner {
@@ -66,7 +67,7 @@ impl EdgeState {
             status: status.clone(),
             bodies: Semaphore::new(BODIES_IN_FLIGHT_BYTES_MAX),
             metrics: Arc::clone(metrics),
-            policies: policies.clone(),
+            keyring: keyring.clone(),
         }))
     }
 }
@@ -92,14 +93,14 @@ pub(super) async fn events(
         ce_headers: &texts,
         body: &body,
     };
-    let (windows, running) = (edge.windows(), edge.policies.running());
-    let stands = |popup: &PopupId| standing(popup, &windows, &running);
+    let standings = edge.standings();
+    let stands = |popup: &PopupId| standings.of(popup);
     let mut counts = Counts::default();
     let admitted = edge
         .door
         .admit_under(&request, edge.arrival(peer), &stands, &mut counts)?;
     edge.metrics.redaction.count(&counts);
-    edge.policies.redacted(admitted.len(), &counts);
+    edge.policies().redacted(admitted.len(), &counts);
     let answer = edge.commit(admitted).await?;
     if let Some(told) = text(client_loss::HEADER) {
         match client_loss::parse(told) {
@@ -110,15 +111,22 @@ pub(super) async fn events(
     Ok((StatusCode::OK, Json(answer)).into_response())
 }
 
-/// How a popup stands: its window, and what its policy keeps.
-pub(super) fn standing<'a>(
-    popup: &PopupId,
-    windows: &Windows,
-    running: &'a Running,
-) -> Standing<'a> {
-    Standing {
-        plan: running.plan(popup),
-        ..windows.get(popup).copied().unwrap_or_default()
+/// How popups stand while one request is taken: their windows, what their policies keep, their keys.
+pub(super) struct Standings<'a> {
+    windows: Arc<Windows>,
+    running: Arc<Running>,
+    rings: Arc<Rings>,
+    keyring: &'a Keyring,
+}
+
+impl Standings<'_> {
+    /// How one stands.
+    pub(super) fn of(&self, popup: &PopupId) -> Standing<'_> {
+        Standing {
+            plan: self.running.plan(popup),
+            keys: Some(self.keyring.of(&self.rings, popup)),
+            ..self.windows.get(popup).cloned().unwrap_or_default()
+        }
     }
 }
 
@@ -136,14 +144,19 @@ impl Inner {
         &self.door
     }
 
-    /// Up to which moment records of each popup are folded.
-    pub(super) fn windows(&self) -> Arc<Windows> {
-        self.journal.gauges().windows()
+    /// The policies that it obeys.
+    pub(super) fn policies(&self) -> &Policies {
+        self.keyring.policies()
     }
 
-    /// The policies that it obeys.
-    pub(super) const fn policies(&self) -> &Policies {
-        &self.policies
+    /// How popups stand now.
+    pub(super) fn standings(&self) -> Standings<'_> {
+        Standings {
+            windows: self.journal.gauges().windows(),
+            running: self.policies().running(),
+            rings: self.keyring.shown(),
+            keyring: &self.keyring,
+        }
     }
 
     /// Its counters.

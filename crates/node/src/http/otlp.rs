@@ -16,7 +16,7 @@ use popwatch_redact::apply::Counts;
 use popwatch_wire::exposition::{Exposition, MetricKind};
 use popwatch_wire::otlp::{self, EVENTS_PER_CHECKOUT, Format, Partial, Signal, SpanCounts};
 
-use super::ingest::{EdgeState, Inner, standing};
+use super::ingest::{EdgeState, Inner};
 use super::shared::ProblemAnswer;
 
 /// Events of one commit: whole checkouts, as many as a request of events may hold.
@@ -66,8 +66,8 @@ impl Inner {
         peer: SocketAddr,
     ) -> Result<Partial, ProblemAnswer> {
         let (_room, body) = self.body(headers, body).await?;
-        let (windows, running) = (self.windows(), self.policies().running());
-        let stands = |popup: &PopupId| standing(popup, &windows, &running);
+        let standings = self.standings();
+        let stands = |popup: &PopupId| standings.of(popup);
         let mut counts = Counts::default();
         let mut trace = self.door().admit_trace(
             format,

@@ -6,23 +6,26 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use popwatch_core::code::Code;
-use popwatch_core::id::PopupId;
-use popwatch_core::limits::POLICY_BUNDLE_BYTES_MAX;
+use popwatch_core::id::{PopupId, RigId};
+use popwatch_core::limits::{LEASE_BODY_BYTES_MAX, POLICY_BUNDLE_BYTES_MAX};
+use popwatch_wire::lease::{Asked, Lent};
+use popwatch_wire::problem::Problem;
 use serde_json::json;
 
 use super::live::popup_id;
 use super::shared::{Path, ProblemAnswer, holds, problem, read_body};
 use crate::access::Caller;
 use crate::audit::LOCAL;
-use crate::policies::{Policies, Refused, Taken};
+use crate::keyring::{Keyring, NotLent};
+use crate::policies::{Refused, Taken};
 use crate::register::Desk;
 use crate::tls::Line;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct PolicyState {
-    /// What is held.
-    pub(crate) policies: Policies,
+    /// The keys of popups, and the policies by which they live.
+    pub(crate) keyring: Keyring,
     /// Who knows the members, where this is the ledger.
     pub(crate) desk: Option<Desk>,
 }
@@ -40,7 +43,7 @@ pub(super) async fn bring(
         Caller::Here => LOCAL.to_owned(),
         Caller::Holder(holder) => holder.subject.actor.clone(),
     };
-    let policies = state.policies.clone();
+    let policies = state.keyring.policies().clone();
     let offered = tokio::task::spawn_blocking(move || policies.offer(&body, &by)).await;
     let early = |_| problem(Code::Defect, "taking the policy ended early".to_owned());
     match offered.map_err(early)? {
@@ -83,10 +86,61 @@ pub(super) async fn shown(
             .unwrap_or_default();
         desk.admits(rig, Some(key), caller.has_pass())?;
     }
-    let (told, tag) = state.policies.told(&popup);
+    let (mut told, tag) = state.keyring.policies().told(&popup);
+    told["keys"] = state.keyring.told(&popup);
     let etag = format!("\"{tag}\"");
     if holds(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
     Ok(([(header::ETAG, etag)], Json(told)).into_response())
+}
+
+/// Lends an enrolled rig the keys of a popup, and hears which of those it had it destroyed.
+pub(super) async fn lend(
+    State(state): State<PolicyState>,
+    Extension(line): Extension<Line>,
+    Path(popup): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Lent>, ProblemAnswer> {
+    let popup = popup_id(&popup)?;
+    let stranger = || {
+        let detail = "keys are lent to enrolled machines of this popup";
+        Problem::new(Code::PeerRefused, detail)
+    };
+    let rig = headers.get("popwatch-rig");
+    let rig = rig.and_then(|value| RigId::new(value.to_str().ok()?).ok());
+    let (Some(desk), Some(key), Some(rig)) = (&state.desk, line.key, rig) else {
+        return Err(stranger().into());
+    };
+    let members = desk.members().await?;
+    let is_lent = members.iter().any(|member| {
+        let of = &member.membership;
+        let is_of_popup = of.popups.is_empty() || of.popups.contains(&popup);
+        of.rig == rig && of.key == key && is_of_popup && member.revoked_ms.is_none()
+    });
+    if !is_lent {
+        return Err(stranger().into());
+    }
+    let body = read_body(body, LEASE_BODY_BYTES_MAX)
+        .await
+        .map_err(|fault| fault.problem("keys are asked for in a few lines"))?;
+    let asked: Option<Asked> = serde_json::from_slice(&body).ok();
+    let told = asked.and_then(|asked| Some((asked.destroyed()?, asked.used)));
+    let Some((destroyed, used)) = told else {
+        let says = "send a JSON object with destroyed: a list of class, key_id and at_ms";
+        return Err(problem(Code::QueryInvalid, says.to_owned()));
+    };
+    let keyring = state.keyring.clone();
+    let lent =
+        tokio::task::spawn_blocking(move || keyring.lend(&popup, &rig, (&destroyed, used))).await;
+    let early = |_| problem(Code::Defect, "lending keys ended early".to_owned());
+    lent.map_err(early)?.map(Json).map_err(|fault| {
+        let code = match fault {
+            NotLent::NotCustodian => Code::PeerRefused,
+            NotLent::Disk(_) => Code::NotDurable,
+            NotLent::Trail(_) => Code::AuditUnwritten,
+        };
+        problem(code, fault.to_string())
+    })
 }

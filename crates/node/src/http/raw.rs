@@ -28,7 +28,8 @@ use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::audit::cross::Peers;
 use crate::books_thread::BooksHandle;
-use crate::gate::{self, Shut};
+use crate::gate;
+use crate::keyring::Keyring;
 
 /// Lines that wait for a reader. Beyond: the records wait.
 const LINES_MAX: usize = 64;
@@ -46,6 +47,8 @@ pub(crate) struct RawState {
     pub(crate) access: Access,
     /// Where the records are.
     pub(crate) source: Source,
+    /// What opens their sealed parts.
+    pub(crate) keyring: Keyring,
     /// Clocks and entropy.
     pub(crate) ambient: Ambient,
 }
@@ -112,14 +115,16 @@ pub(super) async fn read(
     let grant = granted(&trail, allowed).await?;
     let (lines, shown) = mpsc::channel(LINES_MAX);
     let ambient = state.ambient.clone();
-    let records = state.source.clone();
+    let (records, keyring) = (state.source.clone(), state.keyring.clone());
     drop(tokio::task::spawn_blocking(move || {
         let outlet = Outlet {
             trail: &trail,
             ambient: &ambient,
             lines: &lines,
+            keyring: &keyring,
+            popup: &popup,
         };
-        pump(grant, &records, &popup, &outlet);
+        pump(grant, &records, &outlet);
     }));
     let lines = stream::unfold(shown, |mut shown| async move {
         let line: String = shown.recv().await?;
@@ -144,9 +149,11 @@ struct Outlet<'a> {
     trail: &'a Trail,
     ambient: &'a Ambient,
     lines: &'a mpsc::Sender<String>,
+    keyring: &'a Keyring,
+    popup: &'a PopupId,
 }
 
-fn pump(grant: AccessGrant, source: &Source, popup: &PopupId, outlet: &Outlet<'_>) {
+fn pump(grant: AccessGrant, source: &Source, outlet: &Outlet<'_>) {
     match source {
         Source::Journal { data, rig, status } => {
             let status = Arc::clone(&status.borrow());
@@ -160,7 +167,7 @@ fn pump(grant: AccessGrant, source: &Source, popup: &PopupId, outlet: &Outlet<'_
                 Err(fault) => outlet.show(grant, std::iter::once(Err(fault))),
             }
         }
-        Source::Books(books) => outlet.show(grant, booked(books, popup)),
+        Source::Books(books) => outlet.show(grant, booked(books, outlet.popup)),
     }
 }
 
@@ -179,7 +186,8 @@ impl Outlet<'_> {
                 tracing::error!(%code, %fault, "the end of a read could not be written down");
             }
         };
-        let mut reader = gate::open_raw(grant, records, Shut, now_ms(), close);
+        let parts = self.keyring.opener(self.popup);
+        let mut reader = gate::open_raw(grant, records, parts, now_ms(), close);
         while let Some(line) = reader.next(now_ms()) {
             if self.lines.blocking_send(line).is_err() {
                 return;

@@ -12,6 +12,7 @@ use super::Policies;
 use crate::client::Client;
 use crate::config::EdgeConfig;
 use crate::gauges::Gauges;
+use crate::keyring::Keyring;
 use crate::peer::As;
 use crate::{Node, until};
 
@@ -45,14 +46,17 @@ impl Node {
             .filter_map(|name| PopupId::new(name).ok());
         let told: BTreeSet<PopupId> = told.chain(member.cloned()).collect();
         let gauges = Arc::clone(gauges);
+        let keyring = self.keyring.clone();
+        let wanted = keyring.clone();
         let popups = move || {
             let mut popups = told.clone();
+            popups.extend(wanted.wanted());
             popups.extend(gauges.windows().keys().cloned());
             popups
         };
         let pass = self.access.own_pass(Scope::Till, rig.as_str());
         let who = self.speaks_as(rig.as_str(), pass.as_deref());
-        let asking = self.policies.clone().fetched(&ledger, who, popups);
+        let asking = self.policies.clone().fetched(&ledger, who, keyring, popups);
         self.tasks.spawn(until(self.shutdown.subscribe(), asking));
     }
 }
@@ -72,6 +76,7 @@ impl Policies {
         self,
         ledger: &str,
         who: As<'_>,
+        keyring: Keyring,
         popups: F,
     ) -> impl Future<Output = ()> + Send + use<F>
     where
@@ -84,8 +89,9 @@ impl Policies {
             loop {
                 for popup in popups() {
                     let url = format!("{base}/v1/popups/{popup}/policy");
-                    let heard = held.entry(popup).or_default();
+                    let heard = held.entry(popup.clone()).or_default();
                     self.fetch(&client, &url, &rig, heard).await;
+                    keyring.renew(&client, &base, &rig, &popup).await;
                 }
                 let drawn: [u8; 1] = self.0.ambient.random();
                 let spread = ASK_EVERY_MS / 2 * u64::from(drawn[0]) / 255;

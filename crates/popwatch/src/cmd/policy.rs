@@ -1,6 +1,7 @@
 //! `popwatch policy`: write, check, compare, sign and bring policies.
 
 mod bring;
+mod keys;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -95,6 +96,10 @@ pub(crate) enum PolicyCommand {
         /// Whom to ask.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8710")]
         at: String,
+        /// Say that the clock of the popwatch with this data directory is right: keys that wait for it open and
+        /// end again.
+        #[arg(long, value_name = "DIR")]
+        confirm_clock: Option<PathBuf>,
     },
 }
 
@@ -111,7 +116,17 @@ pub(super) async fn run(args: &PolicyArgs, format: Format) -> anyhow::Result<Exi
         PolicyCommand::Push { file, to, data } => {
             bring::push(file, to.as_deref(), data.as_deref(), format).await
         }
-        PolicyCommand::Status { popup, at } => bring::status(popup, at, format).await,
+        PolicyCommand::Status {
+            popup,
+            at,
+            confirm_clock,
+        } => {
+            if let Some(data) = confirm_clock {
+                keys::confirm_clock(data)?;
+                return Ok(Exit::Done);
+            }
+            bring::status(popup, at, format).await
+        }
         PolicyCommand::Show => {
             print::raw(BUILT_IN.as_bytes())?;
             Ok(Exit::Done)

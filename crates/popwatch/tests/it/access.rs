@@ -594,7 +594,7 @@ fn first_event(address: &str, path: &str, bearer: &str) -> Value {
 }
 
 /// A request whose answer comes in pieces: status and text.
-fn http_stream(
+pub(crate) fn http_stream(
     address: &str,
     request: &str,
     headers: &[(&str, &str)],

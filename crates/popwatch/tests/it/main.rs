@@ -48,6 +48,7 @@ mod policies;
 mod policy;
 mod preflight;
 mod report;
+mod retention;
 mod sdks;
 mod stream;
 mod support;

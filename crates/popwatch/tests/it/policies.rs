@@ -18,7 +18,12 @@ fn policy(args: &[&str]) -> String {
 }
 
 /// The built-in document for a popup that is long ahead, as a version of its own.
-fn document(org: &str, popup: &str, version: &str, edit: impl Fn(String) -> String) -> String {
+pub(crate) fn document(
+    org: &str,
+    popup: &str,
+    version: &str,
+    edit: impl Fn(String) -> String,
+) -> String {
     let text = policy(&["show"])
         .replace("org: local", &format!("org: {org}"))
         .replace("popup: my-popup", &format!("popup: {popup}"))
@@ -29,19 +34,19 @@ fn document(org: &str, popup: &str, version: &str, edit: impl Fn(String) -> Stri
 }
 
 /// A bundle that the organisation of this data directory signed.
-fn signed(site: &Site, name: &str, text: &str) -> PathBuf {
+pub(crate) fn signed(site: &Site, name: &str, text: &str) -> PathBuf {
     let file = site.folder.write(&format!("{name}.yaml"), text);
     let books = site.folder.join("books").display().to_string();
     let args = ["sign", file.to_str().unwrap(), "--as-org", &books];
     site.folder.write(&format!("{name}.json"), &policy(&args))
 }
 
-fn lay(bundle: &Path, data: &Path) {
+pub(crate) fn lay(bundle: &Path, data: &Path) {
     let (bundle, data) = (bundle.display().to_string(), data.display().to_string());
     policy(&["push", &bundle, "--data", &data]);
 }
 
-fn stands(address: &str, popup: &str) -> Option<Value> {
+pub(crate) fn stands(address: &str, popup: &str) -> Option<Value> {
     try_get(address, &format!("/v1/popups/{popup}/policy"))
 }
 

@@ -35,11 +35,15 @@ fn read(
     plan: &Plan,
 ) -> (Result<Event, FieldFault>, Content, Counts) {
     let (keys, popup) = (keys(), PopupId::new("night").unwrap());
-    let rules = Rules { keys: &keys, plan };
+    let rules = Rules {
+        keys: &keys,
+        plan,
+        popup_keys: None,
+    };
     let mut source = RedactingSource::new(fields, of, Some(&popup), rules, &[3; 32]);
     let event = Event::read(of, &mut source);
-    let (content, counts, _) = source.finish();
-    (event, content, counts)
+    let done = source.finish();
+    (event, done.content, done.counts)
 }
 
 fn sale(order: &str, sku: &str, method: &str) -> Fields {
@@ -275,6 +279,7 @@ fn record(event: Event) -> Record {
         source: Source::new("till").unwrap(),
         id: EventId::new("1").unwrap(),
         stamp: Stamp::default(),
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),
@@ -299,7 +304,7 @@ fn the_second_look_catches_what_the_first_let_through() {
     record.id = EventId::new("4111 1111 1111 1111").unwrap();
     record.source = Source::new("mailto:ada@shop.example").unwrap();
     let key = event_key(&[0; 32], &record.source, &record.id);
-    let proven = proof::prove(record, key);
+    let proven = proof::prove(record, key, None);
     assert!(proven.residual);
     let draft = proven.draft.get();
     invariant::nothing_forbidden("draft", &draft.bytes, leaks).unwrap();
@@ -327,6 +332,6 @@ fn a_clean_record_passes_whatever_its_lengths_spell() {
                 .collect::<String>(),
         )
         .unwrap();
-        assert!(!proof::prove(record, [0; 12]).residual, "{length}");
+        assert!(!proof::prove(record, [0; 12], None).residual, "{length}");
     }
 }

@@ -91,6 +91,7 @@ fn draft(id: &str, popup: &str, event: Event, content: u64) -> Redacted<Draft> {
         source: source(),
         id: EventId::new(id).unwrap(),
         stamp: stamp(),
+        beyond: None,
         content: Content((content + 1).to_be_bytes()),
         policy_version: 1,
         flags: Flags::default(),

@@ -1,13 +1,12 @@
 //! The terms of a policy as the plan that the door goes by.
 
-use popwatch_core::policy::rule::{self, Rule};
+use popwatch_core::policy::rule::Rule;
 use popwatch_core::policy::terms::Terms;
 use popwatch_redact::apply::Plan;
-use popwatch_redact::plan::{Step, Table};
-use popwatch_redact::pseudonym::Domain;
+use popwatch_redact::plan::{Declared, Step, Table, domain_of, rules_of};
 
 /// What these terms do with the fields of events. Beyond what they say: a table of labels that is not known
-/// here says `other` of every label, and texts that would stay sealed are scored and not stored.
+/// here says `other` of every label.
 #[must_use]
 pub fn plan(terms: &Terms) -> Plan {
     let mut plan = Plan::default();
@@ -19,31 +18,37 @@ pub fn plan(terms: &Terms) -> Plan {
                 ..
             } => Step::Pseudonym(domain_of(*domain)),
             Rule::Generalize(_) => Step::Generalize(Table::default()),
-            Rule::Keep
-            | Rule::Redact
-            | Rule::Truncate { .. }
-            | Rule::Grid { .. }
-            | Rule::Scan { .. }
-            | Rule::Score => continue,
+            Rule::Scan {
+                detectors,
+                max_bytes,
+            } => Step::Seal {
+                rules: rules_of(*detectors),
+                bytes_max: usize::try_from(*max_bytes).unwrap_or(usize::MAX),
+            },
+            Rule::Keep | Rule::Redact | Rule::Truncate { .. } | Rule::Grid { .. } | Rule::Score => {
+                continue;
+            }
         };
         plan = plan.with(*of, field, step);
     }
-    plan
-}
-
-const fn domain_of(domain: rule::Domain) -> Domain {
-    match domain {
-        rule::Domain::Viewer => Domain::Viewer,
-        rule::Domain::Buyer => Domain::Buyer,
-        rule::Domain::Email => Domain::Email,
-        rule::Domain::Phone => Domain::Phone,
-        rule::Domain::Chat => Domain::Chat,
+    for ((of, path), rule) in terms.extra.kept() {
+        let declared = Declared {
+            path: path.clone(),
+            rule: rule.clone(),
+        };
+        plan = plan.declaring(*of, declared);
     }
+    for (of, ppm) in &terms.sampling {
+        plan = plan.sampling(*of, *ppm);
+    }
+    plan
 }
 
 #[cfg(test)]
 mod tests {
     use popwatch_core::event::{EventType, Field};
+    use popwatch_core::policy::rule;
+    use popwatch_redact::pseudonym::Domain;
 
     use super::*;
 

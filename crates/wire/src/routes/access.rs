@@ -84,7 +84,9 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         (Post, "/v1/popups/{popup}/counts") => To(Action::Counts, Whole),
         (Post, "/v1/popups/{popup}/raw") => To(Action::RawRead, Own),
         (Post, "/v1/policies") => To(Action::PolicyPropose, Whole),
-        (Get, "/v1/popups/{popup}/policy") => To(Action::PolicyRead, Whole),
+        (Get, "/v1/popups/{popup}/policy") | (Post, "/v1/popups/{popup}/leases") => {
+            To(Action::PolicyRead, Whole)
+        }
         (Get, "/v1/popups/{popup}/access-log") => To(Action::AuditRead, Own),
         (Get, "/v1/audit" | "/v1/audit/peers") => To(Action::AuditRead, Whole),
         (Get, "/v1/audit/{number}/proof") => To(Action::AuditRead, Own),
@@ -109,7 +111,7 @@ pub fn is_lane(route: &Route) -> bool {
 pub fn is_for_members(route: &Route) -> bool {
     matches!(
         (route.method, route.path),
-        (Method::Get, "/v1/popups/{popup}/policy")
+        (Method::Get, "/v1/popups/{popup}/policy") | (Method::Post, "/v1/popups/{popup}/leases")
     )
 }
 

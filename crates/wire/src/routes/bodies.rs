@@ -53,6 +53,21 @@ pub(super) fn raw_read() -> Json {
     object(&["purpose", "from", "to"], &properties)
 }
 
+/// `POST …/leases`: which keys are no more.
+pub(super) fn lease() -> Json {
+    let end = object(
+        &["class", "key_id", "at_ms"],
+        &json!({
+            "class": {"enum": ["raw", "contact", "freetext", "pseudonym"]},
+            "key_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "at_ms": {"type": "integer"},
+        }),
+    );
+    let ends = json!({"type": "array", "items": end, "maxItems": 64});
+    let properties = json!({"destroyed": ends, "used": {"type": "boolean"}});
+    object(&["destroyed"], &properties)
+}
+
 /// `POST /v1/policies`: what `popwatch policy sign` prints.
 pub(super) fn policy_bundle() -> Json {
     let properties = json!({

@@ -113,6 +113,7 @@ fn components(role: Role) -> Map<String, Json> {
     }
     if role != Role::Region {
         out.insert("RawRead".to_owned(), bodies::raw_read());
+        out.insert("Lease".to_owned(), bodies::lease());
         out.insert("PolicyBundle".to_owned(), bodies::policy_bundle());
     }
     if role != Role::Edge {

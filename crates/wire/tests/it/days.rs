@@ -155,6 +155,7 @@ impl Rig {
                 time_ms: (!system).then_some(wall_ms),
                 age_ms: None,
             },
+            beyond: None,
             content: Content::default(),
             policy_version: 1,
             flags: Flags {
@@ -206,7 +207,7 @@ fn typed(timed: &TimedEvent) -> Event {
     let name = timed.event["type"].as_str().unwrap();
     let of = EventType::from_cloudevents(name).unwrap();
     let data = timed.event["data"].as_object().unwrap();
-    Event::read(of, &mut JsonSource::new(of, data)).unwrap()
+    Event::read(of, &mut JsonSource::new(of, data, &[])).unwrap()
 }
 
 /// Every version of every cell that the day's rigs publish, in the order of publishing.

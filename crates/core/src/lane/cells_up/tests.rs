@@ -35,6 +35,7 @@ fn record(event: Event, minute: i64) -> Record {
             wall_ms: M0 + minute * 60_000,
             ..Stamp::default()
         },
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

@@ -48,6 +48,7 @@ fn record(class: Class) -> Record {
         source: Source::new("s").unwrap(),
         id: EventId::new("i").unwrap(),
         stamp: Stamp::default(),
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

@@ -59,6 +59,7 @@ pub(super) fn record(event: SystemEvent, now: Now) -> Record {
             time_ms: None,
             age_ms: None,
         },
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

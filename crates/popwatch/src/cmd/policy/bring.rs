@@ -135,6 +135,7 @@ pub(super) async fn status(popup: &str, at: &str, format: Format) -> anyhow::Res
     for line in print::table(&rows, &[]) {
         print::line(line)?;
     }
+    super::keys::show(&told)?;
     for attempt in told["attempts"].as_array().into_iter().flatten() {
         let text = |name: &str| plain(attempt[name].as_str().unwrap_or_default());
         print::line(format!(

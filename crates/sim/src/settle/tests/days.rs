@@ -543,6 +543,7 @@ fn at_desk(event: SystemEvent, now: Now) -> Record {
         source: Source::new("popwatch:central").unwrap(),
         id: EventId::new("central").unwrap(),
         stamp: stamp(now.wall.0),
+        beyond: None,
         content: Content::default(),
         policy_version: 0,
         flags: Flags::default(),

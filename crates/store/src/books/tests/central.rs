@@ -20,6 +20,7 @@ pub(super) fn central(id: &str, at_s: i64, event: SystemEvent) -> Record {
             time_ms: None,
             age_ms: None,
         },
+        beyond: None,
         content: record::Content::default(),
         policy_version: 0,
         flags: record::Flags::default(),

@@ -112,6 +112,7 @@ impl Rig {
                 time_ms: None,
                 age_ms: None,
             },
+            beyond: None,
             content: record::Content::default(),
             policy_version: 0,
             flags: record::Flags::default(),

@@ -314,6 +314,7 @@ impl<F: Fs> Journal<F> {
             source: self.own_source(),
             id: EventId::new(id).expect("letters and digits are an event id"),
             stamp,
+            beyond: None,
             content: Content::default(),
             policy_version,
             flags: Flags::default(),
