@@ -38,9 +38,10 @@ use crate::audit::Trail;
 use crate::policies::Policies;
 
 pub(crate) use custody::NotLent;
+pub(crate) use file::TAG;
 
 /// Below the folder of keys.
-const FOLDER: &str = "keys/popups";
+pub(crate) const FOLDER: &str = "keys/popups";
 /// There once an operator said that the clock is right.
 const CONFIRMED: &str = "keys/clock-confirmed";
 /// Where the system's time service notes that it heard the time, in this run of the system.

@@ -121,11 +121,7 @@ pub async fn run(asked: Asked, client: Client, tell: &mut dyn FnMut(Check)) -> R
     findings.push(site.rigs(&ways).await);
     tell(Check::Provider);
     findings.push(site.provider().await);
-    findings.push(Finding::not_checked(
-        Check::Retention,
-        "keys of sealed parts are not asked for here",
-        "leave keys/ of the data directory out of backups",
-    ));
+    findings.push(site.retention().await);
     tell(Check::Sale);
     let sale = site.sale().await;
     findings.push(preflight::sale(&sale.check));

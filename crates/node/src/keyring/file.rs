@@ -15,6 +15,10 @@ use super::Held;
 use crate::access::keep;
 
 const END: &str = ".ring";
+/// By this file backup programs know a folder that is not to be copied
+/// (the Cache Directory Tagging Specification).
+pub(crate) const TAG: &str = "CACHEDIR.TAG";
+const TAGGED: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# Keys of popups, which end: a copy would outlive them.\n";
 /// Where a part is sealed that only tries a key.
 const NOWHERE: [u8; 32] = [0; 32];
 
@@ -56,6 +60,10 @@ fn read(folder: &Path, popup: &PopupId) -> Option<Ring> {
 /// more by then: it goes when it is let go of.
 pub(super) fn write(folder: &Path, popup: &PopupId, ring: &Ring) -> io::Result<()> {
     let path = path(folder, popup);
+    let tag = folder.join(TAG);
+    if !tag.exists() {
+        keep(&tag, TAGGED.as_bytes())?;
+    }
     let before = OpenOptions::new().write(true).open(&path);
     keep(&path, &ring.encode())?;
     match before {

@@ -1,9 +1,12 @@
 //! What must work together: providers' messages, raw reads and their trail, the second factor.
 
+use std::collections::BTreeMap;
+
 use popwatch_core::limits::AUDIT_ENTRY_BYTES_MAX;
 use popwatch_core::policy::standing::Mode;
 use popwatch_core::preflight::{
-    self, AccessCheck, AuditCheck, Check, Finding, PolicyCheck, ProviderAccount,
+    self, AccessCheck, AuditCheck, Check, Finding, PolicyCheck, ProviderAccount, RetentionCheck,
+    Severity,
 };
 use popwatch_redact::pseudonym::ReferenceKey;
 use popwatch_wire::audit::Proof;
@@ -15,6 +18,7 @@ use serde_json::{Value, json};
 use super::{Site, here};
 use crate::access::LOCAL_ORG;
 use crate::config::provider::ProviderConfig;
+use crate::keyring::{FOLDER, TAG};
 
 /// The synthetic popup is this young at most when it is read, ms.
 const READ_BACK_MS: i64 = 5 * 60_000;
@@ -32,7 +36,74 @@ fn policy_check(here: &Value, there: Option<&Value>) -> PolicyCheck {
     }
 }
 
+/// What the rig and, where it answers, the ledger say of a popup's keys.
+fn retention_check(here: &[Value], there: Option<&[Value]>, is_tagged: bool) -> RetentionCheck {
+    let alive = |keys: &[Value]| -> BTreeMap<String, i64> {
+        let keys = keys.iter().filter(|key| key["state"] != "destroyed");
+        let named = keys
+            .filter_map(|key| Some((key["key_id"].as_str()?.to_owned(), key["ends_ms"].as_i64()?)));
+        named.collect()
+    };
+    let (own, lender) = (alive(here), there.map(alive));
+    let missing = lender.as_ref().map_or(0, |lender| {
+        own.keys().filter(|id| !lender.contains_key(*id)).count()
+    });
+    // What ends here before it ends at the ledger is lent.
+    let leases = lender.iter().flat_map(|lender| {
+        let lent = own
+            .iter()
+            .filter_map(|(id, ends)| Some((*ends, *lender.get(id)?)));
+        lent.filter(|(here, there)| here < there)
+            .map(|(here, _)| here)
+    });
+    RetentionCheck {
+        missing,
+        lease_ends_ms: leases.min(),
+        in_backup: !own.is_empty() && !is_tagged,
+    }
+}
+
 impl Site {
+    /// Whether the popup's keys live as long as they must and where they must, and when each ends.
+    pub(super) async fn retention(&self) -> Finding {
+        let unknown = |what: &str, todo| Finding::not_checked(Check::Retention, what, todo);
+        let (Some(edge), Some(popup)) = (&self.edge, &self.asked.popup) else {
+            let todo = "name the popup, and run it where an edge is configured";
+            return unknown("no popup is named, or no edge is configured here", todo);
+        };
+        let path = format!("/v1/popups/{popup}/policy");
+        let keys = |told: Value| told["keys"].as_array().cloned().unwrap_or_default();
+        let Some(here) = self.json(&format!("{edge}{path}")).await.map(keys) else {
+            let todo = "start popwatch run on this rig; with an organisation show a pass (--pass)";
+            return unknown("this rig does not say which keys it has", todo);
+        };
+        let there = match &self.ledger {
+            Some(ledger) => self.json(&format!("{ledger}{path}")).await.map(keys),
+            None => None,
+        };
+        if here.is_empty() {
+            let todo = "a popup gets its keys with its first event, an enrolled till when it hears its ledger";
+            return unknown("this rig has no keys of the popup", todo);
+        }
+        let is_tagged = (self.asked.config.data).join(FOLDER).join(TAG).exists();
+        let check = retention_check(&here, there.as_deref(), is_tagged);
+        let mut finding = preflight::retention(&check, &self.window);
+        if finding.severity == Severity::Pass {
+            let told = there
+                .as_ref()
+                .unwrap_or(&here)
+                .iter()
+                .filter(|key| key["ends_ms"].is_i64());
+            let ends = told.map(|key| {
+                let at = rfc3339(key["ends_ms"].as_i64().unwrap_or_default());
+                let date = at.get(..16).unwrap_or(&at).replace('T', " ");
+                format!("{} until {date}", key["class"].as_str().unwrap_or_default())
+            });
+            finding.measured = ends.collect::<Vec<_>>().join(" · ") + " UTC";
+        }
+        finding
+    }
+
     /// Whether a signed policy runs on this rig that covers the popup, and whether the ledger wants another.
     pub(super) async fn policy(&self) -> Finding {
         let unknown = |what: &str, todo| Finding::not_checked(Check::Policy, what, todo);
@@ -208,6 +279,30 @@ impl Site {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_a_rig_are_measured_against_the_ledger() {
+        let key =
+            |id: &str, ends_ms: i64| json!({"key_id": id, "state": "alive", "ends_ms": ends_ms});
+        let dead = json!({"key_id": "d", "state": "destroyed", "ends_ms": null});
+        let (lent, own) = (
+            [key("a", 5), key("b", 9), dead],
+            [key("a", 50), key("b", 90)],
+        );
+        let fine = RetentionCheck {
+            lease_ends_ms: Some(5),
+            ..RetentionCheck::default()
+        };
+        assert_eq!(retention_check(&lent, Some(&own), true), fine);
+        // Alone, or asked twice: nothing is lent.
+        for there in [None, Some(&own[..])] {
+            let check = retention_check(&own, there, true);
+            assert_eq!(check, RetentionCheck::default());
+        }
+        assert_eq!(retention_check(&lent, Some(&own[..1]), true).missing, 1);
+        assert!(retention_check(&own, None, false).in_backup);
+        assert!(!retention_check(&[], None, false).in_backup);
+    }
 
     #[test]
     fn what_a_rig_says_of_its_policy_is_measured_against_the_ledger() {
