@@ -33,6 +33,7 @@ mod probes;
 mod refold;
 mod region;
 mod register;
+mod retention;
 mod stopping;
 mod store_thread;
 mod syncs;
@@ -339,6 +340,7 @@ impl Node {
         self.keyring.set_trail(&trail);
         self.trail = Some(trail.clone());
         let (raw_books, raw_trail) = (handle.clone(), trail.clone());
+        self.sweep(&handle, &trail, ambient);
         let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
         let state = LedgerState {
             desk,

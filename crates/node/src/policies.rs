@@ -166,6 +166,12 @@ impl Running {
         )
     }
 
+    /// How long what belongs to each popup with a policy stays.
+    pub(crate) fn retentions(&self) -> impl Iterator<Item = (&PopupId, Retention)> {
+        let popups = self.popups.iter();
+        popups.map(|(popup, in_force)| (popup, in_force.retention))
+    }
+
     /// What may be asked of a popup; `None` where no policy says anything.
     pub(crate) fn rules(&self, popup: Option<&str>) -> Option<Arc<Rules>> {
         let own = popup.and_then(|popup| PopupId::new(popup).ok());

@@ -20,6 +20,7 @@ mod central;
 mod closed;
 mod db;
 mod decided;
+mod erase;
 mod frame;
 mod gaps;
 mod groups;

@@ -75,6 +75,7 @@ actions! {
     PolicyBrought = "policy.brought", "A policy was brought: taken, or refused.";
     KeysGranted = "keys.granted", "Keys of a popup were lent to a machine.";
     KeyDestroyed = "key.destroyed", "A key of a popup is no more, here or at the holder that is named.";
+    RecordsErased = "records.erased", "Observations whose time was over are gone from the books; their places and hashes stay.";
     ClockConfirmed = "clock.confirmed", "The clock is right, so keys open and end again.";
     RigInvited = "rig.invited", "A code was made with which one machine may join.";
     RigEnrolled = "rig.enrolled", "A machine joined, or somebody tried without the code.";

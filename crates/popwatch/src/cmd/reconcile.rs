@@ -77,6 +77,9 @@ struct Totals {
 #[derive(Debug, Deserialize)]
 struct Cells {
     compared: u64,
+    /// Records of which the bytes are gone.
+    #[serde(default)]
+    erased: u64,
     #[serde(default)]
     drifted: u64,
     #[serde(default)]
@@ -453,6 +456,12 @@ fn quoted(word: &str) -> String {
 impl Cells {
     fn sentence(&self) -> String {
         let compared = self.compared;
+        if self.erased > 0 {
+            return format!(
+                "cells are not compared any more: the time of {} records is over, and their bytes are gone",
+                self.erased
+            );
+        }
         if self.drifted > 0 {
             let (drifted, minor) = (self.drifted, self.drift_minor);
             return format!(
@@ -662,6 +671,7 @@ not closed
     #[test]
     fn drift_is_said() {
         let cells = |drifted, ahead| Cells {
+            erased: 0,
             compared: 40,
             drifted,
             ahead,

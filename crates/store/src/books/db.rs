@@ -258,6 +258,24 @@ impl Db {
         }
     }
 
+    /// Leaves nothing in the store's own files of what is in no row any more.
+    pub(super) fn wipe(&self) -> Result<(), DbFault> {
+        match &self.engine {
+            Engine::Sqlite(db) => db.wipe(),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(db) => db.script("VACUUM records"),
+        }
+    }
+
+    /// Writes zeros over what is deleted from now on, or not. A server does by its own means.
+    pub(super) fn overwrite(&self, is_on: bool) -> Result<(), DbFault> {
+        match &self.engine {
+            Engine::Sqlite(db) => db.overwrite(is_on),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Copies a database in a file beside it, under its name with this suffix. A server's and one in
     /// memory are not copied.
     pub(super) fn copy_aside(&self, suffix: &str) -> Result<(), DbFault> {

@@ -499,7 +499,8 @@ fn hash_of(frame: &Frame<'_>) -> [u8; 16] {
     hash_bytes(frame.bytes)
 }
 
-fn hash_bytes(bytes: &[u8]) -> [u8; 16] {
+/// What names the bytes of a record once they are gone.
+pub(super) fn hash_bytes(bytes: &[u8]) -> [u8; 16] {
     let mut out = [0; 16];
     blake3::Hasher::new()
         .update(bytes)

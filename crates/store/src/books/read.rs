@@ -120,6 +120,8 @@ pub struct BooksView {
     pub entries: u64,
     /// How far each epoch is held.
     pub coverage: Vec<EpochWatermark>,
+    /// Records whose bytes are gone, since their time was over.
+    pub erased: u64,
 }
 
 impl Books {
@@ -150,6 +152,7 @@ impl Books {
             books_root: [0; 32],
             entries: 0,
             coverage: Vec::new(),
+            erased: self.erased(popup)?,
         };
         self.read_accounts(popup, &mut view)?;
         for found in breaks_of(&self.db, popup)? {
@@ -201,6 +204,8 @@ impl Books {
         as_of: WallMs,
     ) -> Result<Reconciliation, BooksFault> {
         let view = self.books(popup)?;
+        // Cells say more than records do of which the bytes are gone: they are not held against them.
+        let region = region.filter(|_| view.erased == 0);
         let mut posted = breaks_of(&self.db, popup)?;
         posted.extend(self.orphans(popup)?);
         let coverage = self.coverage(popup)?;

@@ -1,6 +1,7 @@
 //! The books as a whole: examples first, then the laws over generated deliveries.
 
 mod central;
+mod erase;
 mod examples;
 mod file;
 mod fixture;

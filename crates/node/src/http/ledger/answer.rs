@@ -225,6 +225,7 @@ pub(super) fn reconciliation(view: &BooksView, found: &Reconciliation) -> Value 
         "totals": totals(found.totals.iter()),
         "cells": {
             "compared": found.cells.compared,
+            "erased": view.erased,
             "drifted": found.cells.drifted,
             "stale": found.cells.stale,
             "ahead": found.cells.ahead,

@@ -99,6 +99,19 @@ impl Sqlite {
         Ok(self.db.execute_batch(sql)?)
     }
 
+    /// Zeros over what is deleted from now on, or not.
+    pub(super) fn overwrite(&self, is_on: bool) -> Result<(), DbFault> {
+        match is_on {
+            true => self.script("PRAGMA secure_delete = ON"),
+            false => self.script("PRAGMA secure_delete = OFF"),
+        }
+    }
+
+    /// Takes what is in the log over into the file, and empties it.
+    pub(super) fn wipe(&self) -> Result<(), DbFault> {
+        self.script("PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
     /// A copy under another name first: a power cut leaves no half one under the final name.
     pub(super) fn copy_aside(&self, suffix: &str) -> Result<(), DbFault> {
         let Some(file) = &self.file else {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::fixture::*;
-use super::{central, examples, groups, lanes, laws};
+use super::{central, erase, examples, groups, lanes, laws};
 use crate::books::{Books, BooksFault, intake};
 use popwatch_core::code::Code;
 
@@ -155,6 +155,7 @@ fn everything_that_holds_over_sqlite_holds_here() {
         lanes::after_a_gap_a_chain_restarts_at_the_next_seal,
         lanes::a_rewind_is_named_and_nothing_is_rewound,
         lanes::what_a_void_life_said_is_not_waited_for,
+        erase::what_is_erased_is_still_held_and_nothing_else_is_told,
         laws::every_order_of_four_batches_ends_the_same,
         laws::a_crash_inside_a_batch_leaves_nothing_and_the_batch_can_come_again,
         laws::shuffled_days,
