@@ -19,7 +19,8 @@ import { Top } from "./parts/top";
 import { named, reread, rig, role, screen, SCREENS, view } from "./route";
 import { serveOffline } from "./worker";
 
-options.debounceRendering = (draw) => void requestAnimationFrame(() => draw());
+// A tab that nobody looks at has no frames; it is drawn now and then, so that it is right when somebody does.
+options.debounceRendering = (draw) => void (document.hidden ? setTimeout(draw, 1_000) : requestAnimationFrame(() => draw()));
 
 function App() {
   const popup = popupRow();

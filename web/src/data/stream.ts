@@ -1,10 +1,12 @@
-// The one module that talks to the server about a popup: which there are, one stream, polling where the stream is refused. The
-// id of the last event is kept with its rows: any server goes on from there, or says that it holds less (`behind`).
+// The one module that talks to the server about a popup: which there are, one stream for all tabs of this browser, polling where
+// the stream is refused. The id of the last event is kept with its rows: any server goes on from there, or says that it holds
+// less (`behind`).
 
 import { batch } from "@preact/signals";
 import * as cache from "./cache";
 import type { Asof } from "./rows";
-import { begin as beginSession, seesAll } from "./session";
+import { sit, type Said, type Seat } from "./seat";
+import { begin as beginSession, seesAll, standing } from "./session";
 import * as store from "./store";
 import type { Change, PopupEntry } from "./store";
 
@@ -20,6 +22,10 @@ const KEEP_EVERY_MS = 4_000;
 
 let view: View = "operator";
 let source: EventSource | null = null;
+/** Among the tabs that show the same; one of them reads. */
+let seat: Seat | null = null;
+/** Holds all rows of the reading tab, so that changes to them are enough. */
+let whole = false;
 let place: string | null = null;
 let etag: string | null = null;
 let named: string | null = null;
@@ -83,6 +89,13 @@ export function resume(): void {
 }
 
 function shut(): void {
+  seat?.leave();
+  seat = null;
+  unread();
+}
+
+/** Reads no longer; another tab does, or nothing is shown. */
+function unread(): void {
   source?.close();
   source = null;
   clearTimeout(poller);
@@ -120,76 +133,128 @@ function choose(anew: boolean): void {
     place = etag = null;
     store.popup.value = id;
     open();
-  } else if (anew || !source) {
+  } else if (anew || !seat) {
     open();
   }
 }
 
 const path = (what: string): string => `/v1/popups/${encodeURIComponent(store.popup.value ?? "")}/${what}`;
 
+/** Takes a seat among the tabs that show the same to the same person. */
 function open(): void {
   shut();
-  askedAt = performance.now();
-  const since = place ? `&since=${encodeURIComponent(place)}` : "";
-  const mine = new EventSource(path(`stream?view=${view}${since}`));
-  source = mine;
+  whole = false;
   if (store.link.value !== "live") store.link.value = "opening";
-  const on = <T>(name: string, take: (data: T) => void): void => {
-    mine.addEventListener(name, (event) => {
-      if (source !== mine) return;
-      const message = event as MessageEvent<string>;
-      try {
-        batch(() => {
-          take(JSON.parse(message.data) as T);
-          store.link.value = "live";
-          store.problem.value = null;
-          store.hear();
-        });
-      } catch (fault) {
-        fail(fault);
-        return;
-      }
-      if (name === "snapshot" || name === "delta") place = message.lastEventId || null;
-      clearTimeout(poller);
-      keep(false);
+  const who = standing.value.is === "holder" ? Object.values(standing.value.session).join() : "";
+  seat = sit(`popwatch ${path(view)} ${who}`, { lead: read, unseat: unread, hear: follow, link: () => store.link.value });
+}
+
+/** Hears what the reading tab tells, or answers a new one. */
+function follow(said: Said): void {
+  if (said.is === "event") {
+    whole ||= said.name === "snapshot";
+    if (whole) take(said.name, said.data, said.id);
+    else seat?.say({ is: "ask" });
+  } else if (said.is === "state") {
+    whole = true;
+    batch(() => {
+      store.replace(said.change);
+      place = said.place;
+      store.link.value = said.link;
+      store.problem.value = null;
+      store.hear();
     });
-  };
-  on<Change>("snapshot", store.replace);
-  on<Change>("delta", store.patch);
-  on<Pick<Asof, "server_ms" | "watermark_ms" | "silent">>("tick", (tick) => {
+    keep(false);
+  } else if (said.is === "beat" && said.link !== "opening" && store.link.value !== "paused") {
+    if (said.link !== "live") store.link.value = said.link === "paused" ? "lost" : said.link;
+    else if (!whole) seat?.say({ is: "ask" });
+  } else if (said.is === "ask") tellAll();
+}
+
+/** All rows, for tabs that have none yet. */
+function tellAll(): void {
+  const asof = store.asof.value;
+  if (!asof || store.kept.value) return;
+  seat?.say({ is: "state", change: { asof, rows: store.held() }, place, link: store.link.value });
+}
+
+/** What stands in the stream by this name changes what is shown. */
+const changes: Record<string, (data: never) => void> = {
+  snapshot: (change: Change) => store.replace(change),
+  delta: (change: Change) => store.patch(change),
+  tick: (tick: Pick<Asof, "server_ms" | "watermark_ms" | "silent">) => {
     const held = store.asof.value;
     if (!held || store.behind.value) return;
     store.kept.value = false; // a tick without rows says that those held here are the newest
     store.asof.value = { ...held, server_ms: tick.server_ms, watermark_ms: tick.watermark_ms, silent: tick.silent ?? [] };
-  });
+  },
   // This server holds less than was shown here: the paint stays until it has caught up.
-  on<{ rigs?: string[] }>("behind", (told) => {
+  behind: (told: { rigs?: string[] }) => {
     store.behind.value = told.rigs ?? [];
-  });
+  },
+};
+
+function take(name: string, data: string, id: string): void {
+  try {
+    batch(() => {
+      changes[name]?.(JSON.parse(data) as never);
+      store.link.value = "live";
+      store.problem.value = null;
+      store.hear();
+    });
+  } catch (fault) {
+    fail(fault);
+    return;
+  }
+  if (name === "snapshot" || name === "delta") place = id || null;
+  clearTimeout(poller);
+  keep(false);
+}
+
+/** Reads the stream, from where this tab has come to. */
+function read(): void {
+  unread();
+  whole = true;
+  askedAt = performance.now();
+  const since = place ? `&since=${encodeURIComponent(place)}` : "";
+  const mine = new EventSource(path(`stream?view=${view}${since}`));
+  source = mine;
+  for (const name of Object.keys(changes)) {
+    mine.addEventListener(name, (event) => {
+      if (source !== mine) return;
+      const { data, lastEventId: id } = event as MessageEvent<string>;
+      take(name, data, id);
+      seat?.say({ is: "event", name, data, id });
+    });
+  }
   mine.onerror = () => {
     if (source !== mine) return;
     store.link.value = "lost";
     // A refused stream (too many readers, popup gone) is closed for good: read by polling and knock again later.
     if (mine.readyState === EventSource.CLOSED) {
       void poll();
-      knocker = window.setTimeout(() => source === mine && open(), STREAM_RETRY_MS + Math.random() * 5_000);
+      knocker = window.setTimeout(() => source === mine && read(), STREAM_RETRY_MS + Math.random() * 5_000);
     }
   };
 }
 
 function again(): void {
-  if (store.popup.value) open();
-  else void listPopups();
+  if (!store.popup.value) void listPopups();
+  else if (!seat) open();
+  else if (seat.leads()) read();
+  else seat.say({ is: "ask" });
 }
 
 /** Once a second: a stream that says nothing for longer than two ticks is replaced. */
 function watch(): void {
   store.beat.value++;
+  // The tab that reads is frozen, or gone without a word.
+  if (seat && !seat.leads() && seat.silentMs() > SILENCE_MAX_MS) seat.take();
   if (!source || source.readyState === EventSource.CLOSED) return;
   const quiet = Math.min(store.ageMs(), performance.now() - askedAt);
   if (quiet > SILENCE_MAX_MS) {
     store.link.value = "lost";
-    open();
+    read();
     void poll();
   }
 }
@@ -217,6 +282,7 @@ async function poll(): Promise<void> {
     store.problem.value = null;
     store.hear();
     keep(false);
+    tellAll();
   } catch (fault) {
     fail(fault);
   }

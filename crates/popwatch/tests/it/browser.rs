@@ -154,6 +154,13 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// The same as if a person had clicked: what opens further tabs is let through.
+    pub(crate) fn gesture(&mut self, expression: &str) {
+        let params = json!({ "expression": expression, "userGesture": true });
+        let answer = self.call("Runtime.evaluate", params);
+        assert!(answer.get("exceptionDetails").is_none(), "{answer}");
+    }
+
     /// The raw value an element carries beside its text: `data-minor`, `data-value` or
     /// `data-state`; null when there is no such element.
     #[track_caller]

@@ -113,6 +113,69 @@ fn the_figures_are_the_apis_at_four_moments_of_a_real_day() {
     assert_eq!(page.complaints(), Vec::<Value>::new());
 }
 
+/// Streams that a role serves now.
+fn streams(address: &str) -> Option<u64> {
+    let metrics = crate::support::http(address, "GET /metrics", &[], b"").ok()?;
+    let metrics = String::from_utf8(metrics.body).ok()?;
+    let mut lines = metrics.lines();
+    let line = lines
+        .find(|line| line.starts_with("popwatch_live_readers") && !line.contains("stalled"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+#[ignore = "needs: chromium"]
+fn seven_tabs_share_one_stream_and_go_on_when_the_one_that_reads_is_closed() {
+    let site = Site::new("tabs");
+    let _edge = site.started("edge", &config(&site));
+    let pence = |n: i64, minor: i64| {
+        let mut sold = sale(POPUP, "checkout", &format!("t-{n}"), minor);
+        sold["data"]["currency"] = json!("GBP");
+        sold
+    };
+    sell(&site.edge, &[pence(1, 1_000)]);
+    let mut page = Browser::open("tabs");
+    // A page of the same server that shows nothing itself: it opens the tabs and looks into them.
+    page.go(&format!("http://{}/openapi.json", site.edge));
+    until("it is there", || {
+        (page.evaluate("location.pathname") == "/openapi.json").then_some(())
+    });
+    page.evaluate("tabs = []; 0");
+    for _ in 0..7 {
+        page.gesture("tabs.push(open('/'))");
+    }
+    let all_show = |page: &mut Browser, tabs: usize, minor: &str| {
+        until(&format!("{tabs} tabs show {minor}"), || {
+            let shown = page.evaluate(
+                "tabs.map(tab => tab.document?.querySelector('[data-testid=\"net-GBP\"]')?.dataset.minor ?? null)",
+            );
+            let shown = shown
+                .as_array()?
+                .iter()
+                .filter(|net| **net == minor)
+                .count();
+            (shown == tabs).then_some(())
+        });
+    };
+    all_show(&mut page, 7, "1000");
+    let one_is_open = || {
+        until("one stream is open", || {
+            (streams(&site.edge)? == 1).then_some(())
+        });
+    };
+    one_is_open();
+    sell(&site.edge, &[pence(2, 500)]);
+    all_show(&mut page, 7, "1500");
+    assert_eq!(streams(&site.edge), Some(1));
+    // The first one reads. Closed, it is followed by another, from where that one had come to.
+    page.evaluate("tabs.shift().close()");
+    sell(&site.edge, &[pence(3, 40)]);
+    all_show(&mut page, 6, "1540");
+    one_is_open();
+    sell(&site.edge, &[pence(4, 2)]);
+    all_show(&mut page, 6, "1542");
+}
+
 #[test]
 #[ignore = "needs: chromium"]
 fn a_minute_without_network_is_said_and_ends_without_a_reload() {
