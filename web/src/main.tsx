@@ -14,9 +14,10 @@ import { Board } from "./screens/board";
 import { Coop } from "./screens/coop";
 import { Creator } from "./screens/creator";
 import { Operator } from "./screens/operator";
+import { Preflight } from "./screens/preflight";
 import { popupRow } from "./parts/currency";
 import { Top } from "./parts/top";
-import { named, reread, rig, role, screen, SCREENS, view } from "./route";
+import { named, reread, rig, role, screen, screens, view } from "./route";
 import { serveOffline } from "./worker";
 
 // A tab that nobody looks at has no frames; it is drawn now and then, so that it is right when somebody does.
@@ -32,7 +33,7 @@ function App() {
       <Top popup={popup} />
       <main id="main" class={`wrap on-${here}`} tabindex={-1}>
         {store.problem.value && store.asof.value && <p class="note warn"><span aria-hidden="true">▲ </span>The server answers: {f.clip(store.problem.value, 200)}</p>}
-        {!store.asof.value ? <Waiting /> : here === "creator" ? <Creator /> : here === "coop" ? <Coop /> : here === "board" ? <Board /> : <Operator />}
+        {here === "preflight" ? <Preflight /> : !store.asof.value ? <Waiting /> : here === "creator" ? <Creator /> : here === "coop" ? <Coop /> : here === "board" ? <Board /> : <Operator />}
         <Banner />
       </main>
     </>
@@ -48,7 +49,7 @@ effect(() => {
   document.documentElement.dataset["age"] = store.asof.value ? store.freshness.value : "fresh";
 });
 effect(() => {
-  const title = SCREENS.find((one) => one.screen === screen.value)?.title ?? "";
+  const title = screens().find((one) => one.screen === screen.value)?.title ?? "";
   document.title = `${store.popup.value ? f.clip(store.popup.value, 40) : rig || "popwatch"} · ${screen.value === "operator" ? (role === "edge" ? "till" : "popwatch") : title}`;
 });
 

@@ -4,10 +4,13 @@ import { computed, signal } from "@preact/signals";
 import { standing } from "./data/session";
 import type { View } from "./data/stream";
 
-export type Screen = "operator" | "creator" | "coop" | "board";
+export type Screen = "operator" | "creator" | "coop" | "board" | "preflight";
 export const SCREENS: readonly { screen: Screen; title: string }[] = [
   { screen: "operator", title: "Operator" }, { screen: "creator", title: "Creator" }, { screen: "coop", title: "Co-op" }, { screen: "board", title: "Board" },
 ];
+/** A till also shows what was found before doors opened. */
+const PREFLIGHT = { screen: "preflight", title: "Preflight" } as const;
+export const screens = (): readonly { screen: Screen; title: string }[] => (role === "edge" ? [...SCREENS, PREFLIGHT] : SCREENS);
 
 const meta = (name: string): string => (document.querySelector<HTMLMetaElement>(`meta[name="${name}"]`)?.content ?? "").replace(/^%.*%$/, "");
 export const role: "edge" | "region" = meta("popwatch-role") === "edge" ? "edge" : "region";
@@ -28,7 +31,7 @@ export const named = computed(() => parsed.value.query.get("popup"));
 export const creatorNamed = computed(() => parsed.value.query.get("as"));
 
 export const screen = computed<Screen>(() => {
-  const found = SCREENS.find((one) => one.screen === parsed.value.path);
+  const found = screens().find((one) => one.screen === parsed.value.path);
   if (found) return found.screen;
   const who = standing.value;
   const scope = who.is === "holder" ? who.session.scope : null;
@@ -39,7 +42,7 @@ export const screen = computed<Screen>(() => {
 export const view = computed<View>(() => {
   const who = standing.value;
   if (who.is === "holder" && !["operator", "auditor"].includes(who.session.scope)) return "board";
-  if (screen.value === "operator") return role === "edge" ? "rig" : "operator";
+  if (screen.value === "operator" || screen.value === "preflight") return role === "edge" ? "rig" : "operator";
   return screen.value;
 });
 

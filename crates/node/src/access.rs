@@ -12,7 +12,7 @@
 pub mod desk;
 mod files;
 
-pub(crate) use files::keep;
+pub(crate) use files::{keep, note_preflight};
 mod sessions;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};

@@ -14,6 +14,7 @@ mod ledger;
 mod live;
 mod otlp;
 mod policy;
+mod preflight;
 mod raw;
 mod shared;
 mod webhooks;
@@ -85,7 +86,9 @@ pub(crate) fn edge_router(
         .with_state(edge);
     let audited = raw.trail.clone().map(audit_routes).unwrap_or_default();
     let peers = raw.peers.clone().map(peers_route).unwrap_or_default();
+    let last = preflight_route(&raw, &policy);
     let router = own
+        .merge(last)
         .merge(raw_route(raw))
         .merge(policy_routes(policy))
         .merge(audited)
@@ -181,6 +184,21 @@ fn policy_routes(policy: PolicyState) -> Router {
         .route("/v1/policies", post(policy::bring))
         .route("/v1/popups/{popup}/policy", get(policy::shown))
         .with_state(policy)
+}
+
+/// The last preflight, where the data directory is a rig's.
+fn preflight_route(raw: &RawState, policy: &PolicyState) -> Router {
+    let Source::Journal { data, .. } = &raw.source else {
+        return Router::new();
+    };
+    let state = preflight::PreflightState {
+        data: data.clone(),
+        keyring: policy.keyring.clone(),
+        ambient: raw.ambient.clone(),
+    };
+    Router::new()
+        .route("/v1/preflight", get(preflight::last))
+        .with_state(state)
 }
 
 fn lease_routes(policy: PolicyState) -> Router {

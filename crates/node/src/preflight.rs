@@ -12,12 +12,13 @@ mod search;
 mod stack;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use popwatch_core::limits::{PREFLIGHT_EVENT_BYTES, PREFLIGHT_EVENTS_PER_HOUR};
 use popwatch_core::preflight::{self, Check, Finding, Step, Verdict, Window};
 use serde_json::Value;
 
+use crate::access::{keep, note_preflight};
 use crate::ambient::Ambient;
 use crate::client::Client;
 use crate::config::Config;
@@ -55,6 +56,8 @@ pub struct Report {
     pub rig: Option<String>,
     /// When, ms since 1970.
     pub at_ms: i64,
+    /// The policy that ran then, by its digest; null where none was signed.
+    pub policy: Value,
     /// The window that it measured against.
     pub window: Window,
     /// Whether that window was announced.
@@ -98,6 +101,17 @@ struct Site {
     window: Window,
 }
 
+/// The last report, below the data directory of the rig.
+pub(crate) const REPORT: &str = "preflight.json";
+
+/// Keeps a report for the rig's page, and leaves a note of it for the audit trail.
+pub fn remember(data: &Path, document: &Value, verdict: &str) -> std::io::Result<()> {
+    let ambient = Ambient::system();
+    let popup = document["popup"].as_str().unwrap_or_default();
+    keep(&data.join(REPORT), document.to_string().as_bytes())?;
+    note_preflight(data, popup, verdict, &ambient)
+}
+
 /// Measures everything. `client` shows who asks; `tell` hears which row is at work.
 pub async fn run(asked: Asked, client: Client, tell: &mut dyn FnMut(Check)) -> Report {
     let ambient = Ambient::system();
@@ -131,7 +145,9 @@ pub async fn run(asked: Asked, client: Client, tell: &mut dyn FnMut(Check)) -> R
     let (audit, access) = site.audit(&sale.popup).await;
     findings.extend([audit, access]);
     findings.sort_by_key(|finding| finding.check);
+    let policy = site.running().await;
     Report {
+        policy,
         popup: site.asked.popup.take(),
         rig: site.asked.config.edge.as_ref().map(|edge| edge.rig.clone()),
         at_ms: site.window.now_ms,

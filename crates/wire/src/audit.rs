@@ -73,6 +73,7 @@ actions! {
     PeerConvicted = "peer.convicted", "A peer's trail is not what it was.";
     PeerAccepted = "peer.accepted", "Somebody said why a peer's trail is not what it was.";
     PolicyBrought = "policy.brought", "A policy was brought: taken, or refused.";
+    PreflightMade = "preflight.made", "The stack was tested before doors open.";
     KeysGranted = "keys.granted", "Keys of a popup were lent to a machine.";
     KeyDestroyed = "key.destroyed", "A key of a popup is no more, here or at the holder that is named.";
     RecordsErased = "records.erased", "Observations whose time was over are gone from the books; their places and hashes stay.";

@@ -211,6 +211,17 @@ pub const ROUTES: &[Route] = &[
         &[done("The status.", JSON, Some("Document"))],
     ),
     get(
+        &[Role::Edge],
+        "/v1/preflight",
+        "What the last preflight of this rig found, and whether that still says much.",
+        &[],
+        &[done(
+            "The report; `verdict` is null where none was made.",
+            JSON,
+            Some("Document"),
+        )],
+    ),
+    get(
         &[Role::Edge, Role::Region],
         "/v1/popups/{popup}/summary",
         "What a popup sold, in total and by the minute's state.",

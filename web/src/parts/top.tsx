@@ -4,7 +4,7 @@ import { standing, end, seesAll } from "../data/session";
 import * as store from "../data/store";
 import { pause, resume } from "../data/stream";
 import * as f from "../fmt";
-import { link, rig, role, screen, SCREENS } from "../route";
+import { link, rig, role, screen, screens } from "../route";
 import { theme, type Theme } from "./prefs";
 
 export function Top({ popup }: { popup: Pick<store.PopupEntry, "id" | "starts_ms" | "ends_ms"> | null }) {
@@ -21,7 +21,7 @@ export function Top({ popup }: { popup: Pick<store.PopupEntry, "id" | "starts_ms
       </div>
       {seesAll() && (
         <nav class="wrap tabs" aria-label="Screens">
-          {SCREENS.map((one) => <a href={link(one.screen)} aria-current={screen.value === one.screen ? "page" : undefined}>{one.screen === "operator" && role === "edge" ? "Till" : one.title}</a>)}
+          {screens().map((one) => <a href={link(one.screen)} aria-current={screen.value === one.screen ? "page" : undefined}>{one.screen === "operator" && role === "edge" ? "Till" : one.title}</a>)}
         </nav>
       )}
     </header>

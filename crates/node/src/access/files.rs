@@ -22,6 +22,24 @@ use crate::ambient::Ambient;
 use crate::audit::Trail;
 use crate::config::ConfigFault;
 
+/// Leaves a note that a preflight was made, for the trail of the process that runs there.
+pub(crate) fn note_preflight(
+    data: &Path,
+    popup: &str,
+    verdict: &str,
+    ambient: &Ambient,
+) -> io::Result<()> {
+    let did = Did {
+        at_ms: ambient.wall_ms(),
+        action: Action::PreflightMade.text().to_owned(),
+        popup: popup.to_owned(),
+        of: verdict.to_owned(),
+        scope: String::new(),
+        extent: String::new(),
+    };
+    Files::new(data).note(&did, ambient)
+}
+
 /// The folders of one data directory.
 #[derive(Debug, Clone)]
 pub(super) struct Files {

@@ -107,6 +107,7 @@ impl Keyring {
         let ring = shared.held().rings.get(popup).cloned().unwrap_or_default();
         let loans = shared.loans(popup);
         let is_locked = self.is_locked();
+        let is_lent = matches!(shared.custody, Custody::Lent);
         let keys = ring.keys().iter().map(|kept| {
             let id = kept.id.to_string();
             let holders = loans.iter().filter(|loan| loan.key_id == id).map(|loan| {
@@ -119,6 +120,7 @@ impl Keyring {
             json!({
                 "class": kept.class.text(),
                 "key_id": id,
+                "lent": is_lent,
                 "state": match (kept.is_alive(), is_locked) {
                     (false, _) => "destroyed",
                     (true, true) => "locked",

@@ -44,18 +44,14 @@ fn retention_check(here: &[Value], there: Option<&[Value]>, is_tagged: bool) -> 
             .filter_map(|key| Some((key["key_id"].as_str()?.to_owned(), key["ends_ms"].as_i64()?)));
         named.collect()
     };
-    let (own, lender) = (alive(here), there.map(alive));
+    let own = alive(here);
+    // A rig that was never enrolled has keys of its own, which the ledger does not know.
+    let is_lent = here.iter().any(|key| key["lent"] == true);
+    let lender = there.filter(|_| is_lent).map(alive);
     let missing = lender.as_ref().map_or(0, |lender| {
         own.keys().filter(|id| !lender.contains_key(*id)).count()
     });
-    // What ends here before it ends at the ledger is lent.
-    let leases = lender.iter().flat_map(|lender| {
-        let lent = own
-            .iter()
-            .filter_map(|(id, ends)| Some((*ends, *lender.get(id)?)));
-        lent.filter(|(here, there)| here < there)
-            .map(|(here, _)| here)
-    });
+    let leases = own.values().copied().filter(|_| is_lent);
     RetentionCheck {
         missing,
         lease_ends_ms: leases.min(),
@@ -64,6 +60,15 @@ fn retention_check(here: &[Value], there: Option<&[Value]>, is_tagged: bool) -> 
 }
 
 impl Site {
+    /// The digest of the policy that runs on this rig for the popup.
+    pub(super) async fn running(&self) -> Value {
+        let (Some(edge), Some(popup)) = (&self.edge, &self.asked.popup) else {
+            return Value::Null;
+        };
+        let told = self.json(&format!("{edge}/v1/popups/{popup}/policy")).await;
+        told.map_or(Value::Null, |told| told["running"]["digest"].clone())
+    }
+
     /// Whether the popup's keys live as long as they must and where they must, and when each ends.
     pub(super) async fn retention(&self) -> Finding {
         let unknown = |what: &str, todo| Finding::not_checked(Check::Retention, what, todo);
@@ -282,8 +287,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_rig_are_measured_against_the_ledger() {
-        let key =
-            |id: &str, ends_ms: i64| json!({"key_id": id, "state": "alive", "ends_ms": ends_ms});
+        let key = |id: &str, ends_ms: i64| json!({"key_id": id, "lent": ends_ms < 10, "state": "alive", "ends_ms": ends_ms});
         let dead = json!({"key_id": "d", "state": "destroyed", "ends_ms": null});
         let (lent, own) = (
             [key("a", 5), key("b", 9), dead],
@@ -294,12 +298,13 @@ mod tests {
             ..RetentionCheck::default()
         };
         assert_eq!(retention_check(&lent, Some(&own), true), fine);
-        // Alone, or asked twice: nothing is lent.
-        for there in [None, Some(&own[..])] {
+        // Of a rig that was never enrolled the ledger knows nothing.
+        for there in [None, Some(&own[..]), Some(&lent[..])] {
             let check = retention_check(&own, there, true);
             assert_eq!(check, RetentionCheck::default());
         }
         assert_eq!(retention_check(&lent, Some(&own[..1]), true).missing, 1);
+        assert_eq!(retention_check(&lent, None, true), fine);
         assert!(retention_check(&own, None, false).in_backup);
         assert!(!retention_check(&[], None, false).in_backup);
     }

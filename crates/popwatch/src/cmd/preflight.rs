@@ -12,7 +12,7 @@ use popwatch_core::id::PopupId;
 use popwatch_core::preflight::{Finding, Outcome, POPUP_PREFIX, Severity, Step, Verdict};
 use popwatch_node::config::Config;
 use popwatch_node::member;
-use popwatch_node::preflight::{Asked, Report};
+use popwatch_node::preflight::{self, Asked, Report};
 use popwatch_wire::json::rfc3339;
 use serde_json::{Value, json};
 
@@ -81,6 +81,7 @@ pub(super) async fn run(args: &PreflightArgs, format: Format) -> anyhow::Result<
     if let Some(data) = &args.data {
         config.data.clone_from(data);
     }
+    let data = config.data.clone();
     let asked = Asked {
         config,
         popup: args.popup.clone(),
@@ -98,8 +99,18 @@ pub(super) async fn run(args: &PreflightArgs, format: Format) -> anyhow::Result<
     };
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let mut tell = |check: popwatch_core::preflight::Check| bar.set_message(check.name());
-    let report = popwatch_node::preflight::run(asked, caller::client(), &mut tell).await;
+    let report = preflight::run(asked, caller::client(), &mut tell).await;
     bar.finish_and_clear();
+    if report.rig.is_some() && data.is_dir() {
+        let document = document(&report, args.strict);
+        let kept = preflight::remember(&data, &document, verdict(&report));
+        if let Err(fault) = kept {
+            print::note(format!(
+                "the rig's page will not show this preflight: {} cannot be written: {fault}",
+                data.display()
+            ));
+        }
+    }
     if let Some(path) = &args.html {
         let page = sheet::html(&report);
         std::fs::write(path, page).map_err(|fault| {
@@ -117,6 +128,15 @@ pub(super) async fn run(args: &PreflightArgs, format: Format) -> anyhow::Result<
     })
 }
 
+/// The answer for programs.
+fn verdict(report: &Report) -> &'static str {
+    match report.verdict() {
+        Verdict::Go => "go",
+        Verdict::Warnings => "go_with_warnings",
+        Verdict::NoGo => "no_go",
+    }
+}
+
 /// The report for programs.
 fn document(report: &Report, strict: bool) -> Value {
     let finding = |finding: &Finding| {
@@ -131,14 +151,10 @@ fn document(report: &Report, strict: bool) -> Value {
         Outcome::Failed(why) => json!({ "step": step.name, "outcome": "failed", "why": why }),
         Outcome::Stopped(why) => json!({ "step": step.name, "outcome": "stopped", "why": why }),
     };
-    let verdict = match report.verdict() {
-        Verdict::Go => "go",
-        Verdict::Warnings => "go_with_warnings",
-        Verdict::NoGo => "no_go",
-    };
     json!({
-        "verdict": verdict, "refused": report.verdict().is_refusal(strict),
+        "verdict": verdict(report), "refused": report.verdict().is_refusal(strict),
         "popup": report.popup, "rig": report.rig, "at": rfc3339(report.at_ms),
+        "at_ms": report.at_ms, "policy": report.policy,
         "version": env!("CARGO_PKG_VERSION"),
         "window": {
             "starts": rfc3339(report.window.starts_ms), "ends": rfc3339(report.window.ends_ms),
@@ -227,6 +243,7 @@ mod tests {
         };
         Report {
             popup: Some("fri".into()),
+            policy: Value::Null,
             rig: Some("till-1".into()),
             at_ms: 1_795_452_339_435,
             window: Window {

@@ -30,6 +30,17 @@ fn no_screen_has_a_serious_barrier() {
     let _edge = site.started("edge", &config(&site));
     sell(&site.edge, &hostile());
     site.drained("stall", 4);
+    let finding = |check: &str, severity: &str| {
+        serde_json::json!({
+            "check": check, "code": "PW1303", "severity": severity, "needed": "three times the room",
+            "measured": "<img src=x onerror=document.title='broken'>", "todo": "free some room on the disk",
+        })
+    };
+    let report = serde_json::json!({
+        "verdict": "no_go", "popup": "stall", "rig": "till-1", "at_ms": 0,
+        "findings": [finding("disk", "no_go"), finding("power", "warning"), finding("net", "pass")],
+    });
+    std::fs::write(site.till().join("preflight.json"), report.to_string()).unwrap();
     let axe = axe();
     let mut page = Browser::open("axe");
     for (address, screen) in [
@@ -38,6 +49,7 @@ fn no_screen_has_a_serious_barrier() {
         (&site.region, "#/coop"),
         (&site.region, "#/board"),
         (&site.edge, ""),
+        (&site.edge, "#/preflight"),
     ] {
         for (size, mobile, scheme) in [(DESK, false, "light"), (NARROW, true, "dark")] {
             page.window(size, mobile, scheme);

@@ -42,6 +42,7 @@ fn a_healthy_site_goes_and_nothing_of_it_is_seen_afterwards() {
         let list = get(&site.region, "/v1/popups");
         (list["popups"][0]["id"] == POPUP).then_some(())
     });
+    assert_eq!(get(&site.edge, "/v1/preflight")["verdict"], Value::Null);
     let page = site.folder.join("sheet.html");
     let page_name = page.display().to_string();
     let (status, document) = preflight(&site, &["--html", &page_name]);
@@ -51,7 +52,15 @@ fn a_healthy_site_goes_and_nothing_of_it_is_seen_afterwards() {
         "{document:#}"
     );
     for check in [
-        "disk", "clock", "net", "portal", "tls", "access", "rigs", "sale",
+        "disk",
+        "clock",
+        "net",
+        "portal",
+        "tls",
+        "access",
+        "rigs",
+        "retention",
+        "sale",
     ] {
         assert_eq!(row(&document, check)["severity"], "pass", "{document:#}");
     }
@@ -72,6 +81,17 @@ fn a_healthy_site_goes_and_nothing_of_it_is_seen_afterwards() {
     assert_eq!(list["popups"].as_array().unwrap().len(), 1, "{list}");
     let books = get(&site.ledger, &format!("/v1/popups/{POPUP}/books"));
     assert_eq!(books["totals"]["EUR"]["captured"], 500);
+    // The rig's page and its trail know of it.
+    let kept = get(&site.edge, "/v1/preflight");
+    assert_eq!(
+        (&kept["verdict"], &kept["stale"]),
+        (&document["verdict"], &Value::Null)
+    );
+    assert_eq!(kept["findings"], document["findings"]);
+    until("it stands in the trail", || {
+        let trail = get(&site.edge, "/v1/audit").to_string();
+        trail.contains("preflight.made").then_some(())
+    });
     let (status, document) = preflight(&site, &["--strict"]);
     assert_eq!(
         (status, &document["refused"]),

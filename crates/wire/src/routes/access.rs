@@ -55,7 +55,9 @@ pub fn need(method: Method, path: &str) -> Option<Need> {
         }
         (Post, "/v1/records" | "/v1/cells") => To(Action::Ingest, OwnRig),
         (Post, "/v1/audit/peer") => To(Action::Ingest, OwnRig),
-        (Get, "/v1/status" | "/metrics" | "/v1/popups/{popup}/cells") => To(Action::ViewRig, Whole),
+        (Get, "/v1/status" | "/v1/preflight" | "/metrics" | "/v1/popups/{popup}/cells") => {
+            To(Action::ViewRig, Whole)
+        }
         (Get, "/v1/popups/{popup}/rigs") => To(Action::ViewRig, Whole),
         (Get, "/v1/popups") => To(Action::ViewBoard, Own),
         (Get, "/v1/popups/{popup}/leaderboards/{kind}" | "/v1/popups/{popup}/inventory") => {
