@@ -28,10 +28,11 @@ use popwatch_core::id::PopupId;
 use popwatch_core::ledger::close::Value;
 use popwatch_core::limits::REGION_POPUPS_MAX;
 use popwatch_core::policy::retention::{KeyClass, Retention};
+use popwatch_core::preflight::is_rehearsal;
 use popwatch_redact::pseudonym::{Keys, ReferenceKey};
 use popwatch_redact::seal::{ClassKey, PopupKeys};
 use popwatch_wire::audit::Action;
-use popwatch_wire::keyring::{Destroyed, Ring};
+use popwatch_wire::keyring::{Destroyed, Kept, Ring};
 
 use crate::ambient::Ambient;
 use crate::audit::Trail;
@@ -49,6 +50,8 @@ const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
 /// Between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const HOUR_MS: i64 = 3_600_000;
+/// After a ring could not be kept, until it is tried again, ms.
+const TRY_AGAIN_MS: u64 = 10_000;
 /// A clock that is so much later than when this machine last ran may be wrong.
 const JUMP_MS: i64 = 24 * HOUR_MS;
 
@@ -88,6 +91,8 @@ struct Held {
     wanted: BTreeSet<PopupId>,
     /// Popups whose file cannot be read: no new key takes the place of what is there.
     damaged: BTreeSet<PopupId>,
+    /// When a ring could not be kept last, ms of the steady clock: a full disk is not asked at every event.
+    failed_ms: Option<u64>,
 }
 
 /// What the door works with.
@@ -276,8 +281,9 @@ impl Shared {
         let Custody::Own(told) = &self.custody else {
             return held.rings.contains_key(popup);
         };
-        let is_full = !held.rings.contains_key(popup) && held.rings.len() >= REGION_POPUPS_MAX;
-        if is_full || held.damaged.contains(popup) {
+        let is_known = held.rings.contains_key(popup);
+        let has_room = is_known || held.rings.len() < REGION_POPUPS_MAX || self.forget(held);
+        if !has_room || held.damaged.contains(popup) {
             return false;
         }
         let now_ms = self.ambient.wall_ms();
@@ -310,14 +316,34 @@ impl Shared {
         self.keep(held, popup, ring)
     }
 
+    /// Lets go of the ring whose last key was destroyed first; answers whether there is one.
+    fn forget(&self, held: &mut Held) -> bool {
+        let is_over = |ring: &Ring| !ring.keys().iter().any(Kept::is_alive);
+        let over = held.rings.iter().filter(|(_, ring)| is_over(ring));
+        let first = over.min_by_key(|(_, ring)| ring.high_ms);
+        let Some(popup) = first.map(|(popup, _)| popup.clone()) else {
+            return false;
+        };
+        held.rings.remove(&popup);
+        file::remove(&self.folder(), &popup);
+        true
+    }
+
     /// Makes a ring durable and holds it; where it cannot be kept, the one before goes on.
     fn keep(&self, held: &mut Held, popup: &PopupId, ring: Ring) -> bool {
+        let now_ms = self.ambient.mono_ns() / 1_000_000;
+        let failed_ms = held.failed_ms;
+        if failed_ms.is_some_and(|failed_ms| now_ms.saturating_sub(failed_ms) < TRY_AGAIN_MS) {
+            return false;
+        }
+        held.failed_ms = None;
         match file::write(&self.folder(), popup, &ring) {
             Ok(()) => {
                 held.rings.insert(popup.clone(), ring);
                 true
             }
             Err(fault) => {
+                held.failed_ms = Some(now_ms);
                 let code = Code::NotDurable;
                 tracing::error!(%code, popup = popup.as_str(), %fault, "keys could not be kept; what they are for is left out");
                 false
@@ -348,7 +374,12 @@ impl Shared {
         match self.custody {
             Custody::Own(_) => {
                 let used_ms = ring.used_ms;
-                ring.end(|kept| retention.not_after_ms(kept.class, used_ms));
+                // Nothing of a rehearsal is kept.
+                let longest = match is_rehearsal(popup.as_str()) {
+                    true => used_ms.saturating_add(HOUR_MS),
+                    false => i64::MAX,
+                };
+                ring.end(|kept| retention.not_after_ms(kept.class, used_ms).min(longest));
             }
             // A lease ends early where the policy that came since says so.
             Custody::Lent => {
@@ -360,10 +391,7 @@ impl Shared {
             true => Vec::new(),
             false => ring.destroy_due(now_ms),
         };
-        let is_alive = ring
-            .keys()
-            .iter()
-            .any(popwatch_wire::keyring::Kept::is_alive);
+        let is_alive = ring.keys().iter().any(Kept::is_alive);
         let is_old = is_alive && !is_locked && now_ms.saturating_sub(ring.high_ms) >= HOUR_MS;
         if is_old || !gone.is_empty() {
             ring.high_ms = now_ms;

@@ -60,7 +60,7 @@ pub struct Ring {
     keys: Vec<Kept>,
     /// The latest moment that this machine knows to have been, ms since 1970.
     pub high_ms: i64,
-    /// When an event was taken last, ms since 1970; to the hour.
+    /// When an event was taken last, to the hour; of keys that are lent, when they came. Ms since 1970.
     pub used_ms: i64,
 }
 

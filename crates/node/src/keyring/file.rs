@@ -56,6 +56,13 @@ fn read(folder: &Path, popup: &PopupId) -> Option<Ring> {
     Ring::decode(&bytes)
 }
 
+/// Lets go of the ring of a popup: only names of keys that are no more stand in it.
+pub(super) fn remove(folder: &Path, popup: &PopupId) {
+    if let Err(fault) = std::fs::remove_file(path(folder, popup)) {
+        tracing::warn!(popup = popup.as_str(), %fault, "a file without any key cannot be removed");
+    }
+}
+
 /// Makes a ring durable, then writes zeros over the file that it takes the place of. The file has no name any
 /// more by then: it goes when it is let go of.
 pub(super) fn write(folder: &Path, popup: &PopupId, ring: &Ring) -> io::Result<()> {

@@ -65,9 +65,8 @@ impl Keyring {
         let untold = ring.untold();
         let now_ms = self.0.ambient.wall_ms();
         let mut alive = ring.keys().iter().filter(|kept| kept.is_alive());
-        // A lease is of the same length each time: half of it is over when as much is left as has passed
-        // since the ring was written.
-        let ends_soon = |at_ms: i64| at_ms - now_ms < now_ms - ring.high_ms;
+        // Half of a lease is over when less is left than has passed since it was taken.
+        let ends_soon = |at_ms: i64| at_ms - now_ms < now_ms - ring.used_ms;
         let is_due = alive.clone().next().is_none() || alive.any(|kept| ends_soon(kept.at_ms));
         (is_due || !untold.is_empty()).then_some((untold, is_used))
     }
@@ -90,6 +89,7 @@ impl Keyring {
         }
         let gone = ring.destroy_others(&stay, now_ms);
         ring.high_ms = ring.high_ms.max(now_ms);
+        ring.used_ms = now_ms;
         held.damaged.remove(popup);
         if shared.shred(&mut held, popup, ring, &gone, "revoked") {
             held.wanted.remove(popup);

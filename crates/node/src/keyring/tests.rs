@@ -223,6 +223,67 @@ fn what_is_lent_ends_with_its_lease_and_the_ledger_hears_of_it() {
 }
 
 #[test]
+fn half_of_a_lease_is_over_before_it_is_renewed_however_often_the_ring_is_written() {
+    let (ledger, rig) = (Place::new("half-ledger"), Place::new("half-rig"));
+    let (ambient, hand) = clock();
+    let custodian = ledger.open(Custody::Own(None), &ambient);
+    let till = rig.open(Custody::Lent, &ambient);
+    let lent = custodian.lend(&night(), &RigId::new("till-1").unwrap(), (&[], true));
+    till.take(&night(), lent.unwrap().keys().unwrap(), &[]);
+    let lease_ms = keep_ms(Limit::FreetextLease);
+    let mut asked_ms = None;
+    for hour in 1..lease_ms / HOUR_MS {
+        hand.advance_to(ambient.wall_ms() + HOUR_MS);
+        till.look_around();
+        if till.due(&night()).is_some() {
+            asked_ms.get_or_insert(hour * HOUR_MS);
+        }
+    }
+    let asked_ms = asked_ms.unwrap();
+    assert!(
+        (lease_ms / 2..=lease_ms / 2 + HOUR_MS).contains(&asked_ms),
+        "{asked_ms}"
+    );
+}
+
+#[test]
+fn a_rehearsal_leaves_no_key_and_what_is_over_makes_room() {
+    let place = Place::new("room");
+    let (ambient, hand) = clock();
+    let keyring = place.open(Custody::Own(None), &ambient);
+    let popup = |n: usize| PopupId::new(&format!("preflight-night-{n}")).unwrap();
+    for n in 0..REGION_POPUPS_MAX {
+        assert_eq!(keyring.of(&keyring.shown(), &popup(n)).parts.len(), 3);
+    }
+    // All of them live: there is no room for another.
+    assert!(keyring.of(&keyring.shown(), &night()).parts.is_empty());
+    hand.advance_to(ambient.wall_ms() + 2 * HOUR_MS);
+    keyring.look_around();
+    keyring.look_around();
+    hand.advance_to(ambient.wall_ms() + 2 * HOUR_MS);
+    keyring.look_around();
+    let all = u64::try_from(4 * REGION_POPUPS_MAX).unwrap();
+    assert_eq!(keyring.counts(), (0, all));
+    assert_eq!(keyring.of(&keyring.shown(), &night()).parts.len(), 3);
+    assert!(!place.0.join("keys/popups/preflight-night-0.ring").exists());
+}
+
+#[test]
+fn a_disk_that_takes_nothing_is_not_asked_at_every_event() {
+    let place = Place::new("full");
+    let (ambient, _) = clock();
+    let keyring = place.open(Custody::Own(None), &ambient);
+    std::fs::create_dir_all(place.0.join("keys")).unwrap();
+    // A file where the folder has to be.
+    std::fs::write(place.0.join(FOLDER), b"").unwrap();
+    assert!(keyring.of(&keyring.shown(), &night()).parts.is_empty());
+    std::fs::remove_file(place.0.join(FOLDER)).unwrap();
+    assert!(keyring.of(&keyring.shown(), &night()).parts.is_empty());
+    keyring.0.held().failed_ms = None;
+    assert_eq!(keyring.of(&keyring.shown(), &night()).parts.len(), 3);
+}
+
+#[test]
 fn a_damaged_file_costs_its_own_fields_and_no_other_key_takes_its_place() {
     let place = Place::new("damaged");
     let (ambient, _) = clock();
