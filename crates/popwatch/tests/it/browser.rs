@@ -154,6 +154,25 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// Presses and releases a key that writes nothing.
+    pub(crate) fn press(&mut self, key: &str) {
+        self.call(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        );
+        let code = match key {
+            "Tab" => 9,
+            "ArrowLeft" => 37,
+            other => panic!("what number has {other}?"),
+        };
+        for kind in ["rawKeyDown", "keyUp"] {
+            let params = json!({
+                "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code,
+            });
+            self.call("Input.dispatchKeyEvent", params);
+        }
+    }
+
     /// The same as if a person had clicked: what opens further tabs is let through.
     pub(crate) fn gesture(&mut self, expression: &str) {
         let params = json!({ "expression": expression, "userGesture": true });

@@ -5,6 +5,7 @@ mod gallery;
 mod pass;
 mod screens;
 mod sdk;
+mod walk;
 
 pub(crate) use screens::hostile;
 
