@@ -20,6 +20,7 @@ pub mod close;
 pub mod coop;
 pub mod count;
 pub mod entry;
+pub mod epoch;
 pub mod fact;
 pub mod gap;
 pub mod group;

@@ -146,6 +146,8 @@ pub const WINDOW_AFTER_MS: i64 = 48 * 3_600_000;
 pub const EVENT_AHEAD_MS_MAX: i64 = 5_000;
 /// A clock that may be wrong by more is suspect, ms.
 pub const CLOCK_SUSPECT_MS: u64 = 2_000;
+/// Times of money that may be wrong by more are named by the books (E-CLOCK), ms.
+pub const CLOCK_UNCERTAIN_MS: u64 = 60_000;
 /// How fast the uncertainty of a clock grows, parts per million.
 pub const CLOCK_DRIFT_PPM: u64 = 50;
 /// Round trips to a peer that are remembered to tell a slow one, per peer. Beyond: the oldest goes.

@@ -584,7 +584,9 @@ impl JournalThread {
             let losses = self.losses_to_say();
             self.gathered.say(losses, now_ns);
         }
-        if now_ns.saturating_sub(self.sealed_ns) >= SEAL_EVERY_NS && self.failed_ns.is_none() {
+        let is_due = now_ns.saturating_sub(self.sealed_ns) >= SEAL_EVERY_NS
+            || self.journal.popup_ended(now.wall.0);
+        if is_due && self.failed_ns.is_none() {
             self.seal();
         }
         let wanted = self.worked || self.level > 0;

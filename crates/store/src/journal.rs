@@ -235,6 +235,8 @@ pub struct Journal<F: Fs> {
     gaps_waiting: Vec<Gap>,
     acked: Vec<Acked>,
     since_seal: bool,
+    /// Wall clock when a seal was last asked for, ms since 1970: popups that end later want one.
+    asked_seal_ms: i64,
     /// Durable records of appends that failed later on.
     undelivered: Vec<Committed>,
     quarantine: Quarantine,

@@ -127,8 +127,12 @@ classes! {
         "Nothing to do when the sale was made elsewhere or earlier.";
     Poison = "E-POISON", Warn, "A record could not be read and is kept in quarantine.",
         "Bring popwatch here to the rig's version, then send again.";
-    Revoked = "E-REVOKED", Money, "A revoked rig, or one whose time was over, sent sales that are not booked.",
+    Held = "E-HELD", Money, "A revoked rig, or one whose time was over, sent sales that are not booked.",
         "Find out whether they are true: popwatch enrol --accept RIG books them. Else leave them.";
+    Unsealed = "E-UNSEALED", Warn, "A rig never said that it was done with a popup that is over.",
+        "Switch it on and bring it onto the network; it says so by itself within a minute.";
+    Clock = "E-CLOCK", Info, "The clock of a rig cannot be believed for some of its sales.",
+        "Nothing is wrong with the amounts; compare times with receipts where they matter.";
     Loss = "E-LOSS", Money, "A rig refused or dropped events that carry money.",
         "Find those sales in the till's own list and enter them; free the rig's disk.";
     Basket = "E-BASKET", Warn, "A sale's lines do not add up to what was paid.",

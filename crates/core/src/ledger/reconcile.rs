@@ -12,10 +12,8 @@ use alloc::vec::Vec;
 use super::breaks::{Break, BreakClass, BreakState, Severity};
 use super::{Commodity, FieldHash, Ranges};
 use crate::cell::{Cell, CellKey, Digest};
-use crate::event::Event;
 use crate::id::{PopupId, RigId};
 use crate::money::{Currency, Money};
-use crate::record::Record;
 
 /// What the ledger holds of one epoch of one rig, and what it knows to exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -450,103 +448,6 @@ fn drift_breaks(key: &CellKey, off: &BTreeMap<Currency, i64>) -> Vec<Break> {
                 .evident([place.clone()].into())
         })
         .collect()
-}
-
-/// Checks the running totals that money records of one epoch carry against the records themselves
-/// (E-TOTAL). Feed all held records of the epoch in seq order.
-#[derive(Debug, Clone)]
-pub struct TotalsCheck {
-    rig: RigId,
-    epoch: u32,
-    next_seq: u64,
-    sums: BTreeMap<(String, String), Option<(i64, i64)>>,
-    off: BTreeMap<(String, String), (i64, u64)>,
-    seen_hole: bool,
-}
-
-impl TotalsCheck {
-    /// Nothing seen yet.
-    #[must_use]
-    pub fn new(rig: RigId, epoch: u32) -> Self {
-        Self {
-            rig,
-            epoch,
-            next_seq: 1,
-            sums: BTreeMap::new(),
-            off: BTreeMap::new(),
-            seen_hole: false,
-        }
-    }
-
-    /// Takes the next record. A hole before it makes the sums unknown until they are stated again.
-    pub fn record(&mut self, seq: u64, record: &Record) {
-        if seq != self.next_seq {
-            self.seen_hole = true;
-            self.sums.values_mut().for_each(|sum| *sum = None);
-        }
-        self.next_seq = seq + 1;
-        let (currency, own) = if let Event::PaymentCaptured(sale) = &record.event {
-            (sale.currency, (sale.amount.0, 0))
-        } else if let Event::PaymentRefunded(asked) = &record.event {
-            (asked.currency, (0, asked.amount.0))
-        } else {
-            return;
-        };
-        for row in &record.totals {
-            if row.currency != currency.code() {
-                continue;
-            }
-            let key = (row.popup.clone(), row.currency.clone());
-            let before = match self.sums.get(&key) {
-                Some(known) => *known,
-                None => (!self.seen_hole).then_some((0, 0)),
-            };
-            if let Some((captured, refunded)) = before {
-                let expect = (
-                    captured.saturating_add(own.0),
-                    refunded.saturating_add(own.1),
-                );
-                let off = row
-                    .captured
-                    .saturating_sub(expect.0)
-                    .saturating_sub(row.refunded.saturating_sub(expect.1));
-                if (row.captured, row.refunded) != expect {
-                    let entry = self.off.entry(key.clone()).or_insert((0, seq));
-                    entry.0 = entry.0.saturating_add(off);
-                }
-            }
-            self.sums.insert(key, Some((row.captured, row.refunded)));
-        }
-    }
-
-    /// The contradictions of one popup.
-    #[must_use]
-    pub fn breaks(&self, popup: &PopupId) -> Vec<Break> {
-        self.off
-            .iter()
-            .filter(|((of, _), _)| of == popup.as_str())
-            .filter_map(|((_, code), (off, seq))| {
-                let currency = Currency::new(code)?;
-                let keys = [
-                    popup.to_string(),
-                    self.rig.to_string(),
-                    self.epoch.to_string(),
-                    code.clone(),
-                ];
-                let sentence = format!(
-                    "{}'s own running total differs from its sales and refunds by {}.",
-                    self.rig,
-                    Money::new(*off, currency)
-                );
-                let at = format!("{}/{}/{seq}", self.rig, self.epoch);
-                Some(
-                    Break::new(BreakClass::Total, keys.into(), sentence)
-                        .amounting(Commodity::Money(currency), *off, None)
-                        .evident([at].into()),
-                )
-            })
-            .collect()
-    }
 }
 
 fn hash_of(of: &Reconciliation) -> [u8; 32] {

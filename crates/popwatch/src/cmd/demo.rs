@@ -80,7 +80,7 @@ async fn show(
     format: Format,
 ) -> anyhow::Result<Exit> {
     let tally = stage.play(plan, day, args.speed, format).await?;
-    let drained = stage.drain().await?;
+    let drained = stage.drain(plan.popup.as_str()).await?;
     let paid_ms = plan.ends().0 + provider::DAY_MS;
     stage.clock.advance_to(paid_ms);
     let provider = stage.provider.lock().await;
@@ -305,11 +305,11 @@ impl Stage {
         Ok(tally)
     }
 
-    /// Waits until every rig says that nothing is unsent; false when that takes too long.
-    async fn drain(&self) -> anyhow::Result<bool> {
+    /// Waits until every rig says that it is done and nothing is unsent; false when that takes too long.
+    async fn drain(&self, popup: &str) -> anyhow::Result<bool> {
         let limit = tokio::time::Instant::now() + DRAIN_LIMIT;
         loop {
-            if verdict::all_drained(self).await? {
+            if verdict::all_drained(self, popup).await? {
                 return Ok(true);
             }
             if tokio::time::Instant::now() > limit {

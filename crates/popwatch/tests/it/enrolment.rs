@@ -107,7 +107,7 @@ fn a_laptop_joins_sells_is_lost_and_its_sales_wait_for_a_person() {
     });
     assert_eq!(sales(&site), 1, "they are not booked");
     let breaks = get(&site.ledger, &format!("/v1/popups/{POPUP}/breaks"));
-    assert!(breaks.to_string().contains("E-REVOKED"), "{breaks}");
+    assert!(breaks.to_string().contains("E-HELD"), "{breaks}");
     let (status, said) = joins(&code(&site, "till-7"), &address, &site.folder.join("other"));
     assert_eq!(status, Some(1), "a revoked name is not given again: {said}");
 

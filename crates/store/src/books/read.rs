@@ -9,8 +9,9 @@ use popwatch_core::id::{CreatorId, Epoch, EpochId, PopupId, RigId, Seq, Sku};
 use popwatch_core::invariant;
 use popwatch_core::ledger::breaks::BreakState;
 use popwatch_core::ledger::entry::EntryId;
+use popwatch_core::ledger::epoch::EpochCheck;
 use popwatch_core::ledger::reconcile::{
-    CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, TotalsCheck, accept,
+    CellState, Cells, CurrencyTotals, EpochCoverage, Inputs, Reconciliation, accept,
     coverage_breaks, reconcile,
 };
 use popwatch_core::ledger::root::{Root, books_root};
@@ -21,6 +22,7 @@ use popwatch_core::time::WallMs;
 
 use super::db::{DbFault, Row, values};
 use super::held::Held;
+use super::policies::Promises;
 use super::rows::{self, breaks_of, column, epoch_number, fact_at, number, position};
 use super::{Books, BooksFault, decided, frame, gaps};
 
@@ -209,10 +211,14 @@ impl Books {
         let mut posted = breaks_of(&self.db, popup)?;
         posted.extend(self.orphans(popup)?);
         let coverage = self.coverage(popup)?;
+        let window = Promises::default().window(&self.db, popup)?;
         let mut refold = Cells::new();
         for epoch in &coverage {
-            let totals = self.refold_epoch(epoch, popup, &mut refold)?;
-            posted.extend(totals.breaks(popup));
+            let check = self.refold_epoch(epoch, popup, &mut refold)?;
+            posted.extend(check.breaks(popup));
+            let unsealed =
+                window.and_then(|(_, ends_ms)| check.unsealed(popup, epoch, ends_ms, as_of.0));
+            posted.extend(unsealed);
         }
         let suspense: BTreeMap<Currency, i64> = view
             .currencies
@@ -257,14 +263,14 @@ impl Books {
         epoch: &EpochCoverage,
         popup: &PopupId,
         cells: &mut Cells,
-    ) -> Result<TotalsCheck, BooksFault> {
-        let mut totals = TotalsCheck::new(epoch.rig.clone(), epoch.epoch);
+    ) -> Result<EpochCheck, BooksFault> {
+        let mut check = EpochCheck::new(epoch.rig.clone(), epoch.epoch);
         let Some(epoch_id) = self.epoch_id(&epoch.rig, epoch.epoch)? else {
-            return Ok(totals);
+            return Ok(check);
         };
         let mut fold = EpochFold::new(epoch.rig.clone(), Epoch(epoch.epoch), epoch_id);
         self.scan(&epoch.rig, epoch.epoch, |seq, record| {
-            totals.record(seq, &record);
+            check.record(seq, &record);
             if matches!(fold.apply(Seq(seq), &record), Step::Rebucket) {
                 let mut again = fold.again(Seq(seq), &record);
                 self.scan(&epoch.rig, epoch.epoch, |at, record| {
@@ -277,7 +283,7 @@ impl Books {
         })?;
         let of_popup = fold.cells().filter(|cell| cell.popup == popup.as_str());
         cells.extend(of_popup.map(|cell| (cell.key(), CellState::of(cell))));
-        Ok(totals)
+        Ok(check)
     }
 
     /// Feeds all readable records of an epoch in seq order.

@@ -28,7 +28,7 @@ const OF_INTAKE: [BreakClass; 8] = [
     BreakClass::Rewind,
     BreakClass::Conflict,
     BreakClass::Poison,
-    BreakClass::Revoked,
+    BreakClass::Held,
     BreakClass::PopupImplied,
 ];
 

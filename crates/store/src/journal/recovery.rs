@@ -184,12 +184,10 @@ impl<F: Fs> Journal<F> {
     /// Never gives up over damage: what cannot be read is put aside, named and valued. Fails only
     /// when another process holds the folder or the disk refuses a call.
     pub fn open(fs: F, opening: Opening) -> Result<(Self, Recovery), OpenError> {
-        let lock = fs.lock().map_err(|error| {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                OpenError::Locked
-            } else {
-                unavailable("locked")(error)
-            }
+        let locked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        let lock = fs.lock().map_err(|error| match locked(&error) {
+            true => OpenError::Locked,
+            false => unavailable("locked")(error),
         })?;
         let mut survey = survey(&fs, Some(&opening.rig)).map_err(unavailable("read"))?;
         let journal_id = survey.journal_id.unwrap_or(opening.fresh.journal_id);
@@ -240,6 +238,7 @@ impl<F: Fs> Journal<F> {
             gaps_waiting: accounts.found.clone(),
             acked: accounts.acked.clone(),
             since_seal: false,
+            asked_seal_ms: opening.stamp.wall_ms,
             undelivered: Vec::new(),
             quarantine: recovery.quarantine,
             newer_format: recovery.newer_format,

@@ -397,6 +397,14 @@ fn a_seal_comes_only_after_other_records_and_keeps_what_was_acknowledged() {
     let (mut journal, _) = open(&fs, 1);
     // What opens an epoch is no other record: an idle rig writes nothing.
     assert!(journal.seal(stamp()).unwrap().records.is_empty());
+    // The end of a popup is: nobody knows else that nothing came after what was heard last.
+    let over = Stamp {
+        wall_ms: WALL + 1,
+        ..stamp()
+    };
+    let commit = journal.seal(over).unwrap();
+    assert_eq!(systems(&commit.records), ["rig.seal"]);
+    assert!(journal.seal(over).unwrap().records.is_empty());
     journal.append(vec![sale("a", 5)], stamp()).unwrap();
     let acked = vec![Acked {
         epoch: 1,
@@ -410,7 +418,7 @@ fn a_seal_comes_only_after_other_records_and_keeps_what_was_acknowledged() {
         panic!("a seal");
     };
     assert_eq!(seal.totals.len(), 1);
-    assert_eq!(seal.counts, [2, 1, 0, 0, 0]);
+    assert_eq!(seal.counts, [3, 1, 0, 0, 0]);
     assert_eq!(
         systems(&journal.stop(stamp()).unwrap().records),
         ["rig.stopped"]
@@ -426,7 +434,7 @@ fn a_seal_comes_only_after_other_records_and_keeps_what_was_acknowledged() {
     let Event::System(SystemEvent::RigStarted(started)) = &recovery.records[0].record.event else {
         panic!("a start");
     };
-    assert_eq!((started.previous_epoch, started.previous_last_seq), (1, 5));
+    assert_eq!((started.previous_epoch, started.previous_last_seq), (1, 6));
     assert_eq!(started.previous_totals[0].captured, 5);
     assert_eq!(started.previous_chain_trunk.len(), 32);
 }

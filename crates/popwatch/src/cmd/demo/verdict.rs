@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use popwatch_core::cell::{Cell, CellKey, Digest};
 use popwatch_core::invariant::folds_agree;
 use popwatch_core::lane::CellBatch;
+use popwatch_core::ledger::BreakClass;
 use popwatch_node::client::Client;
 use popwatch_wire::lanes;
 use serde::Deserialize;
@@ -58,8 +59,9 @@ struct Unsent {
 
 type Named = BTreeMap<CellKey, (u64, Digest)>;
 
-/// Whether every rig's records are at the ledger and every rig's cells at the region.
-pub(super) async fn all_drained(stage: &Stage) -> anyhow::Result<bool> {
+/// Whether every rig has said that it is done with the popup, and its records are at the ledger and its
+/// cells at the region.
+pub(super) async fn all_drained(stage: &Stage, popup: &str) -> anyhow::Result<bool> {
     let summary: Value =
         get_json(&format!("http://{}/v1/popups/demo/summary", stage.region)).await?;
     for edge in &stage.edges {
@@ -71,7 +73,14 @@ pub(super) async fn all_drained(stage: &Stage) -> anyhow::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(true)
+    let found: Value = get_json(&books(stage, popup)).await?;
+    let mut breaks = found["breaks"].as_array().into_iter().flatten();
+    Ok(breaks.all(|one| one["class"] != BreakClass::Unsealed.text()))
+}
+
+/// Where the ledger tells how a popup's books stand.
+fn books(stage: &Stage, popup: &str) -> String {
+    format!("http://{}/v1/popups/{popup}/reconciliation", stage.ledger)
 }
 
 /// Lays everything side by side.
@@ -99,7 +108,7 @@ pub(super) async fn judge(
     if let Err(sentence) = folds_agree("rigs and region", &on_rigs, &at_region) {
         reasons.push(sentence);
     }
-    let url = format!("http://{}/v1/popups/{popup}/reconciliation", stage.ledger);
+    let url = books(stage, popup);
     let raw = get_json(&url).await?;
     let found: Reconciliation = serde_json::from_value(raw.clone())
         .with_context(|| format!("{url} does not answer like a popwatch ledger"))?;

@@ -79,8 +79,7 @@ impl Intake<'_> {
              and not booked."
         );
         let keys = [rig.to_string()].into();
-        let found =
-            Break::new(BreakClass::Revoked, keys, sentence).evident([rig.to_string()].into());
+        let found = Break::new(BreakClass::Held, keys, sentence).evident([rig.to_string()].into());
         let found: &[Break] = match count {
             0 => &[],
             _ => &[found],

@@ -1,9 +1,12 @@
 //! One small story per rule and per odd delivery.
 
 use popwatch_core::code::Code;
+use popwatch_core::event::system::{PopupPolicy, SystemEvent};
 use popwatch_core::event::{Class, Cursor, Event, Minor};
 use popwatch_core::id::{PaymentMethod, TokenId};
 use popwatch_core::lane::{Beacon, RecordBatch, SkipWhy};
+use popwatch_core::ledger::BreakClass;
+use popwatch_core::time::WallMs;
 
 use super::fixture::*;
 use crate::books::{Books, BooksFault};
@@ -390,6 +393,37 @@ pub(super) fn a_lost_sale_that_was_sent_again_is_counted_once_in_any_order() {
         .unwrap();
     assert_eq!(balance(&books, "1100:till-1:gap"), 0);
     assert_eq!(balance(&books, "4010"), -390);
+}
+
+#[test]
+pub(super) fn a_rig_that_vanished_before_the_end_is_named_until_it_has_said_that_it_is_done() {
+    let mut till = Rig::new("till-1", 1, 1);
+    till.system(SystemEvent::PolicyApplied(PopupPolicy {
+        popup: popup().to_string(),
+        version: 1,
+        starts_ms: T0,
+        ends_ms: T0 + 600_000,
+        ..PopupPolicy::default()
+    }));
+    till.event("1", 10, captured("p1", 500, &[("mug", 1, 500)]));
+    till.seal_at(60);
+    let named = |till: &Rig, at_s: i64| {
+        let as_of = WallMs(T0 + at_s * 1_000);
+        let found = deliver(&till.all()).reconcile(&popup(), None, as_of);
+        let breaks = found.unwrap().breaks.into_iter();
+        let of_rig = breaks.filter(|found| found.class == BreakClass::Unsealed);
+        of_rig.map(|found| found.sentence).collect::<Vec<_>>()
+    };
+    assert!(named(&till, 599).is_empty(), "it is not over");
+    assert_eq!(
+        named(&till, 600),
+        [
+            "till-1 has not said that it is done; record 4 is the last that is known of it, and there \
+          may be more."
+        ]
+    );
+    till.seal_at(601);
+    assert!(named(&till, 700).is_empty());
 }
 
 #[test]

@@ -139,12 +139,21 @@ impl Rig {
     }
 
     pub(super) fn seal(&mut self) -> u64 {
+        self.seal_at(0)
+    }
+
+    pub(super) fn seal_at(&mut self, at_s: i64) -> u64 {
         let [trunk, bulk] = *self.chains.last().unwrap();
-        self.system(SystemEvent::RigSeal(Seal {
+        let seal = Seal {
             chain_trunk: trunk.to_vec(),
             chain_bulk: bulk.to_vec(),
             ..Seal::default()
-        }))
+        };
+        self.event(
+            &format!("seal {}", self.last() + 1),
+            at_s,
+            Event::System(SystemEvent::RigSeal(seal)),
+        )
     }
 
     pub(super) fn event(&mut self, id: &str, at_s: i64, event: Event) -> u64 {

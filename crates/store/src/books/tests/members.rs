@@ -59,7 +59,7 @@ pub(super) fn what_a_revoked_rig_sends_is_kept_and_booked_when_somebody_says_so(
         (6, "quarantined", "PW0304")
     );
     assert_eq!(balance(&books, "4010"), -400, "four sales before");
-    assert!(classes(&books).contains(&"E-REVOKED"));
+    assert!(classes(&books).contains(&"E-HELD"));
     assert_eq!(books.members().unwrap()[0].held_back, 6);
     // Nothing is held twice, and what was booked before stays.
     let again = books.accept(&rig.trunk(), now()).unwrap();
@@ -69,7 +69,7 @@ pub(super) fn what_a_revoked_rig_sends_is_kept_and_booked_when_somebody_says_so(
     assert_eq!(books.accept_held_back(&till(), now()).unwrap(), 6);
     assert_eq!(books.accept_held_back(&till(), now()).unwrap(), 0);
     assert_eq!(balance(&books, "4010"), -1_000);
-    assert!(!classes(&books).contains(&"E-REVOKED"));
+    assert!(!classes(&books).contains(&"E-HELD"));
     let plain = deliver(&[rig.trunk()]);
     assert_eq!(state(&books), state(&plain), "as if nothing had been held");
 }

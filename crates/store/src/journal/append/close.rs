@@ -2,7 +2,7 @@
 
 use std::io;
 
-use popwatch_core::event::system::{Seal, SystemEvent};
+use popwatch_core::event::system::{PopupPolicy, Seal, SystemEvent};
 use popwatch_core::limits;
 use popwatch_core::record::Stamp;
 
@@ -117,9 +117,12 @@ impl<F: Fs> Journal<F> {
             .map_err(|error| self.not_durable(error))
     }
 
-    /// States everything so far, if other records came since the last such statement. Call it each
-    /// minute.
+    /// States everything so far, if other records came since the last such statement or a popup ended:
+    /// a rig that says nothing after the end may hold what nobody knows. Call it each minute and when
+    /// [`Self::popup_ended`].
     pub fn seal(&mut self, stamp: Stamp) -> Result<Commit, AppendError> {
+        self.since_seal |= self.popup_ended(stamp.wall_ms);
+        self.asked_seal_ms = stamp.wall_ms;
         let mut records = std::mem::take(&mut self.undelivered);
         let sealed = self.seal_into(stamp, &mut records);
         if let Err(error) = sealed {
@@ -130,6 +133,17 @@ impl<F: Fs> Journal<F> {
             verdicts: Vec::new(),
             records,
         })
+    }
+
+    /// Whether the window of a popup ended since a seal was asked for last; ms since 1970.
+    #[must_use]
+    pub fn popup_ended(&self, now_ms: i64) -> bool {
+        let before_ms = self.asked_seal_ms;
+        let ended = |policy: &PopupPolicy| {
+            let has_window = policy.starts_ms < policy.ends_ms;
+            has_window && before_ms < policy.ends_ms && policy.ends_ms <= now_ms
+        };
+        self.popups.values().any(ended)
     }
 
     pub(super) fn seal_into(
