@@ -65,8 +65,8 @@ impl EpochCheck {
     }
 
     /// Whether the rig never said that it is done with a popup which is over (E-UNSEALED): no later
-    /// epoch, no clean stop, not begun or sealed at or after `ends_ms`, and that moment has passed. What it recorded
-    /// last may then be unknown to everybody but the rig.
+    /// epoch, no clean stop, not begun or sealed at or after `ends_ms`, and that moment has passed at
+    /// `as_of_ms` (both ms since 1970). What it recorded last may then be unknown to all but the rig.
     #[must_use]
     pub fn unsealed(
         &self,
@@ -100,9 +100,9 @@ impl EpochCheck {
 #[derive(Debug, Clone, Default)]
 struct Farewell {
     stopped: bool,
-    /// When its first record was made, ms since 1970, as below.
+    /// When its first record was made, ms since 1970, by the later of its own and the corrected clock.
     began_ms: Option<i64>,
-    /// When it was sealed last, ms since 1970, by the later of its own and the corrected clock.
+    /// When it was sealed last, by the same.
     sealed_ms: Option<i64>,
 }
 
@@ -190,11 +190,11 @@ impl ClockCheck {
         let seconds = |ms: u64| ms.div_ceil(1_000);
         let back = match odd.backwards {
             0 => None,
-            count => Some(format!(
-                "its clock ran back {count} times, by up to {} s",
-                seconds(odd.step_ms.unsigned_abs())
-            )),
+            1 => Some(String::from("once")),
+            count => Some(format!("{count} times")),
         };
+        let by = seconds(odd.step_ms.unsigned_abs());
+        let back = back.map(|often| format!("its clock ran back {often}, by up to {by} s"));
         let unsure = match odd.uncertain_ms {
             0 => None,
             ms => Some(format!("it may be wrong by {} s", seconds(ms))),
@@ -377,7 +377,7 @@ mod tests {
             panic!("one break")
         };
         assert!(
-            sentence.contains("ran back 1 times, by up to 5 s"),
+            sentence.contains("ran back once, by up to 5 s"),
             "{sentence}"
         );
         assert!(told(&[sale(1, HOUR_MS), sale(2, HOUR_MS - 2_000)]).is_empty());
@@ -460,6 +460,12 @@ mod tests {
             None,
             "begun after it"
         );
+        let silent = EpochCoverage {
+            held_last: 0,
+            ..covered(None)
+        };
+        let found = check().unsealed(&popup(), &silent, HOUR_MS, HOUR_MS);
+        assert!(found.unwrap().sentence.contains("has sent nothing"));
         // What is said after a stop takes it back: the rig went on.
         assert!(unsealed(&[sale(1, 1), stop, sale(2, 3)], None, HOUR_MS).is_some());
     }
