@@ -23,6 +23,9 @@ use crate::id::Seq;
 /// Version of both lanes' messages, sent in `Popwatch-Protocol` and in each batch.
 pub const PROTOCOL: u32 = 1;
 
+/// The name under which the ledger itself speaks and writes. Its beacons tell how far the books are.
+pub const CENTRAL: &str = "central";
+
 /// One stretch of one epoch for one cursor: every seq in it is a frame or part of a skip.
 #[derive(Clone, PartialEq, Message)]
 pub struct RecordBatch {
@@ -364,6 +367,10 @@ pub struct Beacon {
     /// Id of the current epoch, 16 bytes.
     #[prost(bytes = "vec", tag = "19")]
     pub epoch_id: Vec<u8>,
+    /// Of [`CENTRAL`] alone: what the books hold of the popup and nobody confirmed yet, captured minus
+    /// refunded, ascending by currency, at most 64.
+    #[prost(message, repeated, tag = "20")]
+    pub waiting_money: Vec<MinorIn>,
 }
 
 /// An amount on the wire.

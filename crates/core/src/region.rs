@@ -39,7 +39,7 @@ use holding::{Holding, Taken};
 use crate::cell::{Cell, CellFault, CellKey, Digest};
 use crate::code::Code;
 use crate::id::{EpochId, PopupId, RegionId, RigId};
-use crate::lane::{Beacon, CellAck, CellBatch, Cut, RefusedCell, VoidEpoch};
+use crate::lane::{Beacon, CENTRAL, CellAck, CellBatch, Cut, RefusedCell, VoidEpoch};
 use crate::limits;
 use crate::money::Currency;
 use crate::slo::Scope;
@@ -290,7 +290,8 @@ impl Region {
                 currencies: facts.currencies,
             }
         };
-        self.popups.iter().map(line).collect()
+        let shown = self.popups.iter().filter(|(_, holding)| holding.is_live());
+        shown.map(line).collect()
     }
 
     /// Everything people read about one popup; `None` when it is unknown here.
@@ -302,7 +303,7 @@ impl Region {
             popup,
             holding.policy(),
             holding.live(),
-            &rigs,
+            (&rigs, holding.books()),
             holding.watch().views(),
             now,
         ))
@@ -315,7 +316,8 @@ impl Region {
         let rigs = self.standings(holding, now);
         let live = holding.recompute();
         let slos = holding.watch().views();
-        Some(view::read(popup, holding.policy(), &live, &rigs, slos, now))
+        let told = (&rigs[..], holding.books());
+        Some(view::read(popup, holding.policy(), &live, told, slos, now))
     }
 
     /// Rises with every visible change of the popup; 0 when it is unknown here.
@@ -339,6 +341,11 @@ impl Region {
         part(
             &holding
                 .policy()
+                .map_or_else(Vec::new, Message::encode_to_vec),
+        );
+        part(
+            &holding
+                .books()
                 .map_or_else(Vec::new, Message::encode_to_vec),
         );
         part(format!("{:?}", holding.watch().views()).as_bytes());
@@ -541,6 +548,9 @@ impl Region {
     }
 
     fn accept_beacon(&mut self, beacon: &Beacon, news: &mut BTreeSet<String>, now: Now) {
+        if beacon.rig == CENTRAL {
+            return self.accept_books(beacon, news);
+        }
         let known = within_rule(beacon) && self.contact_mut(&beacon.rig, now).is_some();
         if !known {
             self.counters.beacons_ignored += 1;
@@ -566,6 +576,19 @@ impl Region {
             .iter()
             .filter(|(_, held)| held.has_rig(&beacon.rig));
         news.extend(of_rig.map(|(popup, _)| popup.clone()));
+    }
+
+    /// The books are no rig: they sell nothing, and nobody waits for them.
+    fn accept_books(&mut self, word: &Beacon, news: &mut BTreeSet<String>) {
+        let holding = match within_rule(word) {
+            true => self.popup_mut(&word.popup),
+            false => None,
+        };
+        match holding.map(|holding| holding.hear_books(word)) {
+            Some(true) => drop(news.insert(word.popup.clone())),
+            Some(false) => {}
+            None => self.counters.beacons_ignored += 1,
+        }
     }
 
     fn answer(
@@ -638,7 +661,8 @@ impl Region {
         let before = watch.revision();
         if let Some(holding) = self.popups.get(popup) {
             let rigs = self.standings(holding, now);
-            watch.look(holding.policy(), &rigs, now.wall);
+            let conflicts = holding.live().token_conflicts();
+            watch.look(holding.policy(), &rigs, conflicts, now.wall);
         }
         if let Some(holding) = self.popups.get_mut(popup) {
             if watch.revision() != before {
@@ -755,6 +779,7 @@ fn within_rule(beacon: &Beacon) -> bool {
     RigId::new(&beacon.rig).is_ok()
         && (beacon.popup.is_empty() || PopupId::new(&beacon.popup).is_ok())
         && beacon.unsent_money.len() <= limits::BEACON_MONEY_ROWS_MAX
+        && beacon.waiting_money.len() <= limits::REGION_CURRENCIES_MAX
         && beacon.states.len() <= limits::BEACON_STATES_MAX
         && beacon.states.iter().all(|state| RigId::new(state).is_ok())
 }

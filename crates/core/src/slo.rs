@@ -17,6 +17,7 @@
 //! - What people read is whole numbers: millionths and thousandths of a power of ten.
 
 mod budget;
+mod conflicts;
 pub mod detector;
 pub mod guard;
 pub mod promises;

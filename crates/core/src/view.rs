@@ -49,6 +49,7 @@ pub use sums::{
 pub use tokens::{Cohort, Flow, TokenView};
 
 use crate::event::system::PopupPolicy;
+use crate::lane::Beacon;
 use crate::money::{Currency, div_half_even};
 use crate::signal::{self, Signals};
 use crate::slo::SloView;
@@ -111,13 +112,13 @@ pub struct PopupView {
     pub slos: Vec<SloView>,
 }
 
-/// Reads the state of one popup. `rigs` ascend by id.
+/// Reads the state of one popup: its rigs, ascending by id, and what the books say of it.
 #[must_use]
 pub fn read(
     id: &str,
     policy: Option<&PopupPolicy>,
     live: &Live,
-    rigs: &[Standing<'_>],
+    (rigs, books): (&[Standing<'_>], Option<&Beacon>),
     slos: &[SloView],
     now: Now,
 ) -> PopupView {
@@ -125,7 +126,7 @@ pub fn read(
     let rig_views = rigs.iter().map(|rig| rig.view(live)).collect();
     PopupView {
         popup: facts(id, policy, live),
-        asof: completeness::asof(live, rigs, watermark, now),
+        asof: completeness::asof(live, (rigs, books), watermark, now),
         money: live.money.iter().map(|(c, sums)| (*c, *sums)).collect(),
         last5: summary::last5(live, policy, watermark),
         checkout: checkout::view(live, rigs, watermark),

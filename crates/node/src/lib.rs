@@ -15,6 +15,7 @@ pub mod preflight;
 mod alerts;
 mod audit;
 mod books_thread;
+mod books_word;
 mod driver;
 mod gate;
 mod gauges;
@@ -340,6 +341,7 @@ impl Node {
         self.keyring.set_trail(&trail);
         self.trail = Some(trail.clone());
         let (raw_books, raw_trail) = (handle.clone(), trail.clone());
+        self.tell_regions(&config.regions, handle.clone(), ambient);
         self.sweep(&handle, &trail, ambient);
         let desk = self.desk(whole, config, (&handle, &trail), ambient).await?;
         let state = LedgerState {

@@ -105,16 +105,7 @@ impl Node {
         let name = own.0.iter().take(4).map(|byte| format!("{byte:02x}"));
         let name = format!("region-{}", name.collect::<String>());
         let name = RigId::new(&name).expect("letters, a dash and digits are a name");
-        let pass = self.access.own_pass(Scope::Till, name.as_str());
-        let mut upstreams = Vec::new();
-        for (index, url) in config.upstream.iter().enumerate() {
-            let link = Link::Region(index);
-            let (to, clock) = (replies.clone(), ambient.clone());
-            let who = self.speaks_as(name.as_str(), pass.as_deref());
-            let (peer, task) = peer::link(link, url, "/v1/cells", who, to, clock);
-            self.tasks.spawn(until(self.shutdown.subscribe(), task));
-            upstreams.push((Relay::new(name.clone()), peer));
-        }
+        let mut upstreams = self.link_regions(&name, &config.upstream, &replies, ambient);
         if let Some(address) = config.mirror()? {
             let (peer, bodies) = PeerHandle::new("the mirror");
             let mirror = Mirror {
@@ -132,6 +123,27 @@ impl Node {
             upstreams.push((Relay::new(name), peer));
         }
         Ok((upstreams, answered))
+    }
+
+    /// Starts a link to each of these regions, to feed them as `name`.
+    pub(crate) fn link_regions(
+        &mut self,
+        name: &RigId,
+        urls: &[String],
+        replies: &mpsc::Sender<Reply>,
+        ambient: &Ambient,
+    ) -> Vec<(Relay, PeerHandle)> {
+        let pass = self.access.own_pass(Scope::Till, name.as_str());
+        let mut linked = Vec::new();
+        for (index, url) in urls.iter().enumerate() {
+            let link = Link::Region(index);
+            let (to, clock) = (replies.clone(), ambient.clone());
+            let who = self.speaks_as(name.as_str(), pass.as_deref());
+            let (peer, task) = peer::link(link, url, "/v1/cells", who, to, clock);
+            self.tasks.spawn(until(self.shutdown.subscribe(), task));
+            linked.push((Relay::new(name.clone()), peer));
+        }
+        linked
     }
 }
 

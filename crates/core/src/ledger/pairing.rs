@@ -409,14 +409,15 @@ impl Desk<'_, '_> {
         }
     }
 
-    /// Tells each sale what its shares depend on, and says which claims are reconciled.
+    /// Tells each sale what its shares depend on, and says which claims are reconciled. What no provider
+    /// can check, such as cash, waits for none.
     fn tell_sales(&mut self) {
         let mut reconciled = BTreeSet::new();
         for (at, claim) in self.parties.claims.iter().enumerate() {
             let paired = self.pairs.of_claim[at];
             let troubled = self.troubled.contains(&claim.fact.id)
                 || paired.is_some_and(|of| self.troubled_objects.contains(&of));
-            if paired.is_some() && !troubled {
+            if (paired.is_some() || claim.account.is_none()) && !troubled {
                 reconciled.insert(claim.fact.id);
             }
             let mut back = self.back.remove(&at).unwrap_or_default();
@@ -437,7 +438,8 @@ impl Desk<'_, '_> {
             let paired = self.pairs.of_asked[at];
             let troubled = self.troubled.contains(&asked.fact.id)
                 || paired.is_some_and(|of| self.troubled_objects.contains(&of));
-            if paired.is_some() && !troubled {
+            let unchecked = asked.sale.is_some() && asked.account.is_none();
+            if (paired.is_some() || unchecked) && !troubled {
                 reconciled.insert(asked.fact.id);
             }
         }

@@ -73,6 +73,8 @@ pub(super) struct LetGo {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holding {
     policy: Option<PopupPolicy>,
+    /// What the books say of it.
+    books: Option<Beacon>,
     rigs: BTreeMap<String, Rig>,
     minutes: BTreeMap<u32, usize>,
     live: Live,
@@ -218,6 +220,21 @@ impl Holding {
         }
         let rig = self.rigs.get_mut(&beacon.rig);
         rig.is_some_and(|rig| replace_older(&mut rig.beacon, beacon))
+    }
+
+    /// Takes the word of the books; false when it is no newer.
+    pub(super) fn hear_books(&mut self, word: &Beacon) -> bool {
+        replace_older(&mut self.books, word)
+    }
+
+    /// What the books said last.
+    pub(super) fn books(&self) -> Option<&Beacon> {
+        self.books.as_ref()
+    }
+
+    /// Whether anybody told of it but the books, which remember every popup there was.
+    pub(super) fn is_live(&self) -> bool {
+        self.policy.is_some() || !self.rigs.is_empty()
     }
 
     /// Makes room for a life; false when a bound is passed. A life whose id is smaller than the one
@@ -538,7 +555,8 @@ impl Holding {
     }
 
     pub(super) fn beacons(&self) -> impl Iterator<Item = &Beacon> {
-        self.rigs.values().filter_map(|rig| rig.beacon.as_ref())
+        let of_rigs = self.rigs.values().filter_map(|rig| rig.beacon.as_ref());
+        of_rigs.chain(&self.books)
     }
 
     fn life(&self, of: &super::Life) -> Option<&Life> {

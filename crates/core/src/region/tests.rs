@@ -19,6 +19,7 @@ use crate::invariant;
 use crate::lane::CellBatch;
 use crate::limits;
 use crate::sketch::Histogram;
+use crate::slo::{Outcomes, Slo};
 use crate::view::tests::{M0, POPUP, batch, beacon, cell, creator, cut, money, now, sku};
 
 fn region() -> Region {
@@ -518,4 +519,47 @@ fn an_emptied_cell_takes_its_sums_along() {
     let view = held.view(POPUP, now(1)).unwrap();
     assert!(view.money.is_empty() && view.minutes.is_empty());
     assert_eq!(held.digests(POPUP).keys().next().unwrap().minute, M0);
+}
+
+#[test]
+fn a_token_redeemed_at_two_tills_is_a_broken_promise_of_the_popup() {
+    let redeemed = |rig: &str, hash| Cell {
+        tokens: Some(TokenCounts {
+            redeemed: 1,
+            set: vec![TokenTouch {
+                hash,
+                kind: 2,
+                offset_ms: 5,
+                expires: 0,
+            }],
+            ..TokenCounts::default()
+        }),
+        ..cell(rig, 0, 1)
+    };
+    let mut held = region();
+    let policy = PopupPolicy {
+        popup: POPUP.into(),
+        version: 1,
+        starts_ms: now(0).wall.0,
+        ends_ms: now(60).wall.0,
+        ..PopupPolicy::default()
+    };
+    let cells = [redeemed("till-1", 7), redeemed("till-2", 8)];
+    let cuts = vec![cut("till-1", 0, 1, 0), cut("till-2", 0, 1, 0)];
+    let batch_of = |cells: &[Cell], cuts| CellBatch {
+        popups: vec![policy.clone()],
+        ..batch(cells, cuts, vec![])
+    };
+    held.accept(&batch_of(&cells, cuts), now(0));
+    let bad = |held: &Region| {
+        let view = held.view(POPUP, now(1)).unwrap();
+        let slo = view.slos.iter().find(|slo| slo.slo == Slo::TokenConflict);
+        slo.unwrap().so_far
+    };
+    assert_eq!(bad(&held), Outcomes { n: 2, bad: 0 });
+    let mut second = redeemed("till-3", 7);
+    second.minute += 1;
+    held.accept(&batch_of(&[second], vec![cut("till-3", 0, 1, 1)]), now(1));
+    assert_eq!(bad(&held), Outcomes { n: 3, bad: 1 });
+    assert!(!held.repair(POPUP), "the sums are those of all cells");
 }

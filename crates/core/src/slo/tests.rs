@@ -21,6 +21,7 @@ struct Stall {
     watch: Watch,
     policy: PopupPolicy,
     cells: BTreeMap<(String, u32, u32), Cell>,
+    conflicts: BTreeMap<u32, i128>,
     clear: Option<u32>,
     epoch: u32,
 }
@@ -38,6 +39,7 @@ impl Stall {
             watch: Watch::new(scope),
             policy,
             cells: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
             clear: None,
             epoch: 1,
         }
@@ -88,7 +90,9 @@ impl Stall {
         };
         let standings: Vec<_> = rigs.iter().map(|rig| standing(rig.as_str())).collect();
         let now = WallMs(Minute(M0 + minute).start().0 + 30_000);
-        self.watch.look(Some(&self.policy), &standings, now);
+        let conflicts = &self.conflicts;
+        self.watch
+            .look(Some(&self.policy), &standings, conflicts, now);
     }
 
     fn view(&self, slo: Slo) -> &SloView {
@@ -118,6 +122,42 @@ fn one_failure_is_weighed_as_written_down() {
     assert_eq!(stall.success().notices_in_a_row, 3);
     let rigs = &stall.view(Slo::CheckoutSuccess).rigs;
     assert_eq!(rigs[0].2.alpha_ppb, 1_250_000, "an eighth of 1 %");
+}
+
+#[test]
+fn tokens_redeemed_on_two_rigs_are_bad_ones_of_the_popup_and_of_no_rig() {
+    let mut stall = Stall::new(Scope::Popup);
+    let redeem = |stall: &mut Stall, rig: &str, minute, n| {
+        stall.cell(rig, minute, |cell| {
+            cell.tokens.get_or_insert_default().redeemed += n;
+        });
+    };
+    redeem(&mut stall, "till-1", 0, 10);
+    redeem(&mut stall, "till-2", 0, 10);
+    stall.look(0);
+    let quiet = stall.view(Slo::TokenConflict).popup.evidence_milli;
+    stall.conflicts.insert(M0, 2);
+    stall.look(0);
+    let seen = stall.view(Slo::TokenConflict).clone();
+    assert_eq!(seen.so_far, Outcomes { n: 20, bad: 2 });
+    assert!(seen.rigs.iter().all(|(_, so_far, _)| so_far.bad == 0));
+    let told = seen.popup.evidence_milli;
+    assert!(told > quiet + 1_000, "{quiet} then {told}");
+    // One that a late cell moves to another minute is not new, and a void takes one back.
+    stall.conflicts = BTreeMap::from([(M0, 1), (M0 + 1, 1)]);
+    stall.look(0);
+    assert_eq!(stall.view(Slo::TokenConflict).popup.evidence_milli, told);
+    stall.conflicts.remove(&(M0 + 1));
+    stall.look(0);
+    let seen = stall.view(Slo::TokenConflict).clone();
+    assert_eq!((seen.so_far.bad, seen.popup.evidence_milli), (1, told));
+    // Ten minutes later it is history: shown, and no evidence.
+    stall.look(12);
+    let before = stall.view(Slo::TokenConflict).popup.evidence_milli;
+    stall.conflicts.insert(M0 + 2, 5);
+    stall.look(12);
+    let seen = stall.view(Slo::TokenConflict);
+    assert_eq!((seen.so_far.bad, seen.popup.evidence_milli), (6, before));
 }
 
 #[test]

@@ -16,8 +16,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use super::budget::Budget;
+use super::conflicts::{self, Conflicts};
 use super::detector::RECENT_MINUTES;
 use super::guard::{Guard, Look, Share};
 use super::promises::Promised;
@@ -74,6 +76,7 @@ pub struct Watch {
     promised: Option<Promised>,
     rigs: BTreeMap<String, Rig>,
     popup: Vec<Guard>,
+    conflicts: Conflicts,
     views: Vec<SloView>,
     looked: Option<u32>,
     changed: bool,
@@ -119,8 +122,15 @@ impl Watch {
         }
     }
 
-    /// Looks at everything that is new. Cheap when nothing is and the minute is the same.
-    pub fn look(&mut self, policy: Option<&PopupPolicy>, rigs: &[Standing<'_>], now: WallMs) {
+    /// Looks at everything that is new: `token_conflicts` by minute are what only all rigs together
+    /// tell. Cheap when nothing is new and the minute is the same.
+    pub fn look(
+        &mut self,
+        policy: Option<&PopupPolicy>,
+        rigs: &[Standing<'_>],
+        token_conflicts: &BTreeMap<u32, i128>,
+        now: WallMs,
+    ) {
         let Some(policy) = policy else {
             return;
         };
@@ -142,6 +152,15 @@ impl Watch {
                 fed = true;
                 rig.guards[slo.place()].feed(at, outcomes);
                 self.popup[slo.place()].feed(at, outcomes);
+            }
+        }
+        let conflicts = self.conflicts.learn(token_conflicts);
+        self.changed |= conflicts.is_some();
+        for (at, fresh) in conflicts.into_iter().flatten() {
+            if minute.saturating_sub(at) <= SLO_LATE_MINUTES_MAX {
+                let (n, bad) = (fresh, fresh);
+                let guard = &mut self.popup[Slo::TokenConflict.place()];
+                guard.feed(at.min(minute), Outcomes { n, bad });
             }
         }
         if fed || self.changed || self.looked != Some(minute) {
@@ -203,11 +222,8 @@ impl Watch {
         let promise = promised.promise(slo);
         let is_over = minute >= promised.ends.saturating_add(promised.overrun);
         let span = minute.saturating_sub(RECENT_MINUTES - 1)..=minute;
-        let (mut so_far, mut recent) = (Outcomes::default(), Outcomes::default());
-        for rig in self.rigs.values() {
-            so_far = so_far.and(rig.so_far(slo));
-            recent = recent.and(rig.within(slo, span.clone()));
-        }
+        let so_far = self.so_far(slo);
+        let recent = self.within(slo, span);
         let budget = Budget::at(promised, promise, minute, so_far, recent);
         let look = Look {
             now_ms,
@@ -216,13 +232,12 @@ impl Watch {
             is_over,
         };
         let (mut popup, mut overrun) = self.popup[slo.place()].look(&look);
-        if let Some(page) = self.popup[slo.place()].page_mut() {
-            let all = self.rigs.values();
-            revise(page, minute, |span| {
-                all.map(|rig| rig.within(slo, span.clone()))
-                    .fold(Outcomes::default(), Outcomes::and)
-            });
-            popup.page = Some(*page);
+        if let Some(mut page) = self.popup[slo.place()].page_mut().copied() {
+            revise(&mut page, minute, |span| self.within(slo, span));
+            if let Some(held) = self.popup[slo.place()].page_mut() {
+                *held = page;
+            }
+            popup.page = Some(page);
         }
         if so_far == Outcomes::default() {
             popup.state = SloState::NoData;
@@ -259,12 +274,34 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// All outcomes of the popup so far.
+    fn so_far(&self, slo: Slo) -> Outcomes {
+        let rigs = self.rigs.values().map(|rig| rig.so_far(slo));
+        let outcomes = rigs.fold(Outcomes::default(), Outcomes::and);
+        match slo == Slo::TokenConflict {
+            true => conflicts::with(outcomes, self.conflicts.all()),
+            false => outcomes,
+        }
+    }
+
+    /// Outcomes of some minutes, of all rigs.
+    fn within(&self, slo: Slo, span: RangeInclusive<u32>) -> Outcomes {
+        let rigs = self.rigs.values().map(|rig| rig.within(slo, span.clone()));
+        let outcomes = rigs.fold(Outcomes::default(), Outcomes::and);
+        match slo == Slo::TokenConflict {
+            true => conflicts::with(outcomes, self.conflicts.within(span)),
+            false => outcomes,
+        }
+    }
+}
+
 /// Compares what a page saw with what is known of the same minutes now. While data may still come in
 /// time, what is known is what was seen.
 fn revise(
     page: &mut super::Page,
     minute: u32,
-    known: impl FnOnce(core::ops::RangeInclusive<u32>) -> Outcomes,
+    known: impl FnOnce(RangeInclusive<u32>) -> Outcomes,
 ) {
     let raised = Minute::of(WallMs(page.since_ms)).0;
     let known = known(raised.saturating_sub(RECENT_MINUTES - 1)..=raised);
@@ -421,7 +458,7 @@ impl Rig {
     }
 
     /// Outcomes of some minutes.
-    fn within(&self, slo: Slo, span: core::ops::RangeInclusive<u32>) -> Outcomes {
+    fn within(&self, slo: Slo, span: RangeInclusive<u32>) -> Outcomes {
         let seen = self
             .minutes
             .values()

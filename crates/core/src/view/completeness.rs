@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::Amounts;
 use super::live::Live;
 use super::sums::BoardSums;
-use crate::lane::Beacon;
+use crate::lane::{Beacon, MinorIn};
 use crate::limits;
 use crate::money::Currency;
 use crate::time::{Now, WallMs};
@@ -101,7 +101,8 @@ pub struct Stage {
     pub durable: i128,
     /// Of that held by the ledger; `None` while a rig's backlog is unknown.
     pub replicated: Option<i128>,
-    /// Of that matched to provider and books; `None` until the ledger says.
+    /// Of that what waits for nobody's word any more: confirmed by its provider and free of breaks, or
+    /// cash in the books. `None` until the ledger says.
     pub reconciled: Option<i128>,
 }
 
@@ -182,7 +183,7 @@ impl Standing<'_> {
             unsent: self.backlog.map(|said| Backlog {
                 records: said.unsent_records,
                 sales: said.unsent_sales,
-                money: amounts(said),
+                money: amounts(&said.unsent_money),
             }),
             last_heard_ms: self.heard.wall.0,
             clock_u_ms: beacon.map(|said| said.clock_u_ms).filter(|u_ms| *u_ms > 0),
@@ -230,7 +231,7 @@ pub(crate) fn watermark(rigs: &[Standing<'_>]) -> Option<WallMs> {
 
 pub(crate) fn asof(
     live: &Live,
-    rigs: &[Standing<'_>],
+    (rigs, books): (&[Standing<'_>], Option<&Beacon>),
     watermark: Option<WallMs>,
     now: Now,
 ) -> Asof {
@@ -245,7 +246,7 @@ pub(crate) fn asof(
             .fold(0, |sum: u64, rig| sum.saturating_add(rig.known())),
         unsent: unsent(rigs),
         silent: silent(rigs),
-        stage: stage(live, rigs),
+        stage: stage(live, rigs, books),
     }
 }
 
@@ -268,7 +269,7 @@ fn unsent(rigs: &[Standing<'_>]) -> Unsent {
             continue;
         };
         unsent.records = unsent.records.saturating_add(said.unsent_records);
-        for (currency, minor) in amounts(said) {
+        for (currency, minor) in amounts(&said.unsent_money) {
             *sums.entry(currency).or_default() += minor;
         }
     }
@@ -276,31 +277,45 @@ fn unsent(rigs: &[Standing<'_>]) -> Unsent {
     unsent
 }
 
-/// A beacon that is full may hide a currency, so what it does not name is unknown then.
-fn stage(live: &Live, rigs: &[Standing<'_>]) -> Vec<Stage> {
-    let backlog = |currency: Currency| {
+/// What is told of one currency. A list that is full may hide a currency, so what it does not name is
+/// unknown then.
+fn told(rows: &[MinorIn], currency: Currency, full: usize) -> Option<i128> {
+    let named = amounts(rows);
+    match named.iter().find(|(other, _)| *other == currency) {
+        Some((_, minor)) => Some(*minor),
+        None if rows.len() >= full => None,
+        None => Some(0),
+    }
+}
+
+fn stage(live: &Live, rigs: &[Standing<'_>], books: Option<&Beacon>) -> Vec<Stage> {
+    let unsent = |currency: Currency| {
         rigs.iter().try_fold(0i128, |sum, rig| {
-            let said = rig.backlog?;
-            let named = amounts(said);
-            let found = named.iter().find(|(other, _)| *other == currency);
-            match found {
-                Some((_, minor)) => Some(sum + minor),
-                None if named.len() >= limits::BEACON_MONEY_ROWS_MAX => None,
-                None => Some(sum),
-            }
+            let full = limits::BEACON_MONEY_ROWS_MAX;
+            Some(sum + told(&rig.backlog?.unsent_money, currency, full)?)
         })
     };
-    let row = |(currency, sums): (&Currency, &super::MoneySums)| Stage {
-        currency: *currency,
-        durable: sums.net(),
-        replicated: backlog(*currency).map(|unsent| sums.net() - unsent),
-        reconciled: None,
+    let waiting = |currency: Currency| {
+        let full = limits::REGION_CURRENCIES_MAX;
+        told(&books?.waiting_money, currency, full)
+    };
+    let row = |(currency, sums): (&Currency, &super::MoneySums)| {
+        let replicated = unsent(*currency).map(|unsent| sums.net() - unsent);
+        let waiting = waiting(*currency);
+        Stage {
+            currency: *currency,
+            durable: sums.net(),
+            replicated,
+            reconciled: replicated
+                .zip(waiting)
+                .map(|(held, waiting)| held - waiting),
+        }
     };
     live.money.iter().map(row).collect()
 }
 
-fn amounts(said: &Beacon) -> Amounts<i128> {
-    let rows = said.unsent_money.iter();
+fn amounts(rows: &[MinorIn]) -> Amounts<i128> {
+    let rows = rows.iter();
     let mut rows: Vec<_> = rows
         .filter_map(|row| Some((Currency::new(&row.currency)?, i128::from(row.minor))))
         .collect();

@@ -265,6 +265,12 @@ impl Live {
         &self.names
     }
 
+    /// Tokens redeemed on more than one rig or life, by the minute of the latest redemption.
+    #[must_use]
+    pub fn token_conflicts(&self) -> &BTreeMap<u32, i128> {
+        self.tokens.conflicts()
+    }
+
     /// Whether two states say the same of one minute's sums.
     #[must_use]
     pub fn same_minute(&self, other: &Self, minute: u32) -> bool {

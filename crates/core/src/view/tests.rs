@@ -13,7 +13,8 @@ use crate::cell::{
     TokenCounts, TokenTouch,
 };
 use crate::id::RegionId;
-use crate::lane::{Beacon, CellBatch, Cut, MinorIn};
+use crate::lane::{Beacon, CENTRAL, CellBatch, Cut, MinorIn};
+use crate::limits;
 use crate::money::Currency;
 use crate::region::Region;
 use crate::sketch::Histogram;
@@ -484,6 +485,70 @@ fn a_silent_rig_is_named_and_its_unknown_backlog_is_not_zero() {
     assert_eq!(view.asof.stage[0].replicated, None);
     assert_eq!(view.rigs[1].state, "silent");
     assert_eq!(view.rigs[1].unsent, None);
+}
+
+/// What the books say waits, as the beacon of no rig.
+fn books(number: u64, waiting: &[(&str, i64)]) -> Beacon {
+    let row = |(currency, minor): &(&str, i64)| MinorIn {
+        currency: (*currency).into(),
+        minor: *minor,
+    };
+    Beacon {
+        popup: POPUP.into(),
+        rig: CENTRAL.into(),
+        number,
+        waiting_money: waiting.iter().map(row).collect(),
+        ..Beacon::default()
+    }
+}
+
+#[test]
+fn what_the_books_say_waits_is_not_settled_and_they_are_no_rig() {
+    let mut region = Region::new(RegionId([9; 16]));
+    let mut sold = cell("till-1", 0, 1);
+    sold.money = vec![money("EUR", 900, 100), money("JPY", 5_000, 0)];
+    let mut till = beacon("till-1", 1, 1, 1);
+    till.unsent_money = vec![MinorIn {
+        currency: "EUR".into(),
+        minor: 200,
+    }];
+    // Books remember every popup; of one that no rig told of, nothing is shown.
+    region.accept(&batch(&[], vec![], vec![books(1, &[("EUR", 450)])]), now(1));
+    assert!(region.popups().is_empty());
+    region.accept(&batch(&[sold], vec![], vec![till]), now(1));
+    let seen = |region: &Region| {
+        let view = region.view(POPUP, now(1)).unwrap();
+        assert_eq!(view.rigs.len(), 1, "{:?}", view.rigs);
+        assert!(view.asof.silent.is_empty());
+        let stages = view.asof.stage.iter();
+        stages
+            .map(|s| (s.durable, s.replicated, s.reconciled))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        seen(&region),
+        [
+            (800, Some(600), Some(150)),
+            (5_000, Some(5_000), Some(5_000))
+        ]
+    );
+    let before = region.etag(POPUP, now(1));
+    region.accept(&batch(&[], vec![], vec![books(2, &[])]), now(1));
+    assert_eq!(seen(&region)[0], (800, Some(600), Some(600)));
+    assert_ne!(region.etag(POPUP, now(1)), before);
+    // An older word changes nothing, one that is full leaves the rest unknown.
+    region.accept(&batch(&[], vec![], vec![books(1, &[("EUR", 1)])]), now(1));
+    assert_eq!(seen(&region)[0].2, Some(600));
+    let full: Vec<_> = (0..limits::REGION_CURRENCIES_MAX)
+        .map(|_| ("GBP", 1))
+        .collect();
+    region.accept(&batch(&[], vec![], vec![books(3, &full)]), now(1));
+    assert_eq!(seen(&region)[0].2, None);
+    assert_eq!(
+        region.beacons().count(),
+        2,
+        "it is passed on like any other"
+    );
 }
 
 #[test]

@@ -34,6 +34,8 @@ pub(crate) struct Tokens {
     seen: BTreeMap<u64, Touches>,
     /// Where the sets of cells were cut.
     cuts: BTreeMap<u64, i128>,
+    /// Tokens redeemed on more than one life of a journal, by the minute of the latest redemption.
+    conflicts: BTreeMap<u32, i128>,
     duplicates: i128,
     expired: i128,
     provisional: i128,
@@ -120,13 +122,37 @@ impl Tokens {
                 starts_ms.saturating_add(token.offset_ms.into()),
                 token.expires,
             );
+            let (mut was, mut is) = (None, None);
             touch(&mut self.seen, token.hash, |touches| {
+                was = conflict(touches);
                 touch(touches, key, |held| *held += by.of(1));
+                is = conflict(touches);
             });
+            self.move_conflict(was, is);
         }
         while self.seen.len() > limits::REGION_TOKENS_MAX {
-            *cut = self.seen.pop_last().map(|(hash, _)| hash).or(*cut);
+            if let Some((hash, touches)) = self.seen.pop_last() {
+                *cut = Some(hash);
+                self.move_conflict(conflict(&touches), None);
+            }
         }
+    }
+
+    fn move_conflict(&mut self, was: Option<u32>, is: Option<u32>) {
+        if was == is {
+            return;
+        }
+        for (minute, by) in [(was, -1), (is, 1)] {
+            if let Some(minute) = minute {
+                touch(&mut self.conflicts, minute, |held| *held += by);
+            }
+        }
+    }
+
+    /// Tokens redeemed on more than one life of a journal and not voided, by the minute of the latest
+    /// redemption; beyond a cut they are not known.
+    pub(crate) fn conflicts(&self) -> &BTreeMap<u32, i128> {
+        &self.conflicts
     }
 
     fn told(touches: &Touches) -> Told {
@@ -144,6 +170,19 @@ impl Tokens {
             voided: of(VOIDED) > 0,
         }
     }
+}
+
+/// The minute of the latest redemption of a token that was redeemed more than once and not voided.
+fn conflict(touches: &Touches) -> Option<u32> {
+    let told = Tokens::told(touches);
+    if told.voided || told.redeemed <= 1 {
+        return None;
+    }
+    let redeemed = touches
+        .iter()
+        .filter(|((kind, ..), n)| *kind == REDEEMED && **n > 0);
+    let latest = redeemed.map(|((_, ms, _), _)| *ms).max()?;
+    Some(Minute::of(WallMs(latest)).0)
 }
 
 /// What can be said of a popup's tokens.

@@ -8,7 +8,7 @@ use popwatch_wire::provider::{Account, Secrets, sample, sample_item};
 use serde_json::{Value, json};
 
 use crate::admission::{Till, alone, metric};
-use crate::support::{Answer, Site, http, until};
+use crate::support::{Answer, Site, http, sale, sell, try_get, until};
 
 const SECRET: &str = "00ff00ff";
 
@@ -217,4 +217,61 @@ fn a_message_that_reaches_a_till_and_the_ledger_is_one_fact() {
     let next = captured("evt_2", 700).replace("pi_1", "pi_2");
     assert_eq!(send(&site.ledger, stripe, "stripe", &next, &[]).status, 200);
     assert_eq!(counted(&site.ledger, "taken"), "1");
+}
+
+/// The one account, so that a sale that names no provider is of it.
+fn only_stripe(site: &Site) -> String {
+    let secret = site.folder.write("secret", SECRET);
+    format!(
+        "[providers.stripe]\nkind = \"stripe\"\nsecrets_file = \"{}\"\n",
+        secret.display()
+    )
+}
+
+#[test]
+fn what_the_provider_confirms_is_settled_on_the_regions_screen_also_after_it_forgot() {
+    let site = Site::new("settled");
+    let more = only_stripe(&site);
+    let region = site.start_region();
+    let config = format!(
+        "data = \"{}\"\n[ledger]\nlisten = \"{}\"\nregions = [\"http://{}\"]\n{more}",
+        site.folder.join("books").display(),
+        site.ledger,
+        site.region
+    );
+    let _ledger = site.started("ledger", &config);
+    let _edge = site.started("edge", &(site.edge_config() + &more));
+    sell(
+        &site.edge,
+        &[
+            sale("stall", "pos-1", "a", 1_200),
+            sale("stall", "pos-1", "b", 800),
+        ],
+    );
+    site.drained("stall", 2);
+    let shows = |settled: i64| {
+        until("the region shows how far the books are", || {
+            let summary = try_get(&site.region, "/v1/popups/stall/summary")?;
+            let stage = &summary["asof"]["stage"][0];
+            let told = json!({"currency": "EUR", "durable": 2_000, "replicated": 2_000, "reconciled": settled});
+            (*stage == told).then_some(())
+        });
+    };
+    shows(0);
+    let paid = |event: &str, id: &str, payment: &str, minor: i64| {
+        let object = json!({"id": id, "amount": minor, "amount_received": minor, "currency": "eur",
+            "metadata": {"pw_ref": payment}});
+        let body = json!({"id": event, "type": "payment_intent.succeeded", "created": now_ms() / 1_000,
+            "livemode": true, "data": {"object": object}});
+        let stripe = ProviderKind::Stripe;
+        let answer = send(&site.ledger, stripe, "stripe", &body.to_string(), &[]);
+        assert_eq!(answer.status, 200);
+    };
+    paid("evt_1", "pi_1", "p-a", 1_200);
+    shows(1_200);
+    paid("evt_2", "pi_2", "p-b", 750);
+    assert_eq!(region.stop(), Some(0));
+    let _region = site.start_region();
+    // The amounts differ, so the second waits on; the new memory is told all of it again.
+    shows(1_200);
 }

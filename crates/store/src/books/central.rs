@@ -28,8 +28,7 @@ use super::held::Held;
 use super::rows::{column, position};
 use super::{Books, BooksFault, Terms, frame, intake};
 
-/// The rig under which the ledger itself writes.
-pub const CENTRAL: &str = "central";
+pub use popwatch_core::lane::CENTRAL;
 
 /// Its only epoch.
 const EPOCH: u32 = 1;

@@ -18,7 +18,7 @@ use popwatch_core::limits::{
 use popwatch_core::money::Currency;
 
 use super::db::values;
-use super::groups::look;
+use super::groups::{claims, look};
 use super::posting::Poster;
 use super::rows::{column, number};
 use super::{Books, BooksFault};
@@ -79,6 +79,21 @@ pub struct Unsettled {
 }
 
 impl Books {
+    /// Money of each popup that its provider has not confirmed, or that a break stands about: captured
+    /// minus refunded, minor units. A popup of which nothing waits is there with nothing; without an
+    /// account at a provider nobody is asked, and none is there. Its cost grows with the claims that are
+    /// open.
+    pub fn waiting(&self) -> Result<BTreeMap<PopupId, BTreeMap<Currency, i64>>, BooksFault> {
+        if self.terms.rules.accounts.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut out = claims::waiting(&self.db)?;
+        for popup in self.popups()? {
+            out.entry(popup).or_default();
+        }
+        Ok(out)
+    }
+
     /// How far the money of a popup has come.
     pub fn unsettled(&self, popup: &PopupId) -> Result<Unsettled, BooksFault> {
         let (claims, stored) = self.claims(popup)?;

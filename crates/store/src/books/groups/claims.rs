@@ -3,10 +3,13 @@
 //! A claim is a capture or refund with a key of pairing: somebody can check it. What nobody can
 //! check waits for nothing.
 
+use std::collections::BTreeMap;
+
 use popwatch_core::event::Event;
-use popwatch_core::id::RigId;
+use popwatch_core::id::{PopupId, RigId};
 use popwatch_core::ledger::Fact;
 use popwatch_core::ledger::group::{GroupKind, Outcome};
+use popwatch_core::money::Currency;
 
 use super::super::BooksFault;
 use super::super::db::{Db, values};
@@ -14,6 +17,9 @@ use super::super::posting::Poster;
 use super::super::rows::{column, number};
 use super::super::tables::OPEN_CLAIMS;
 use super::Gathered;
+
+/// The type of a refund, as the records number it.
+const REFUNDED: i64 = 13;
 
 fn is_claim(fact: &Fact) -> bool {
     matches!(
@@ -62,6 +68,32 @@ pub(super) fn forget(poster: &Poster<'_>, fact: &Fact) -> Result<(), BooksFault>
         )
         .map(drop)
         .map_err(BooksFault::sql("forget a claim"))
+}
+
+/// Money that waits, captured minus refunded, minor units, by popup and currency. Reads every open claim.
+pub(in crate::books) fn waiting(
+    db: &Db,
+) -> Result<BTreeMap<PopupId, BTreeMap<Currency, i64>>, BooksFault> {
+    let rows: Vec<(String, String, i64)> = db
+        .rows(
+            "SELECT f.book, f.currency,
+               CAST(SUM(CASE WHEN f.kind = ?1 THEN -f.amount ELSE f.amount END) AS BIGINT)
+             FROM open_claims c
+             JOIN facts f ON f.fact_id = c.fact_id AND f.rig = c.rig AND f.epoch = c.epoch
+               AND f.seq = c.seq
+             WHERE f.state = 1 AND f.currency IS NOT NULL
+             GROUP BY f.book, f.currency ORDER BY f.book, f.currency",
+            values![REFUNDED],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .map_err(BooksFault::sql("sum claims"))?;
+    let mut out: BTreeMap<PopupId, BTreeMap<Currency, i64>> = BTreeMap::new();
+    for (book, currency, amount) in rows {
+        let book = PopupId::of_book(&book).map_err(|_| BooksFault::Damaged("book"))?;
+        let currency = Currency::new(&currency).ok_or(BooksFault::Damaged("currency"))?;
+        out.entry(book).or_default().insert(currency, amount);
+    }
+    Ok(out)
 }
 
 /// The highest seq of an epoch, at most `held`, up to which no claim waits.

@@ -1,6 +1,8 @@
 //! Groups, decisions and closes: whatever way facts come, the books are what evaluating them all
 //! from nothing gives.
 
+use std::collections::BTreeMap;
+
 use popwatch_core::event::central::{
     BreakAccepted, CashCounted, CloseSigned, ProviderObject, SettlementLine,
 };
@@ -9,7 +11,8 @@ use popwatch_core::event::{Cursor, Event, Minor, PaymentCaptured, TokenIssued, T
 use popwatch_core::id::{Epoch, OrderId, PaymentMethod, PopupId, RigId, Seq, TokenId};
 use popwatch_core::lane::{RecordBatch, SkipWhy};
 use popwatch_core::ledger::BreakClass;
-use popwatch_core::ledger::rules::Rules;
+use popwatch_core::ledger::rules::{AccountRules, Rules};
+use popwatch_core::provider::ProviderKind;
 use popwatch_core::provider::reference::*;
 use popwatch_core::record::Record;
 use popwatch_core::time::WallMs;
@@ -381,6 +384,55 @@ pub(super) fn what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_a
         .unwrap();
     assert_eq!(value(&books), None);
     assert!(!classes(&books).contains(&"P-GAP-EXPLAINED"));
+}
+
+/// Cash kept the till's word of what is reconciled back for ever, where a provider was configured.
+#[test]
+pub(super) fn money_waits_until_its_provider_says_the_same_and_cash_for_nobody() {
+    let said = |payment: &str, amount| {
+        let SystemEvent::ProviderObject(of) = charged(&format!("pi_{payment}"), 1, 1, amount)
+        else {
+            unreachable!()
+        };
+        let stamps = vec![payment.to_owned()];
+        SystemEvent::ProviderObject(ProviderObject { stamps, ..of })
+    };
+    let mut till = Rig::new("till-1", 1, 1);
+    till.event("e1", 1, cash("p3", 70));
+    till.event("e2", 2, refunded("r3", "p3", 20, &[]));
+    till.event("e3", 3, captured("p1", 500, &[]));
+    till.event("e4", 4, captured("p2", 300, &[]));
+    till.event("e5", 5, refunded("r1", "p2", 100, &[]));
+    let mut books = fresh_books();
+    let all = till.batch(Cursor::Trunk, 1, till.last());
+    books.accept(&all, now()).unwrap();
+    assert_eq!(books.waiting().unwrap(), BTreeMap::new(), "nobody is asked");
+    let account = AccountRules {
+        name: "main".into(),
+        provider: ProviderKind::Stripe,
+        fees: None,
+        dispute_fee: None,
+        offline_life_ms: 0,
+        payout_bank: None,
+    };
+    let rules = Rules {
+        accounts: vec![account],
+        ..Rules::default()
+    };
+    assert!(books.set_rules(rules, now()).unwrap());
+    let look = |books: &mut Books| {
+        let ack = books.accept(&all, now()).unwrap();
+        let waits = books.waiting().unwrap()[&popup()].get(&gbp()).copied();
+        (waits, till.last() - ack.reconciled_seq)
+    };
+    assert_eq!(look(&mut books), (Some(700), 3));
+    let told = vec![central("o1", 5, said("p1", 500))];
+    books.append_central(told, now()).unwrap();
+    assert_eq!(look(&mut books), (Some(200), 2));
+    // A charge of another amount is a break, and what it is about waits on.
+    let told = vec![central("o2", 6, said("p2", 250))];
+    books.append_central(told, now()).unwrap();
+    assert_eq!(look(&mut books), (Some(200), 2));
 }
 
 /// A lost sale whose charge carries no reference was named twice, as a loss and as unclaimed.

@@ -167,6 +167,7 @@ fn everything_that_holds_over_sqlite_holds_here() {
         groups::a_token_used_twice_is_named_whichever_use_came_first,
         groups::other_rules_evaluate_everything_anew_once,
         groups::an_accepted_break_moves_its_suspense_until_its_amount_changes,
+        groups::money_waits_until_its_provider_says_the_same_and_cash_for_nobody,
         groups::what_the_provider_tells_of_a_lost_sale_is_taken_off_its_value_in_any_order,
         groups::an_unclaimed_charge_that_may_be_a_lost_sale_is_named_once_in_any_order,
         groups::what_a_rig_could_not_take_is_named_by_popup,
