@@ -32,7 +32,7 @@ use alloc::vec::Vec;
 use crate::anchor::{Anchor, EventTime, admission, event_time};
 use crate::cell::{Cell, FLAG_CLOCK_SUSPECT, FLAG_GAP, TouchKind};
 use crate::event::Event;
-use crate::event::system::{Loss, PopupPolicy, SystemEvent};
+use crate::event::system::{Loss, PopupPolicy, Probed, SystemEvent};
 use crate::id::{BootId, Epoch, EpochId, PopupId, RigId, Seq};
 use crate::limits;
 use crate::record::Record;
@@ -360,6 +360,7 @@ impl EpochFold {
                 }
             }
             SystemEvent::RigLoss(loss) => self.apply_loss(seq, record, loss),
+            SystemEvent::RigProbed(probed) => self.apply_probed(seq, record, probed),
             SystemEvent::RigStopped(_)
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigTrimmed(_)
@@ -409,6 +410,18 @@ impl EpochFold {
                     counts.losses = counts.losses.saturating_add(row.count);
                 });
             }
+        }
+    }
+
+    /// The way to the provider is that of every popup that was open.
+    fn apply_probed(&mut self, seq: Seq, record: &Record, probed: &Probed) {
+        self.dated = true;
+        for popup in self.open_at(admission(&record.stamp, self.clock.anchor.as_ref())) {
+            self.with_slot(seq, record, &popup, |slot, _, at| {
+                let host = slot.host(at);
+                host.probe_ok = host.probe_ok.saturating_add(probed.ok.into());
+                host.probe_fault = host.probe_fault.saturating_add(probed.fault.into());
+            });
         }
     }
 

@@ -26,6 +26,7 @@ pub mod time;
 pub mod code;
 pub mod limits;
 
+pub mod dry_run;
 pub mod event;
 pub mod loss;
 pub mod record;

@@ -464,6 +464,14 @@ pub const PROBE_WAIT_MS: u64 = 2_000;
 pub const PROBE_BYTES_MAX: usize = 64 << 10;
 /// Entries of one directory, and UPSes of one daemon, that a look goes through. Beyond: not read.
 pub const PROBE_ENTRIES_MAX: usize = 64;
+/// Between two dry runs of a checkout, ms.
+pub const DRY_RUN_MS: u64 = 10_000;
+/// Wait for one dry run, all of its addresses, ms. Beyond: it failed.
+pub const DRY_RUN_WAIT_MS: u64 = 5_000;
+/// Addresses that one dry run asks.
+pub const DRY_RUN_ADDRESSES_MAX: usize = 4;
+/// Between two journaled sums of dry runs while none fails, ms.
+pub const DRY_RUN_RECORD_MS: u64 = 60_000;
 /// Between two journaled samples of a host in which nothing changes, ms.
 pub const RIG_SAMPLE_MS: u64 = 60_000;
 /// Over how long the rate of a disk is taken, ms.
@@ -665,4 +673,5 @@ const _: () = assert!(CELL_NAMES_BYTES_MAX < CELL_BYTES_MAX);
 const _: () = assert!(WEBHOOK_ITEMS_MAX <= REQUEST_EVENTS_MAX);
 const _: () = assert!(SILENT_MS == 3 * BEACON_MS);
 const _: () = assert!(PROBE_WAIT_MS < PROBE_MS);
+const _: () = assert!(DRY_RUN_WAIT_MS < DRY_RUN_MS);
 const _: () = assert!(DISK_TREND_MS < PROBE_MS * DISK_TREND_SAMPLES_MAX as u64);

@@ -88,8 +88,12 @@ impl Desk {
             Outbox::default()
         });
         let [connect, answer] = [PEER_CONNECT_MS, ALERT_ANSWER_MS].map(Duration::from_millis);
+        let client = match target.url.starts_with("https:") {
+            true => Client::public(connect, answer),
+            false => Client::with_waits(connect, answer),
+        };
         Self {
-            client: Client::with_waits(connect, answer),
+            client,
             target,
             here,
             file,

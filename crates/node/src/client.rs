@@ -1,5 +1,6 @@
 //! A small HTTP/1.1 client: what peers and commands call with. Addresses are `http://host:port`, or
-//! `https://KEY@host:port` with the key that must answer there.
+//! `https://KEY@host:port` with the key that must answer there. A client for services of others takes
+//! `https://host` instead, with a certificate that this system trusts.
 //!
 //! What always holds: every call ends, by an answer or by a named fault, within a connect and an
 //! answer timeout; no answer is read past its bound; redirects are not followed, because a till
@@ -29,7 +30,7 @@ use tokio::time::timeout;
 use tower_service::Service;
 
 use crate::identity::Identity;
-use crate::tls::{self, Expect, Stream};
+use crate::tls::{self, Expect, Stream, Trusted};
 
 /// How long an idle connection is kept for the next call.
 const IDLE: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ pub struct Client {
     pool: Pool<Connector, Body>,
     answer_wait: Duration,
     /// An address with TLS may lack its key.
-    meets: bool,
+    keyless: bool,
     /// What each call shows of who calls; never printed.
     shown: Vec<(HeaderName, HeaderValue)>,
 }
@@ -66,8 +67,10 @@ pub struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
     /// The address has none of the two forms.
-    #[error("{url} is no address of the form http://host:port or https://KEY@host:port")]
+    #[error("{url} is no address of the form http://host:port or https://{}host:port", if *keyless { "" } else { "KEY@" })]
     Address {
+        /// Whether an address with TLS may lack its key.
+        keyless: bool,
         /// The address as given.
         url: String,
     },
@@ -193,8 +196,22 @@ impl Client {
         Self::with(connector, Duration::from_millis(limits::PEER_ANSWER_MS))
     }
 
+    /// A client for services of others, with its own waits: whoever answers at `https://host` must show
+    /// a certificate for that name which this system trusts. Reads the system's certificates; blocks.
+    #[must_use]
+    pub fn public(connect_wait: Duration, answer_wait: Duration) -> Self {
+        let mut connector = Connector::new(connect_wait);
+        connector.trusted = Some(Trusted::of_system());
+        Self::with(connector, answer_wait)
+    }
+
+    /// Host and port of an address that [`Self::public`] can call.
+    pub fn place_of(url: &str) -> Result<String, ClientFault> {
+        parse_address(url, true).map(|(_, place)| place)
+    }
+
     fn with(connector: Connector, answer_wait: Duration) -> Self {
-        let meets = connector.met.is_some();
+        let keyless = connector.met.is_some() || connector.trusted.is_some();
         let pool = Pool::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
@@ -202,7 +219,7 @@ impl Client {
         Self {
             pool,
             answer_wait,
-            meets,
+            keyless,
             shown: Vec::new(),
         }
     }
@@ -270,7 +287,7 @@ impl Client {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Result<Answer, ClientFault> {
-        let (uri, authority) = parse_address(url, self.meets)?;
+        let (uri, authority) = parse_address(url, self.keyless)?;
         let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = uri;
@@ -363,8 +380,9 @@ fn piece(mut file: File, left: u64) -> io::Result<(File, Bytes)> {
 }
 
 /// Splits an address, refusing what this client does not speak; the second part is host and port.
-fn parse_address(url: &str, meets: bool) -> Result<(Uri, String), ClientFault> {
+fn parse_address(url: &str, keyless: bool) -> Result<(Uri, String), ClientFault> {
     let fault = || ClientFault::Address {
+        keyless,
         url: url.to_owned(),
     };
     let uri: Uri = url.parse().map_err(|_| fault())?;
@@ -375,7 +393,7 @@ fn parse_address(url: &str, meets: bool) -> Result<(Uri, String), ClientFault> {
     };
     let spoken = match uri.scheme_str() {
         Some("http") => key.is_none(),
-        Some("https") => key.is_some() || meets,
+        Some("https") => key.is_some() || keyless,
         Some(_) | None => false,
     };
     if !spoken || authority.host().is_empty() {
@@ -391,6 +409,7 @@ struct Connector {
     http: HttpConnector,
     identity: Option<Identity>,
     met: Option<Arc<OnceLock<IdKey>>>,
+    trusted: Option<Trusted>,
 }
 
 /// Another key answered than the pinned one.
@@ -412,6 +431,7 @@ impl Connector {
             http,
             identity: None,
             met: None,
+            trusted: None,
         }
     }
 
@@ -424,9 +444,16 @@ impl Connector {
         let key = authority
             .rsplit_once('@')
             .and_then(|(key, _)| IdKey::parse(key));
-        // An address without a key came past `parse_address` only where a stranger may be met.
-        let expect = key.map(Expect::Pinned);
-        expect.or_else(|| Some(Expect::Met(self.met.clone().unwrap_or_default())))
+        // An address without a key came past `parse_address` only where a stranger may be met, or where
+        // the system's certificates say who answers.
+        Some(match (key, &self.trusted) {
+            (Some(key), _) => Expect::Pinned(key),
+            (None, Some(trusted)) => Expect::Named(
+                trusted.clone(),
+                uri.host().unwrap_or("").trim_matches(['[', ']']).into(),
+            ),
+            (None, None) => Expect::Met(self.met.clone().unwrap_or_default()),
+        })
     }
 }
 

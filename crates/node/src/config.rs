@@ -20,6 +20,7 @@ use popwatch_core::limits::{ALERT_TARGETS_MAX, REGIONS_MAX};
 use popwatch_core::slo::promises::PromiseFault;
 use serde::Deserialize;
 
+use crate::client::Client;
 use provider::ProviderConfig;
 
 /// The whole file.
@@ -107,6 +108,10 @@ pub struct EdgeConfig {
     pub host_root: PathBuf,
     /// Where the `upsd` of the rig's UPS listens; 127.0.0.1:3493 is tried when absent.
     pub host_upsd: Option<SocketAddr>,
+    /// Addresses that a dry run of a checkout asks every 10 s while a popup is open: the terminal's
+    /// bridge, the provider. At most 4; none, and no dry runs are made.
+    #[serde(default)]
+    pub checkout_probe: Vec<String>,
     /// Names, without port, under which browsers may call it beside its address and loopback.
     #[serde(default)]
     pub hosts: Vec<String>,
@@ -331,6 +336,7 @@ impl Config {
                 regions: vec![format!("http://{}", default_region())],
                 pseudonym_key: None,
                 host_probes: true,
+                checkout_probe: Vec::new(),
                 host_root: default_root(),
                 host_upsd: None,
                 hosts: Vec::new(),
@@ -422,13 +428,17 @@ impl EdgeConfig {
 impl RegionConfig {
     /// Refuses more targets than pages are sent to.
     pub fn check_alerts(&self) -> Result<(), ConfigFault> {
-        if self.alerts.len() <= ALERT_TARGETS_MAX {
-            return Ok(());
-        }
-        Err(ConfigFault::Value {
+        let wrong = |problem: String| ConfigFault::Value {
             field: String::from("region.alerts"),
-            problem: format!("has more than {ALERT_TARGETS_MAX} entries"),
-        })
+            problem,
+        };
+        if self.alerts.len() > ALERT_TARGETS_MAX {
+            return Err(wrong(format!("has more than {ALERT_TARGETS_MAX} entries")));
+        }
+        for target in &self.alerts {
+            Client::place_of(&target.url).map_err(|fault| wrong(fault.to_string()))?;
+        }
+        Ok(())
     }
 
     /// Refuses more regions than one region feeds.

@@ -23,6 +23,7 @@ use popwatch_wire::lanes;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ambient::Ambient;
+use crate::dry_runs::DryRunning;
 use crate::live::{Live, Publisher};
 use crate::metrics::EdgeMetrics;
 use crate::peer::{Link, PeerHandle, Reply};
@@ -94,6 +95,8 @@ pub(crate) struct EdgeDriver {
     pub(crate) publisher: Publisher,
     /// What the probes found last; nothing more comes where they do not run.
     pub(crate) host: watch::Receiver<Look>,
+    /// Dry runs of a checkout.
+    pub(crate) dry_runs: DryRunning,
     /// What disk, clock and probes measured last.
     pub(crate) vitals: watch::Receiver<Vitals>,
     /// Where the status goes.
@@ -163,6 +166,10 @@ impl EdgeDriver {
                 Some(order) = self.orders.recv() => self.obey(order),
                 Some(reply) = self.replies.recv() => { self.reply(reply); pace.dirty = true; }
                 Ok(()) = self.vitals.changed() => { self.look(); pace.dirty = true; }
+                Some(run) = self.dry_runs.outcomes.recv() => {
+                    self.edge.handle(Input::DryRun(run), self.ambient.now());
+                    pace.dirty = true;
+                }
                 Ok(()) = self.host.changed() => { self.look_at_host(); pace.dirty = true; }
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
             }
@@ -371,6 +378,10 @@ impl EdgeDriver {
 
     fn publish(&mut self, now: Now) {
         self.tell_clock(now);
+        let is_open = self.edge.is_open(now);
+        self.dry_runs
+            .open
+            .send_if_modified(|open| std::mem::replace(open, is_open) != is_open);
         let urls: Vec<&str> = self.regions.iter().map(|peer| peer.url.as_str()).collect();
         let ledger = self.ledger.as_ref().map(|peer| peer.url.as_str());
         let vitals = Vitals {

@@ -17,6 +17,7 @@ mod audit;
 mod books_thread;
 mod books_word;
 mod driver;
+mod dry_runs;
 mod gate;
 mod gauges;
 mod health;
@@ -385,6 +386,7 @@ impl Node {
         let rig = config.rig_id()?;
         config.popup_id()?;
         config.check_regions()?;
+        dry_runs::check(&config.checkout_probe)?;
         let listener = listen("edge", config.listen).await?;
         let address = listener.local_addr().unwrap_or(config.listen);
         self.edge = Some(address);
@@ -462,6 +464,7 @@ impl Node {
             ambient: ambient.clone(),
             publisher,
             host,
+            dry_runs: self.start_dry_runs(&config.checkout_probe, ambient),
             vitals: measured,
             status,
             shown: 0,

@@ -29,8 +29,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -128,6 +128,36 @@ pub(crate) enum Expect {
     Pinned(IdKey),
     /// Whoever it is, and from then on the same: for an enrolment, whose code proves the key.
     Met(Arc<OnceLock<IdKey>>),
+    /// A service of others under this name, vouched for by whom this system trusts.
+    Named(Trusted, String),
+}
+
+/// The certificate authorities that this system trusts.
+#[derive(Debug, Clone)]
+pub(crate) struct Trusted(Arc<ClientConfig>);
+
+impl Trusted {
+    /// Those of the operating system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`. What cannot be read is
+    /// left out; with none, nobody is trusted. Blocks.
+    pub(crate) fn of_system() -> Self {
+        let found = rustls_native_certs::load_native_certs();
+        for fault in &found.errors {
+            tracing::warn!(%fault, "a certificate that this system trusts cannot be read");
+        }
+        let mut roots = RootCertStore::empty();
+        let (added, _) = roots.add_parsable_certificates(found.certs);
+        if added == 0 {
+            tracing::warn!(
+                "this system trusts no certificate authority; install ca-certificates to reach services over https"
+            );
+        }
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("the provider speaks TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self(Arc::new(config))
+    }
 }
 
 impl ServerCertVerifier for Expect {
@@ -143,6 +173,8 @@ impl ServerCertVerifier for Expect {
         let expected = match self {
             Self::Pinned(pin) => pin,
             Self::Met(met) => met.get_or_init(|| key),
+            // Its connections are made with rustls' own verifier.
+            Self::Named(..) => return Err(stranger()),
         };
         match key == *expected {
             true => Ok(ServerCertVerified::assertion()),
@@ -347,6 +379,11 @@ pub(crate) async fn connect(
     expect: Expect,
     identity: Option<&Identity>,
 ) -> io::Result<Stream> {
+    if let Expect::Named(Trusted(config), name) = expect {
+        let name = ServerName::try_from(name).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        return Ok(Stream::Tls(Box::new(stream.into())));
+    }
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("the provider speaks TLS 1.3")

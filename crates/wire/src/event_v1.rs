@@ -111,6 +111,12 @@ fn system_data(event: &SystemEvent) -> Json {
             "last_segment": trimmed.last_segment,
             "upto": acked(&trimmed.upto),
         }),
+        SystemEvent::RigProbed(probed) => json!({
+            "ok": probed.ok,
+            "fault": probed.fault,
+            "slowest_ms": probed.slowest_ms,
+            "failed": probed.failed,
+        }),
         SystemEvent::RigConflict(conflict) => json!({
             "epoch": conflict.epoch,
             "seq": conflict.seq,

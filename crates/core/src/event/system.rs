@@ -241,6 +241,23 @@ pub struct Loss {
     pub place: String,
 }
 
+/// `rig.probed`: dry runs of a checkout since the last such record.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Probed {
+    /// Those that found the way open.
+    #[prost(uint32, tag = "1")]
+    pub ok: u32,
+    /// Those that did not within 5 s.
+    #[prost(uint32, tag = "2")]
+    pub fault: u32,
+    /// How long the slowest took, ms.
+    #[prost(uint32, tag = "3")]
+    pub slowest_ms: u32,
+    /// Host and port that failed last; empty when none did.
+    #[prost(string, tag = "4")]
+    pub failed: String,
+}
+
 /// `rig.trimmed`: segments that were deleted because everything in them is replicated.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Trimmed {
@@ -378,6 +395,7 @@ system_events! {
     104 RigLoss(Loss) "rig.loss",
     105 RigTrimmed(Trimmed) "rig.trimmed",
     106 RigConflict(Conflict) "rig.conflict",
+    107 RigProbed(Probed) "rig.probed",
     110 PolicyApplied(PopupPolicy) "policy.applied",
     111 PolicyImplied(PopupPolicy) "policy.implied",
     120 ClockAnchored(ClockAnchored) "clock.anchored",

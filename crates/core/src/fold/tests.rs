@@ -245,7 +245,12 @@ fn show(fold: &EpochFold) -> String {
             let numbers = [h.battery_min, h.disk_min].map(|least| least.unwrap_or(-1).into());
             row(
                 "host".into(),
-                &[("battery", numbers[0]), ("disk", numbers[1])],
+                &[
+                    ("battery", numbers[0]),
+                    ("disk", numbers[1]),
+                    ("ok", h.probe_ok.into()),
+                    ("fault", h.probe_fault.into()),
+                ],
             );
         }
         if let Some(c) = &cell.counts {

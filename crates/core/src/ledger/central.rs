@@ -119,6 +119,7 @@ impl Central {
             | SystemEvent::RigLoss(_)
             | SystemEvent::RigTrimmed(_)
             | SystemEvent::RigConflict(_)
+            | SystemEvent::RigProbed(_)
             | SystemEvent::PolicyApplied(_)
             | SystemEvent::PolicyImplied(_)
             | SystemEvent::ClockAnchored(_)

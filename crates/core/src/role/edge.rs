@@ -19,6 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::clock::{Clock, ClockState, Exchange};
+use crate::dry_run::{DryRun, DryRuns};
 use crate::event::system::{Gap, RigStarted, SystemEvent};
 use crate::event::{Cursor, Event};
 use crate::fold::savepoint::Savepoint;
@@ -77,6 +78,8 @@ pub enum Input {
     Storing(bool),
     /// The probes looked at the host.
     Power(HostSample),
+    /// What came of a dry run of a checkout.
+    DryRun(DryRun),
     /// What the host's probes, disk and clock say now.
     Host(Host),
     /// The journal was read.
@@ -190,6 +193,8 @@ pub struct Edge {
     watch: HostWatch,
     /// What the last look at the host asks for.
     asked: Asked,
+    dry_runs: DryRuns,
+    probed: Option<Event>,
     host: Host,
     /// Events refused or shed, by class and cause.
     losses: BTreeMap<(String, String), u64>,
@@ -255,6 +260,8 @@ impl Edge {
             can_store: true,
             watch: HostWatch::default(),
             asked: Asked::default(),
+            dry_runs: DryRuns::default(),
+            probed: None,
             host: Host::default(),
             losses: BTreeMap::new(),
             gaps: VecDeque::new(),
@@ -298,12 +305,8 @@ impl Edge {
                 }
             }
             Input::Storing(can) => self.can_store = can,
-            Input::Power(mut sample) => {
-                let trips = self.talks.values().filter_map(|talk| talk.rtt_ms);
-                sample.rtt_ms = trips.min().and_then(|ms| u32::try_from(ms).ok());
-                let open = self.has_open_popup(self.clock.true_now(now).wall);
-                self.asked = self.watch.look(sample, open, now.mono);
-            }
+            Input::Power(sample) => self.look_at_host(sample, now),
+            Input::DryRun(run) => self.take_dry_run(run, now),
             Input::Host(host) => self.host = host,
             Input::Loaded(want, stretch) => {
                 if let Some(records) = &mut self.records {
@@ -366,6 +369,9 @@ impl Edge {
         }
         if let Some((epoch, seq)) = self.records.as_mut().and_then(RecordsUp::take_claim) {
             return Some(Output::PeerKnows(epoch, seq));
+        }
+        if let Some(event) = self.probed.take() {
+            return Some(Output::Note(vec![(None, event)]));
         }
         if let Some(event) = self.asked.event.take() {
             return Some(Output::Note(vec![(None, event)]));
@@ -604,8 +610,24 @@ impl Edge {
         waits.then(|| self.oldest.wall_ms()).flatten()
     }
 
-    /// Whether a popup's window, as this epoch's policy states it, holds `wall`.
-    fn has_open_popup(&self, wall: WallMs) -> bool {
+    fn look_at_host(&mut self, mut sample: HostSample, now: Now) {
+        let trips = self.talks.values().filter_map(|talk| talk.rtt_ms);
+        sample.rtt_ms = trips.min().and_then(|ms| u32::try_from(ms).ok());
+        let open = self.is_open(now);
+        self.asked = self.watch.look(sample, open, now.mono);
+    }
+
+    /// One that ends after the doors closed is nobody's.
+    fn take_dry_run(&mut self, run: DryRun, now: Now) {
+        if self.is_open(now) {
+            self.probed = self.dry_runs.take(run, now.mono);
+        }
+    }
+
+    /// Whether a popup's window, as this epoch's policy states it, holds the true time.
+    #[must_use]
+    pub fn is_open(&self, now: Now) -> bool {
+        let wall = self.clock.true_now(now).wall;
         let popups = self.folds.get(&self.epoch).map(EpochFold::popups);
         popups.is_some_and(|popups| {
             let mut windows = popups.values().map(|p| p.starts_ms..p.ends_ms);

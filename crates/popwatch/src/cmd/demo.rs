@@ -198,6 +198,7 @@ impl Stage {
                 pseudonym_key: Some(key.clone()),
                 // The day and its tills are another world's; this machine's battery is not theirs.
                 host_probes: false,
+                checkout_probe: Vec::new(),
                 host_root: PathBuf::from("/"),
                 host_upsd: None,
                 hosts: Vec::new(),

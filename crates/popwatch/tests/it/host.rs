@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Folder, Process, free_port, get, http, outcome, until};
+use crate::support::{Folder, Process, free_port, get, http, outcome, try_get, until};
 
 /// Files below `root`, each a path and what it says.
 fn files(root: &Path, files: &[(&str, &str)]) {
@@ -107,4 +107,36 @@ fn a_till_on_its_last_battery_says_so_and_goes_on() {
     assert_eq!(data["on_battery"].as_bool(), Some(true), "{data}");
     assert_eq!(data["temperature"].as_f64(), Some(48.25), "{data}");
     assert!(data["disk_free"].as_u64().unwrap() > 0, "{data}");
+}
+
+#[test]
+fn a_way_to_the_provider_that_is_shut_is_a_broken_promise_before_a_buyer_comes() {
+    let folder = Folder::new("dry-run");
+    let (port, nobody) = (free_port(), free_port());
+    let config = format!(
+        "data = \"{}\"\n[edge]\nlisten = \"127.0.0.1:{port}\"\nhost_probes = false\n\
+         checkout_probe = [\"http://127.0.0.1:{port}/healthz\", \"http://127.0.0.1:{nobody}/\"]\n{POPUP}",
+        folder.join("till").display(),
+    );
+    let mut edge = Process::run(&folder, "edge", &config);
+    let address = edge.address("edge");
+    until("the promise is seen broken", || {
+        let told = try_get(&address, "/v1/popups/stall/slo")?;
+        let mut slos = told["slos"].as_array()?.iter();
+        let probes = slos.find(|slo| slo["slo"] == "probe_success")?;
+        (probes["n"].as_u64() >= Some(1) && probes["n"] == probes["bad"]).then_some(())
+    });
+    assert_eq!(edge.stop(), Some(0));
+    let till = folder.join("till");
+    let (done, printed, complaint) = outcome(&["journal", "export", till.to_str().unwrap()]);
+    assert_eq!(done, Some(0), "{complaint}");
+    let probed = printed
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|record| record["type"] == "popwatch.rig.probed")
+        .unwrap();
+    let data = &probed["data"];
+    let failed = serde_json::json!(format!("127.0.0.1:{nobody}"));
+    assert_eq!((&data["ok"], &data["failed"]), (&0.into(), &failed));
+    assert_eq!(data["fault"], 1);
 }

@@ -412,6 +412,7 @@ impl Intake<'_> {
             SystemEvent::RigStopped(_)
             | SystemEvent::RigSeal(_)
             | SystemEvent::RigTrimmed(_)
+            | SystemEvent::RigProbed(_)
             | SystemEvent::ClockAnchored(_)
             | SystemEvent::ClockStepped(_)
             | SystemEvent::ProviderObject(_)

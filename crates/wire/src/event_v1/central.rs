@@ -52,6 +52,7 @@ pub(super) fn data(event: &SystemEvent) -> Option<Json> {
         | SystemEvent::RigLoss(_)
         | SystemEvent::RigTrimmed(_)
         | SystemEvent::RigConflict(_)
+        | SystemEvent::RigProbed(_)
         | SystemEvent::PolicyApplied(_)
         | SystemEvent::PolicyImplied(_)
         | SystemEvent::ClockAnchored(_)

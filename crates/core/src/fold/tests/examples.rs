@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cell::FLAG_OVERFLOW;
-use crate::event::system::{ClockAnchored, Gap, LossCount, RigStarted};
+use crate::event::system::{ClockAnchored, Gap, LossCount, Probed, RigStarted};
 
 #[test]
 fn money_of_a_capture() {
@@ -371,15 +371,25 @@ fn what_concerns_the_whole_rig_reaches_open_popups() {
         ..Loss::default()
     });
     let gap = SystemEvent::RigGap(Gap::default());
+    let probed = |ok, fault| {
+        Event::System(SystemEvent::RigProbed(Probed {
+            ok,
+            fault,
+            ..Probed::default()
+        }))
+    };
     let fold = fold_events(vec![
         (5, Event::System(loss)),
+        (6, probed(6, 0)),
+        (7, probed(2, 1)),
         (65, Event::System(gap)),
         (
             4 * 3_600,
             Event::System(SystemEvent::RigGap(Gap::default())),
         ),
     ]);
-    assert_eq!(show(&fold), "+0\ncounts losses 7\n+1");
+    let expected = "+0\nhost battery -1 disk -1 ok 8 fault 1\ncounts losses 7\n+1";
+    assert_eq!(show(&fold), expected);
     let flags: Vec<u32> = fold.cells().map(|cell| cell.flags & FLAG_GAP).collect();
     assert_eq!(flags, [0, FLAG_GAP]);
 }
