@@ -181,6 +181,8 @@ struct Run {
     tick_at: u64,
     /// No rows before this.
     due_at: u64,
+    /// There is news that was not looked at yet.
+    owed: bool,
     /// When the timer rings.
     wake_at: u64,
 }
@@ -199,6 +201,7 @@ impl Feed {
             // Readers that came at once are not all spoken to at once.
             tick_at: now + self.chance(FEED_TICK_MS),
             due_at: now,
+            owed: false,
             wake_at: 0,
             shown: None,
             feed: self,
@@ -326,7 +329,8 @@ impl Run {
                 return Some(self.tick());
             }
             let mut wake_at = self.tick_at;
-            let held_back = now < self.due_at;
+            // Without news nobody is woken only because there might be some.
+            let held_back = self.owed && now < self.due_at;
             if held_back {
                 wake_at = wake_at.min(self.due_at);
             }
@@ -343,6 +347,7 @@ impl Run {
                 () = wake.as_mut() => self.wake_at = 0,
                 is_news = changed(&mut self.shown, &mut self.feed.live), if !held_back => {
                     if !is_news { return None }
+                    self.owed = true;
                 }
                 () = hung_up(stream) => return None,
                 _ = &mut self.feed.reader.closed => return None,
@@ -352,6 +357,11 @@ impl Run {
 
     /// What the reader should be shown of the popup now.
     async fn news(&mut self, now: u64) -> Option<Bytes> {
+        let told = matches!(self.feed.stand, Stand::At(_)) && self.shown.is_some();
+        if told && now < self.due_at {
+            return None;
+        }
+        self.owed = false;
         if self.shown.is_none() {
             let live = self.feed.live.borrow_and_update();
             self.shown = live.popups.get(self.feed.popup.as_str()).cloned();
@@ -363,7 +373,7 @@ impl Run {
         let (audience, revision) = (self.feed.audience, newest.edition.revision());
         let disclosure = &self.feed.disclosure;
         let frame = match &self.feed.stand {
-            Stand::At(shown) if *shown == revision || now < self.due_at => return None,
+            Stand::At(shown) if *shown == revision => return None,
             Stand::At(shown) => newest.frame(audience, disclosure, From::Revision(*shown)),
             Stand::New => newest.frame(audience, disclosure, From::Nothing),
             Stand::Back(_) | Stand::Waits(..) => return self.resume(&newest, now).await,
