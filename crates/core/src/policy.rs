@@ -26,10 +26,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::event::commerce::Commerce;
+use crate::event::promises::Promises;
+use crate::event::system::PopupPolicy;
 use crate::id::PopupId;
 use crate::ledger::close::Value;
 use crate::ledger::hex;
-use crate::limits::WINDOW_DAYS_MAX;
+use crate::limits::{CHECKOUT_LIMIT_MS, WINDOW_DAYS_MAX};
 
 use duration::Span;
 use terms::Terms;
@@ -130,14 +133,27 @@ pub struct Carried {
     pub digest: Digest,
     /// When the popup is; none in a floor.
     pub window: Option<Window>,
-    /// What is promised those who buy.
+    /// What is promised those who buy, as it was written.
     pub promises: Value,
-    /// What is promised creators, co-ops and suppliers.
+    /// What is promised creators, co-ops and suppliers, as it was written.
     pub commerce: Value,
+    /// Both, as rigs journal them.
+    pub stated: Stated,
     /// How it is rolled out.
     pub rollout: Value,
     /// How long a new version is on trial.
     pub trial: Span,
+}
+
+/// What a popup promises, in the words of journals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Those who buy; the defaults where nothing is said.
+    pub promises: Option<Promises>,
+    /// From when on a checkout is late; the default where nothing is said.
+    pub checkout_limit: Option<Span>,
+    /// Creators, co-ops and suppliers.
+    pub commerce: Option<Commerce>,
 }
 
 /// A document that keeps every rule, whoever signed it.
@@ -275,6 +291,26 @@ pub fn diff(old: &Effective, new: &Effective) -> Vec<Change> {
 }
 
 impl Carried {
+    /// What a journal says of the popup, for fold, regions and ledger; `None` without a window.
+    #[must_use]
+    pub fn popup_policy(&self, popup: &PopupId) -> Option<PopupPolicy> {
+        let window = self.window.as_ref()?;
+        let limit = self.stated.checkout_limit.map(Span::ms);
+        let limit = limit.and_then(|ms| u32::try_from(ms).ok());
+        Some(PopupPolicy {
+            popup: String::from(popup),
+            version: self.version,
+            digest: self.digest.0.to_vec(),
+            starts_ms: window.starts_ms,
+            ends_ms: window.ends_ms,
+            zone: window.zone.clone(),
+            currencies: window.currencies.clone(),
+            checkout_limit_ms: limit.unwrap_or(CHECKOUT_LIMIT_MS),
+            commerce: self.stated.commerce.clone(),
+            promises: self.stated.promises.clone(),
+        })
+    }
+
     /// Each part in words.
     fn rows(&self) -> [(&'static str, String); 5] {
         let window = match &self.window {

@@ -18,6 +18,7 @@ use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::{PopupId, RigId};
 use popwatch_core::limits::{ALERT_TARGETS_MAX, REGIONS_MAX};
 use popwatch_core::slo::promises::PromiseFault;
+use popwatch_wire::policy::SectionFault;
 use serde::Deserialize;
 
 use crate::client::Client;
@@ -465,6 +466,21 @@ impl RegionConfig {
     }
 }
 
+impl ConfigFault {
+    fn of_section(name: &str, popup: &PopupId, fault: SectionFault) -> Self {
+        match fault {
+            SectionFault::Field { field, problem } => Self::Value {
+                field: format!("popups.{name}.{field} of {popup}"),
+                problem,
+            },
+            SectionFault::Promise(fault) => Self::Promise {
+                popup: popup.clone(),
+                fault,
+            },
+        }
+    }
+}
+
 impl PopupConfig {
     /// The window as the journal states it.
     pub fn policy(&self) -> Result<PopupPolicy, ConfigFault> {
@@ -494,10 +510,10 @@ impl PopupConfig {
             }
         }
         let commerce = (self.commerce.as_ref())
-            .map(|commerce| commerce.checked(&id))
+            .map(|said| commerce::checked(said, &id))
             .transpose()?;
         let promises = (self.promises.as_ref())
-            .map(|promises| promises.checked(&id))
+            .map(|said| promises::checked(said, &id))
             .transpose()?;
         Ok(PopupPolicy {
             popup: String::from(&id),

@@ -222,6 +222,7 @@ impl Node {
         let plain = config.plain_http || config.access.plain_lan;
         let org_key = policies::org_key(&config, member.as_ref(), ambient)?;
         let obeyed = Policies::open(&config.data, org_key, &access, ambient);
+        let policies = obeyed.over(&policies);
         let custody = keys::custody(&config, member.as_ref());
         let keyring = Keyring::open(&config.data, custody, config.host_root(), &obeyed, ambient);
         let mut node = Self::empty(identity, plain, access.clone(), keyring.clone());
@@ -433,7 +434,7 @@ impl Node {
     ) -> Result<http::Routes, StartFault> {
         let (rig, default_popup) = (config.rig_id()?, config.popup_id()?);
         let keys = keys::keys(config, &whole.data, ambient)?;
-        let (journal, edge, found) = open_journal(config, &whole.data, policies, ambient)?;
+        let (journal, edge, found) = open_journal(config, &whole.data, &policies, ambient)?;
         // One sender per measuring task; each replaces its own part and no other.
         let (vitals, measured) = watch::channel(found);
         self.policies.show(&vitals);
@@ -479,6 +480,7 @@ impl Node {
         let (webhooks, told) = webhooks(whole, keeper, ambient)?;
         let gauges = Arc::clone(handle.gauges());
         self.fetch_policies(config, &rig, &gauges);
+        self.state_policies(&handle, policies);
         let door = door(&rig, journal_id, default_popup, keys);
         let state = EdgeState::new(door, handle, ambient, &self.keyring, (&shown, &counters));
         let readers = Arc::new(Readers::newest(EDGE_READERS_MAX));

@@ -73,7 +73,7 @@ impl Reopening {
 pub(crate) fn open_journal(
     config: &EdgeConfig,
     data: &std::path::Path,
-    popups: Vec<PopupPolicy>,
+    popups: &[PopupPolicy],
     ambient: &Ambient,
 ) -> Result<(Journal<OsFs>, Edge, Vitals), StartFault> {
     let rig = config.rig_id()?;
@@ -91,7 +91,7 @@ pub(crate) fn open_journal(
         boot_id: ambient.boot_id(),
         version: String::from(env!("CARGO_PKG_VERSION")),
         stamp: ambient.stamp(),
-        popups,
+        popups: popups.to_vec(),
         segment_bytes: popwatch_core::limits::SEGMENT_BYTES,
     };
     let (mut journal, recovery) =

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! POST /v1/policies ─┐
-//! DATA/inbox/*.json ─┼─► checks ─► DATA/policies/<popup>.json ─► what runs: plans, rules ─► door, guard
-//! GET at the ledger ─┘   refused: named among the attempts, in the log and in the audit trail
+//! DATA/inbox/*.json ─┼─► checks ─► DATA/policies/<popup>.json ─┬─► what runs: plans, rules ─► door, guard
+//! GET at the ledger ─┘   │                                      └─► policy.applied ─► journal
+//!                        └─ refused: named among the attempts, in the log and in the audit trail
 //! ```
 //!
 //! What always holds: a policy is durable here before it runs; what was kept and is damaged counts as one
@@ -12,6 +13,7 @@
 //! which a record was taken (L8).
 
 mod fetch;
+mod stated;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 use popwatch_core::access::Rules;
 use popwatch_core::code::Code;
+use popwatch_core::event::system::PopupPolicy;
 use popwatch_core::id::PopupId;
 use popwatch_core::ledger::close::Value;
 use popwatch_core::limits::{POLICY_BUNDLE_BYTES_MAX, REGION_POPUPS_MAX};
@@ -87,6 +90,8 @@ struct Shared {
     data: PathBuf,
     held: Mutex<Held>,
     running: RwLock<Arc<Running>>,
+    /// What signed policies say of their popups.
+    stated: watch::Sender<Vec<PopupPolicy>>,
     counted: Counted,
     trail: OnceLock<Trail>,
     vitals: OnceLock<watch::Sender<Vitals>>,
@@ -195,6 +200,7 @@ impl Policies {
             data: data.to_path_buf(),
             held: Mutex::default(),
             running: RwLock::default(),
+            stated: watch::Sender::default(),
             counted: Counted::default(),
             trail: OnceLock::new(),
             vitals: OnceLock::new(),
@@ -600,6 +606,7 @@ impl Shared {
             }
             None => held.floor_is_damaged.then(|| restricted(None)),
         };
+        self.state(held);
         let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
         for (popup, in_force) in &mut popups {
             let before = running.popups.get(popup);

@@ -10,8 +10,10 @@
 //! and window in order. A fault names place, path and rule, never a value.
 
 pub mod bundle;
+pub mod commerce;
 mod cursor;
 pub mod plan;
+pub mod promises;
 mod read;
 mod rules;
 pub mod schema;
@@ -24,6 +26,7 @@ mod tree;
 use popwatch_core::code::Code;
 use popwatch_core::ledger::close::Value;
 use popwatch_core::policy::{Digest, Policy};
+use popwatch_core::slo::promises::PromiseFault;
 use serde_json::Value as Json;
 
 pub use tree::Place;
@@ -87,6 +90,42 @@ impl std::fmt::Display for PolicyFault {
         match self.path.as_str() {
             "" => f.write_str(&self.what),
             path => write!(f, "{path}: {}", self.what),
+        }
+    }
+}
+
+/// What a section says that cannot be kept, wherever it was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SectionFault {
+    /// A value outside its rule.
+    #[error("{field} {problem}")]
+    Field {
+        /// Which, by its path in the section.
+        field: String,
+        /// The rule.
+        problem: String,
+    },
+    /// A promise that nobody can keep.
+    #[error(transparent)]
+    Promise(PromiseFault),
+}
+
+impl SectionFault {
+    fn field(field: &str, problem: String) -> Self {
+        Self::Field {
+            field: field.to_owned(),
+            problem,
+        }
+    }
+
+    /// The same, said of a document.
+    fn at<T>(&self, of: &cursor::Cursor<'_>) -> cursor::Read<T> {
+        match self {
+            Self::Field { field, problem } => {
+                let path = format!("{}.{field}", of.path);
+                Err(PolicyFault::unreadable(of.node.at, &path, problem))
+            }
+            Self::Promise(fault) => of.refuse(fault.to_string()),
         }
     }
 }

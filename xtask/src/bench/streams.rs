@@ -401,7 +401,11 @@ fn nchan(folder: &Path, bytes: f64) -> Result<Option<Told>> {
     };
     // Whom nginx has not heard yet misses a message: it is told more until all have had one.
     let start = Instant::now();
-    while active.sockets.iter().any(|(_, tail)| tail.bytes < bytes as u64) {
+    while active
+        .sockets
+        .iter()
+        .any(|(_, tail)| (tail.bytes as f64) < bytes)
+    {
         if start.elapsed() > LATE {
             bail!("nginx does not tell all of {ACTIVE} readers");
         }

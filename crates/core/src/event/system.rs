@@ -307,6 +307,15 @@ pub struct PopupPolicy {
     pub promises: Option<Promises>,
 }
 
+impl PopupPolicy {
+    /// Which of two is in force, the greater: the higher version, and of one version what somebody
+    /// signed.
+    #[must_use]
+    pub fn rank(&self) -> (u32, bool) {
+        (self.version, !self.digest.is_empty())
+    }
+}
+
 /// `clock.anchored`: how this rig's clock relates to a peer's.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct ClockAnchored {

@@ -244,6 +244,7 @@ mod tests {
                 window: None,
                 promises: Value::Null,
                 commerce: Value::Null,
+                stated: crate::policy::Stated::default(),
                 rollout: Value::Null,
                 trial: Span::minutes(10),
             },

@@ -140,6 +140,7 @@ fn effective(draw: &mut Draw) -> Effective {
             window: None,
             promises: Value::count(u64::from(version) << 8 | u64::from(mark)),
             commerce: Value::Null,
+            stated: crate::policy::Stated::default(),
             rollout: Value::Null,
             trial: Span::minutes(10),
         },

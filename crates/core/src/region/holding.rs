@@ -196,9 +196,9 @@ impl Holding {
         self.fingerprint.to_le_bytes()
     }
 
-    /// The greater version is in force; of two policies with one version, the greater bytes.
+    /// The greater is in force; of two policies of one rank, the greater bytes.
     pub(super) fn learn(&mut self, policy: &PopupPolicy) -> bool {
-        let rank = |of: &PopupPolicy| (of.version, of.encode_to_vec());
+        let rank = |of: &PopupPolicy| (of.rank(), of.encode_to_vec());
         if self
             .policy
             .as_ref()

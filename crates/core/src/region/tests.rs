@@ -431,16 +431,24 @@ fn a_repeat_is_no_news() {
 #[test]
 fn the_greater_policy_version_tells_the_window() {
     let mut held = region();
-    let policy = |version, starts_ms| PopupPolicy {
+    let policy = |version, starts_ms, signed: bool| PopupPolicy {
         popup: POPUP.into(),
         version,
+        digest: vec![1; 32 * usize::from(signed)],
         starts_ms,
         currencies: vec!["JPY".into()],
         ..PopupPolicy::default()
     };
-    for (version, starts_ms) in [(2, 20), (3, 30), (1, 10)] {
+    // Of one version, what somebody signed.
+    for (version, starts_ms, signed) in [
+        (2, 20, true),
+        (3, 90, false),
+        (3, 30, true),
+        (3, 95, false),
+        (1, 10, false),
+    ] {
         let mut sent = batch(&[], vec![], vec![]);
-        sent.popups = vec![policy(version, starts_ms)];
+        sent.popups = vec![policy(version, starts_ms, signed)];
         held.accept(&sent, now(1));
     }
     let line = held.popups().remove(0);

@@ -1,98 +1,21 @@
 //! `[popups.promises]`: what a popup promises those who buy, checked before it is journaled.
 
-use popwatch_core::event::promises::{PlanStep, Promises, SloPromise};
+use popwatch_core::event::promises::Promises;
 use popwatch_core::id::PopupId;
-use popwatch_core::slo::{Slo, Tier, promises};
-use serde::Deserialize;
+pub use popwatch_wire::policy::promises::{PlanStepConfig, PromisesConfig, SloConfig};
 
 use super::ConfigFault;
 
-/// `[popups.promises]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PromisesConfig {
-    /// Promises that differ from their defaults.
-    pub slos: Vec<SloConfig>,
-    /// Checkouts planned. Default: none; the traffic so far is carried on.
-    pub plan: Vec<PlanStepConfig>,
-    /// Minutes it may run longer. Default 45.
-    pub overrun_min: Option<u32>,
-    /// Rigs planned. Default 4.
-    pub rigs: Option<u32>,
-    /// Probability of a false page kept for an overrun, millionths. Default 15 000.
-    pub reserve_ppm: Option<u32>,
-}
-
-/// One entry of `slos`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SloConfig {
-    /// Which.
-    pub slo: String,
-    /// Share of good outcomes, millionths. Default: that of the promise.
-    pub objective_ppm: Option<u32>,
-    /// Probability of a false page in the popup, millionths. Default: that of the promise.
-    pub alpha_ppm: Option<u32>,
-    /// `page`, `watch` or `off`. Default `page`.
-    pub tier: Option<String>,
-}
-
-/// One entry of `plan`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PlanStepConfig {
-    /// Minutes after the start.
-    pub at_min: u32,
-    /// Checkouts an hour from then on.
-    pub checkouts_per_hour: u32,
-}
-
-impl PromisesConfig {
-    /// As the journal states it.
-    pub(super) fn checked(&self, popup: &PopupId) -> Result<Promises, ConfigFault> {
-        let wrong = |field: &str, problem: String| ConfigFault::Value {
-            field: format!("popups.promises.{field} of {popup}"),
-            problem,
-        };
-        let slo = |said: &SloConfig| -> Result<SloPromise, ConfigFault> {
-            let slo = Slo::of_name(&said.slo).ok_or_else(|| {
-                let names = Slo::ALL.map(Slo::name).join(", ");
-                wrong("slos.slo", format!("must be one of {names}"))
-            })?;
-            let tier = said.tier.as_deref().unwrap_or(Tier::Page.name());
-            let tier = Tier::ALL.into_iter().find(|known| known.name() == tier);
-            let tier = tier.ok_or_else(|| {
-                let rule = String::from("must be page, watch or off");
-                wrong("slos.tier", rule)
-            })?;
-            Ok(SloPromise {
-                slo: slo.number(),
-                objective_ppm: said.objective_ppm,
-                alpha_ppm: said.alpha_ppm,
-                tier: tier as u32,
-            })
-        };
-        let step = |step: &PlanStepConfig| PlanStep {
-            at_min: step.at_min,
-            checkouts_per_hour: step.checkouts_per_hour,
-        };
-        let stated = Promises {
-            slos: self.slos.iter().map(slo).collect::<Result<_, _>>()?,
-            plan: self.plan.iter().map(step).collect(),
-            overrun_min: self.overrun_min,
-            rigs: self.rigs.unwrap_or(0),
-            reserve_ppm: self.reserve_ppm,
-        };
-        promises::check(&stated).map_err(|fault| ConfigFault::Promise {
-            popup: popup.clone(),
-            fault,
-        })?;
-        Ok(stated)
-    }
+/// As the journal states it.
+pub(super) fn checked(of: &PromisesConfig, popup: &PopupId) -> Result<Promises, ConfigFault> {
+    of.checked()
+        .map_err(|fault| ConfigFault::of_section("promises", popup, fault))
 }
 
 #[cfg(test)]
 mod tests {
+    use popwatch_core::slo::Tier;
+
     use super::*;
 
     const PROMISES: &str = r#"
@@ -108,7 +31,7 @@ mod tests {
     fn checked(text: &str) -> Result<Promises, String> {
         let config: PromisesConfig = toml::from_str(text).map_err(|fault| fault.to_string())?;
         let popup = PopupId::new("fri").unwrap();
-        config.checked(&popup).map_err(|fault| fault.to_string())
+        super::checked(&config, &popup).map_err(|fault| fault.to_string())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -235,4 +236,95 @@ fn a_policy_is_brought_with_a_code_and_signed_by_who_may_and_takes_actions_away(
     let reasons: Vec<_> = brought.map(|row| (&*row.1, &*row.2)).collect();
     // What is no bundle is no policy, and no entry.
     assert_eq!(reasons, [("lead", "PW0611"), ("lead", "")]);
+}
+
+/// A signed document of a popup that began an hour ago, with promises and a share.
+fn promising(site: &Site, name: &str, head: &str, objective: u32, rate: u32) -> (PathBuf, i64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_s = i64::try_from(now.as_secs()).unwrap();
+    let moment = |s: i64| popwatch_wire::json::rfc3339(s * 1_000);
+    let (starts, ends) = (moment(now_s - 3_600), moment(now_s + 7_200));
+    let edit = |text: String| {
+        let begins = text.find("window:").unwrap();
+        let window = text.find("retention:").unwrap();
+        let window = text[begins..window].to_owned();
+        let own = format!(
+            "window: {{starts: {starts}, ends: {ends}, zone: Europe/Berlin, currencies: [EUR]}}\n"
+        );
+        let promises = format!(
+            "promises:\n  slos: [{{slo: checkout_success, objective_ppm: {objective}}}]\n  rigs: 2\n"
+        );
+        let commerce =
+            format!("commerce:\n  shares: [{{creator: ana, rate_ppm: {rate}, hold_days: 0}}]\n");
+        text.replace(&window, &own)
+            .replace("promises: []", &promises)
+            .replace("commerce: {}", &commerce)
+    };
+    let text = document("local", POPUP, head, edit);
+    (signed(site, name, &text), now_s)
+}
+
+/// What ana earned so far by the books.
+fn earned(site: &Site) -> Option<i64> {
+    let path = format!("/v1/popups/{POPUP}/statements/ana");
+    try_get(&site.ledger, &path)?["currencies"]["EUR"]["earned"].as_i64()
+}
+
+/// The objective that a role watches checkouts by.
+fn objective(address: &str) -> Option<Value> {
+    let told = try_get(address, &format!("/v1/popups/{POPUP}/slo"))?;
+    let rows = told["slos"].as_array()?;
+    let row = rows.iter().find(|row| row["slo"] == "checkout_success")?;
+    Some(row["objective_ppm"].clone())
+}
+
+#[test]
+fn what_a_signed_policy_promises_holds_at_till_region_and_ledger() {
+    let site = Site::new("promised");
+    let _region = site.start_region();
+    let _ledger = site.start_ledger();
+    let (status, said) = joins(&code(&site, "till-7"), &site.ledger, &site.till());
+    assert_eq!(status, Some(0), "{said}");
+    let edge = start(&site);
+
+    // Brought while the till runs: it goes into the journal, and from there everywhere.
+    let (first, now_s) = promising(&site, "first", "version: 1 ", 970_000, 100_000);
+    lay(&first, &site.till());
+    for address in [&site.edge, &site.region] {
+        until("the promise is watched", || {
+            objective(address).filter(|it| *it == 970_000)
+        });
+    }
+    let popups = get(&site.region, "/v1/popups");
+    let line = popups["popups"].as_array().unwrap()[0].clone();
+    assert_eq!(
+        line["ends_ms"].as_i64().unwrap() / 60_000,
+        (now_s + 7_200) / 60
+    );
+    let mut by_ana = sale(POPUP, "a", "1", 10_000);
+    by_ana["data"]["creator"] = json!("ana");
+    sell(&site.edge, &[by_ana]);
+    until("the ledger owes ana her share", || {
+        earned(&site).filter(|sum| *sum == 1_000)
+    });
+
+    // A newer one, brought while the till is off, holds from its next start on.
+    let digest = stands(&site.edge, POPUP).unwrap()["running"]["digest"].clone();
+    assert_eq!(edge.stop(), Some(0));
+    let digest = digest.as_str().unwrap();
+    let head = format!("version: 2\nparent: {digest} ");
+    let (second, _) = promising(&site, "second", &head, 960_000, 200_000);
+    lay(&second, &site.till());
+    let edge = start(&site);
+    until("the newer promise is watched", || {
+        objective(&site.region).filter(|it| *it == 960_000)
+    });
+    let mut by_ana = sale(POPUP, "b", "2", 10_000);
+    by_ana["data"]["creator"] = json!("ana");
+    sell(&site.edge, &[by_ana]);
+    // The first sale keeps the share that it was taken under.
+    until("the ledger owes ana both shares", || {
+        earned(&site).filter(|sum| *sum == 3_000)
+    });
+    assert_eq!(edge.stop(), Some(0));
 }

@@ -416,23 +416,25 @@ impl Site {
         get(&self.edge, "/v1/status")
     }
 
+    /// How many sales the books have, once the edge has sent all of its journal.
+    pub(crate) fn booked(&self, popup: &str) -> Option<u64> {
+        let status = self.status();
+        let sent = status["unsent"]["records"] == 0
+            && status["replicated"]["seq"] == status["durable_seq"];
+        let books = format!("/v1/popups/{popup}/reconciliation");
+        let books = try_get(&self.ledger, &books).filter(|_| sent)?;
+        let sums = books["totals"].as_object()?.values();
+        Some(sums.filter_map(|sums| sums["sales"].as_u64()).sum())
+    }
+
     /// Waits until ledger and region hold all that the edge holds, these many sales among it.
     #[track_caller]
     pub(crate) fn drained(&self, popup: &str, sales: usize) {
-        let books = format!("/v1/popups/{popup}/reconciliation");
         until("all is at ledger and region", || {
-            let status = self.status();
-            let sent = status["unsent"]["records"] == 0
-                && status["replicated"]["seq"] == status["durable_seq"];
-            let booked = try_get(&self.ledger, &books)?["totals"]
-                .as_object()?
-                .values()
-                .filter_map(|sums| sums["sales"].as_u64())
-                .sum::<u64>();
+            let booked = self.booked(popup)?;
             let here = cells(&self.edge, popup)?;
             // Both may wait for the newest sales still, and be equal without them.
-            let all = sent
-                && [booked, captures(&here)] == [sales as u64; 2]
+            let all = [booked, captures(&here)] == [sales as u64; 2]
                 && Some(here) == cells(&self.region, popup);
             all.then_some(())
         });

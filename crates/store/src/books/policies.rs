@@ -157,9 +157,10 @@ pub(super) fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
     }
     let at = &fact.position;
     let own = db
-        .row(
+        .rows(
             "SELECT bytes FROM policies
-             WHERE book = ?1 AND rig = ?2 AND epoch = ?3 AND version = ?4 ORDER BY seq LIMIT 1",
+             WHERE book = ?1 AND rig = ?2 AND epoch = ?3 AND version = ?4
+             GROUP BY bytes ORDER BY MIN(seq)",
             values![
                 fact.popup.as_str(),
                 at.rig.as_str(),
@@ -169,7 +170,7 @@ pub(super) fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
             |row| row.get(0),
         )
         .map_err(BooksFault::sql("read a policy"))?;
-    if let Some(own) = read(own)? {
+    if let Some(own) = foremost(own)? {
         return Ok(own
             .commerce
             .map_or(Card::None, |of| Card::Known(Rc::new(of))));
@@ -192,14 +193,28 @@ pub(super) fn card(db: &Db, fact: &Fact) -> Result<Card, BooksFault> {
 
 fn newest(db: &Db, book: &PopupId) -> Result<Option<PopupPolicy>, BooksFault> {
     let found = db
-        .row(
-            "SELECT bytes FROM policies WHERE book = ?1
-             ORDER BY version DESC, applied_ms, rig, epoch, seq LIMIT 1",
+        .rows(
+            "SELECT bytes FROM policies
+             WHERE book = ?1 AND version = (SELECT MAX(version) FROM policies WHERE book = ?1)
+             GROUP BY bytes ORDER BY MIN(applied_ms), MIN(rig), MIN(epoch), MIN(seq)",
             values![book.as_str()],
             |row| row.get(0),
         )
         .map_err(BooksFault::sql("read a policy"))?;
-    read(found)
+    foremost(found)
+}
+
+/// Of policies of one version: the first that somebody signed, else the first.
+fn foremost(found: Vec<Vec<u8>>) -> Result<Option<PopupPolicy>, BooksFault> {
+    let mut first: Option<PopupPolicy> = None;
+    for bytes in found {
+        let next = read(Some(bytes))?;
+        let (was, is) = (first.as_ref(), next.as_ref());
+        if is.map(PopupPolicy::rank) > was.map(PopupPolicy::rank) {
+            first = next;
+        }
+    }
+    Ok(first)
 }
 
 fn read(bytes: Option<Vec<u8>>) -> Result<Option<PopupPolicy>, BooksFault> {

@@ -264,15 +264,15 @@ fn head(previous: &RigStarted) -> Head {
     head
 }
 
-/// The stricter of two policies is not decided here: the higher version of a popup's wins, the given
-/// one at a tie.
+/// The stricter of two policies is not decided here: a popup's one of higher rank wins, the given one
+/// at a tie.
 fn join(known: Vec<PopupPolicy>, given: Vec<PopupPolicy>) -> Vec<PopupPolicy> {
     let mut all = std::collections::BTreeMap::new();
     for policy in known.into_iter().chain(given) {
         let newest = all
             .entry(policy.popup.clone())
             .or_insert_with(|| policy.clone());
-        if policy.version >= newest.version {
+        if policy.rank() >= newest.rank() {
             *newest = policy;
         }
     }

@@ -156,6 +156,11 @@ impl<'a> Fields<'a> {
         .collect()
     }
 
+    /// Whether nobody wrote anything that was not asked for yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
     /// Whether nothing is left over.
     pub(super) fn done(self) -> Read<()> {
         match self.left.first() {

@@ -13,12 +13,11 @@ use popwatch_core::policy::duration::Span;
 use popwatch_core::policy::ladder::{Ladder, Rung};
 use popwatch_core::policy::limit::{Limit, Unit};
 use popwatch_core::policy::terms::{Terms, is_observation};
-use popwatch_core::policy::{Carried, Digest, DocumentKind, Head, Policy, Signing, Window};
+use popwatch_core::policy::{Carried, Digest, DocumentKind, Head, Policy, Signing, Stated, Window};
 
 use super::cursor::{Cursor, Fields, Read};
-use super::rules;
-use super::tree::{Kind, Node};
-use super::{API, PolicyFault};
+use super::tree::Node;
+use super::{API, PolicyFault, commerce, promises, rules};
 use crate::note::PublicKey;
 
 /// Currencies that a popup expects at most.
@@ -50,6 +49,7 @@ pub(super) fn policy(root: &Node, digest: Digest) -> Read<Policy> {
         window: None,
         promises: Value::List(Vec::new()),
         commerce: Value::map::<&str>([]),
+        stated: Stated::default(),
         rollout: Value::map::<&str>([]),
         trial: Span::minutes(10),
     };
@@ -169,13 +169,11 @@ fn signing(of: &Cursor<'_>) -> Read<Signing> {
 /// What is no strictness.
 fn aside(fields: &mut Fields<'_>, carried: &mut Carried) -> Read<()> {
     if let Some(promises) = fields.take("promises") {
-        if !matches!(promises.node.kind, Kind::List(_) | Kind::Map(_)) {
-            return promises.refuse("must be a list or an object");
-        }
+        (carried.stated.promises, carried.stated.checkout_limit) = promises::read(&promises)?;
         carried.promises = promises.node.value();
     }
     if let Some(commerce) = fields.take("commerce") {
-        commerce.map()?;
+        carried.stated.commerce = commerce::read(&commerce)?;
         carried.commerce = commerce.node.value();
     }
     if let Some(rollout) = fields.take("rollout") {

@@ -5,10 +5,14 @@ use popwatch_core::access::raw::{PartClass, Purpose};
 use popwatch_core::access::{Action, Scope};
 use popwatch_core::event::EventType;
 use popwatch_core::event::commerce::WHOLE_PPM;
-use popwatch_core::limits::{POLICY_RULES_MAX, POLICY_SIGNERS_MAX};
+use popwatch_core::limits::{
+    AMOUNT_MINOR_MAX, COMMERCE_COOPS_MAX, COMMERCE_SHARES_MAX, COOP_MEMBERS_MAX, HOLD_DAYS_MAX,
+    PLAN_STEPS_MAX, POLICY_RULES_MAX, POLICY_SIGNERS_MAX,
+};
 use popwatch_core::policy::limit::{Limit, Strict, Unit};
 use popwatch_core::policy::rule::{Detector, Domain};
 use popwatch_core::policy::terms::is_observation;
+use popwatch_core::slo::{Slo, Tier};
 use serde_json::{Map, Value, json};
 
 use super::API;
@@ -47,8 +51,8 @@ pub fn schema() -> Value {
     );
     put("disclosure", limits("disclosure", []));
     put("access", access());
-    put("promises", json!({"type": ["array", "object"]}));
-    put("commerce", json!({"type": "object"}));
+    put("promises", promises(&rate));
+    put("commerce", commerce(&rate));
     put("rollout", rollout(&rate));
     put(
         "signing",
@@ -119,6 +123,77 @@ fn limits<'a>(under: &str, more: impl IntoIterator<Item = (&'a str, Value)>) -> 
         (!name.contains('.')).then(|| (name, limit(*of)))
     });
     object(own.chain(more), &[])
+}
+
+fn promises(rate: &Value) -> Value {
+    let count = json!({"type": "integer", "minimum": 0});
+    let slo = object(
+        [
+            ("slo", one(Slo::ALL.map(Slo::name))),
+            ("objective_ppm", rate.clone()),
+            ("alpha_ppm", rate.clone()),
+            ("tier", one(Tier::ALL.map(Tier::name))),
+        ],
+        &["slo"],
+    );
+    let step = [
+        ("at_min", count.clone()),
+        ("checkouts_per_hour", count.clone()),
+    ];
+    let step = object(step, &["at_min", "checkouts_per_hour"]);
+    let said = object(
+        [
+            ("slos", list(&slo, Slo::ALL.len())),
+            ("plan", list(&step, PLAN_STEPS_MAX)),
+            ("overrun_min", count.clone()),
+            ("rigs", count),
+            ("reserve_ppm", rate.clone()),
+            ("checkout_limit", span()),
+        ],
+        &[],
+    );
+    json!({"anyOf": [{"type": "array", "maxItems": 0}, said]})
+}
+
+fn commerce(rate: &Value) -> Value {
+    let name = json!({"type": "string", "minLength": 1});
+    let flag = json!({"type": "boolean"});
+    let member = [("name", name.clone()), ("weight_ppm", rate.clone())];
+    let coop = [
+        ("name", name.clone()),
+        (
+            "members",
+            list(&object(member, &["name", "weight_ppm"]), COOP_MEMBERS_MAX),
+        ),
+    ];
+    let most = |most: u64| json!({"type": "integer", "minimum": 0, "maximum": most});
+    let card = object(
+        [
+            ("creator", name.clone()),
+            ("rate_ppm", rate.clone()),
+            ("tips_ppm", rate.clone()),
+            ("hold_days", most(HOLD_DAYS_MAX.into())),
+            ("cap", most(AMOUNT_MINOR_MAX.unsigned_abs())),
+            ("coop", name),
+        ],
+        &["creator", "rate_ppm"],
+    );
+    object(
+        [
+            ("shares", list(&card, COMMERCE_SHARES_MAX)),
+            (
+                "coops",
+                list(&object(coop, &["name", "members"]), COMMERCE_COOPS_MAX),
+            ),
+            ("stock", one(["received", "all"])),
+            ("returns", one(["by_lines", "by_moves"])),
+            ("lines", one(["net", "gross"])),
+            ("offline_loss", one(["shop", "customer"])),
+            ("offline_reverses_share", flag.clone()),
+            ("dispute_keeps_share", flag),
+        ],
+        &[],
+    )
 }
 
 fn window() -> Value {

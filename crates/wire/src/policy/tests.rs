@@ -2,6 +2,7 @@
 
 use super::*;
 use popwatch_core::event::EventType;
+use popwatch_core::id::PopupId;
 use popwatch_core::policy::rule::{Domain, Rule};
 use popwatch_core::policy::terms::Terms;
 use popwatch_core::policy::{Effective, Turn, diff};
@@ -182,9 +183,87 @@ const EDITS: &[(&str, &str, u16)] = &[
     ("rows_max: 10000", "rows_max: 100001", 602),
     ("trial: PT10M", "trial: P2D", 601),
     ("promises: []", "promises: 7", 601),
+    ("promises: []", "promises: {objective: 1}", 601),
+    ("promises: []", "promises: {slos: [{slo: mood}]}", 601),
+    (
+        "promises: []",
+        "promises: {slos: [{slo: checkout_success, objective_ppm: 1000000}]}",
+        601,
+    ),
+    (
+        "promises: []",
+        "promises: {slos: [{slo: checkout_success, tier: wake}]}",
+        601,
+    ),
+    ("promises: []", "promises: {plan: [{at_min: 0}]}", 601),
+    ("promises: []", "promises: {overrun_min: 9999}", 601),
+    ("promises: []", "promises: {checkout_limit: PT0S}", 601),
+    ("commerce: {}", "commerce: {stock: some}", 601),
+    (
+        "commerce: {}",
+        "commerce: {shares: [{creator: ana, rate_ppm: 1000001}]}",
+        601,
+    ),
+    (
+        "commerce: {}",
+        "commerce: {shares: [{creator: ana, rate_ppm: 1, coop: south}]}",
+        601,
+    ),
+    (
+        "commerce: {}",
+        "commerce: {coops: [{name: south, members: [{name: bo, weight_ppm: 1}]}]}",
+        601,
+    ),
+    ("commerce: {}", "commerce: {lines: 3}", 601),
     ("disclosure:", "disclose:", 601),
     ("commerce: {}", "commerce: {}\nsecrets: {}", 601),
 ];
+
+const PROMISES: &str = "promises:
+  slos: [{slo: checkout_success, objective_ppm: 995000, alpha_ppm: 10000}, {slo: refund_rate, tier: watch}]
+  plan: [{at_min: 0, checkouts_per_hour: 400}, {at_min: 80, checkouts_per_hour: 2400}]
+  overrun_min: 30
+  rigs: 3
+  checkout_limit: PT90S";
+const COMMERCE: &str = "commerce:
+  stock: all
+  offline_loss: customer
+  dispute_keeps_share: true
+  shares: [{creator: ana, rate_ppm: 125000, hold_days: 7}, {creator: bo, rate_ppm: 80000, tips_ppm: 500000, cap: 900, coop: north}]
+  coops: [{name: north, members: [{name: bo, weight_ppm: 400000}, {name: cy, weight_ppm: 600000}]}]";
+
+#[test]
+fn what_a_document_promises_is_what_a_journal_states() {
+    let popup = PopupId::new("fri").unwrap();
+    let text = MARKET.replace("promises: []", PROMISES);
+    let text = text.replace("commerce: {}", COMMERCE);
+    let carried = Document::from_yaml(&text).unwrap().policy.carried;
+    let stated = carried.popup_policy(&popup).unwrap();
+    let promises = stated.promises.as_ref().unwrap();
+    assert_eq!((promises.plan.len(), promises.rigs), (2, 3));
+    assert_eq!(promises.slos[0].objective_ppm, Some(995_000));
+    assert_eq!(promises.overrun_min, Some(30));
+    let commerce = stated.commerce.as_ref().unwrap();
+    assert!(commerce.stock_all && commerce.offline_owed && commerce.dispute_keeps_share);
+    assert!(!commerce.lines_gross && !commerce.returns_by_moves);
+    let card = commerce.card("bo").unwrap();
+    assert_eq!((card.cap, card.coop.as_str()), (Some(900), "north"));
+    let window = carried.window.as_ref().unwrap();
+    assert_eq!(
+        (stated.starts_ms, stated.ends_ms, stated.version),
+        (window.starts_ms, window.ends_ms, 42)
+    );
+    assert_eq!(
+        (stated.checkout_limit_ms, &stated.zone),
+        (90_000, &window.zone)
+    );
+    assert_eq!(stated.digest, carried.digest.0);
+    // One that says nothing leaves the defaults, and no shares.
+    let plain = Document::from_yaml(MARKET).unwrap().policy.carried;
+    let plain = plain.popup_policy(&popup).unwrap();
+    assert_eq!((&plain.promises, &plain.commerce), (&None, &None));
+    assert_eq!(plain.checkout_limit_ms, 60_000);
+}
 
 #[test]
 fn each_unlawful_edit_is_refused_with_its_line() {

@@ -427,6 +427,34 @@ pub(super) fn a_rig_that_vanished_before_the_end_is_named_until_it_has_said_that
 }
 
 #[test]
+pub(super) fn of_one_version_what_somebody_signed_counts() {
+    // A till was configured with a popup that ended; then a signed policy came that says otherwise.
+    let policy = |ends_s: i64, digest: Vec<u8>| {
+        SystemEvent::PolicyApplied(PopupPolicy {
+            popup: popup().to_string(),
+            version: 1,
+            digest,
+            starts_ms: T0,
+            ends_ms: T0 + ends_s * 1_000,
+            ..PopupPolicy::default()
+        })
+    };
+    let mut till = Rig::new("till-1", 1, 1);
+    till.system(policy(600, Vec::new()));
+    till.system(policy(900, vec![7; 32]));
+    till.system(policy(700, Vec::new()));
+    till.event("1", 10, captured("p1", 500, &[("mug", 1, 500)]));
+    till.seal_at(60);
+    let is_over = |at_s: i64| {
+        let as_of = WallMs(T0 + at_s * 1_000);
+        let found = deliver(&till.all()).reconcile(&popup(), None, as_of);
+        let mut breaks = found.unwrap().breaks.into_iter();
+        breaks.any(|found| found.class == BreakClass::Unsealed)
+    };
+    assert_eq!([899, 900].map(is_over), [false, true]);
+}
+
+#[test]
 pub(super) fn a_skip_tells_the_value_until_the_record_does() {
     let (till, value) = broken_till();
     let books = deliver(&[with_gap(&till, &value)]);

@@ -142,6 +142,7 @@ fn everything_that_holds_over_sqlite_holds_here() {
         examples::a_lost_range_is_worth_exactly_what_was_lost,
         examples::a_lost_sale_that_was_sent_again_is_counted_once_in_any_order,
         examples::a_rig_that_vanished_before_the_end_is_named_until_it_has_said_that_it_is_done,
+        examples::of_one_version_what_somebody_signed_counts,
         examples::a_skip_tells_the_value_until_the_record_does,
         examples::a_count_inside_what_lost_records_could_explain_is_not_decided,
         examples::what_a_rig_still_has_is_known_from_its_beacons_and_successors,
