@@ -122,6 +122,18 @@ impl Browser {
         self.call("Page.navigate", json!({ "url": url }));
     }
 
+    /// Loads the page anew and waits until it has: in between nobody is there to answer.
+    pub(crate) fn reload(&mut self) {
+        self.events.extend(self.from.try_iter());
+        let before = self.events.len();
+        self.call("Page.reload", json!({}));
+        let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
+        while !self.events.iter().skip(before).any(loaded) {
+            let event = self.from.recv_timeout(LIMIT).expect("the page loads");
+            self.events.push_back(event);
+        }
+    }
+
     /// Runs this in each page before anything of its own.
     pub(crate) fn first_of_all(&mut self, script: &str) {
         let source = json!({ "source": script });

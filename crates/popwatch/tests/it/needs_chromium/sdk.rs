@@ -103,11 +103,11 @@ fn what_a_page_emits_without_a_till_survives_it_and_arrives_once() {
         (page.evaluate("client.status().queued") == 0).then_some(())
     });
     // A page that goes takes along what fits; the next one sends the rest.
-    page.evaluate("window.gone = true; for (let n = 30; n < 40; n++) sell(n)");
+    page.evaluate("for (let n = 30; n < 40; n++) sell(n)");
     emitted.extend(come(&mut page, "stored", 15).split_off(5));
-    page.evaluate("location.reload()");
+    page.reload();
     until("nothing waits on the page that came back", || {
-        let waiting = page.evaluate("window.gone ? null : window.client?.status().queued ?? null");
+        let waiting = page.evaluate("window.client?.status().queued ?? null");
         (waiting == 0).then_some(())
     });
     assert_eq!(edge.stop(), Some(0));
