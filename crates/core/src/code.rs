@@ -159,6 +159,7 @@ codes! {
     ViewRepaired = 3006, "a live view differed from its recomputation and was replaced";
     RegionFull = 3121, "a bound of the region was passed";
     MirrorDown = 3124, "the mirror of a region is out of reach or lost what it was given";
+    PopupOver = 3125, "a popup is over and its cells are gone";
     FeedPlaceUnknown = 3131, "a live reader came back from a place nobody knows";
     FeedStalled = 3132, "a live reader did not read";
     FeedFull = 3133, "too many live readers";

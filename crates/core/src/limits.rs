@@ -235,6 +235,15 @@ pub const SUMMARY_SKUS_MAX: usize = 200;
 pub const SUMMARY_BOARD_ROWS: usize = 10;
 /// Popups at a region. Beyond: PW3121.
 pub const REGION_POPUPS_MAX: usize = 256;
+/// How long ago a popup must have ended to make room at a region for another one, ms: a day.
+pub const REGION_ENDED_MS: u64 = 86_400_000;
+/// Popups let go by a region of which it knows still that they are over. Beyond: the one that ended
+/// first is forgotten, and its rigs may fill it again.
+pub const REGION_PAST_MAX: usize = 4_096;
+/// How long no cell of a popup must have come before it is taken for filled, ms.
+pub const REGION_QUIET_MS: i64 = 15_000;
+/// Between two looks at a region at what is over, ms.
+pub const REGION_AGE_MS: u64 = 5_000;
 /// Cells of all popups at a region, bytes. Beyond: 507 PW3121.
 pub const REGION_BYTES_MAX: usize = 256 << 20;
 /// Live readers of one region. Beyond: 503 PW3133.

@@ -9,6 +9,7 @@
 //! the order in which documents came does not matter. What is not about strictness ([`Carried`]) comes
 //! from the document with the greater version, then digest. Texts and signatures are read in `wire`.
 
+pub mod cells;
 pub mod compile;
 pub mod duration;
 pub mod ladder;
@@ -28,7 +29,7 @@ use core::fmt;
 
 use crate::event::commerce::Commerce;
 use crate::event::promises::Promises;
-use crate::event::system::PopupPolicy;
+use crate::event::system::{CellTerms, PopupPolicy};
 use crate::id::PopupId;
 use crate::ledger::close::Value;
 use crate::ledger::hex;
@@ -291,9 +292,10 @@ pub fn diff(old: &Effective, new: &Effective) -> Vec<Change> {
 }
 
 impl Carried {
-    /// What a journal says of the popup, for fold, regions and ledger; `None` without a window.
+    /// What a journal says of the popup, for fold, regions and ledger; `None` without a window. `terms`
+    /// are those in force.
     #[must_use]
-    pub fn popup_policy(&self, popup: &PopupId) -> Option<PopupPolicy> {
+    pub fn popup_policy(&self, popup: &PopupId, terms: &Terms) -> Option<PopupPolicy> {
         let window = self.window.as_ref()?;
         let limit = self.stated.checkout_limit.map(Span::ms);
         let limit = limit.and_then(|ms| u32::try_from(ms).ok());
@@ -308,6 +310,7 @@ impl Carried {
             checkout_limit_ms: limit.unwrap_or(CHECKOUT_LIMIT_MS),
             commerce: self.stated.commerce.clone(),
             promises: self.stated.promises.clone(),
+            cells: Some(CellTerms::of(terms)),
         })
     }
 

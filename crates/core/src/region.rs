@@ -16,6 +16,7 @@
 //! - A life that its rig calls void after a fork counts nowhere, whether it comes before or after
 //!   that word.
 //! - The memory is bounded (L11): what passes a bound is refused with PW3121 and shows as coverage.
+//! - A popup that is over goes in steps, and whatever is over makes room before a bound refuses.
 //! - There is nothing to save: a region that starts empty has a new [`RegionId`] and is filled again
 //!   by full sends.
 #![deny(clippy::float_arithmetic)]
@@ -30,11 +31,15 @@ use prost::Message;
 
 mod holding;
 pub mod outward;
+mod settled;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod vector;
 
 use holding::{Holding, Taken};
+use settled::Past;
+pub use told::{Counters, PopupExports};
 
 use crate::cell::{Cell, CellFault, CellKey, Digest};
 use crate::code::Code;
@@ -44,40 +49,7 @@ use crate::limits;
 use crate::money::Currency;
 use crate::slo::Scope;
 use crate::time::{MonoMs, Now};
-use crate::view::exports::RigTotals;
 use crate::view::{self, PopupView, Silent, Standing};
-
-/// What a region counts about itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Cells that became the newest of their key.
-    pub cells_taken: u64,
-    /// Cells no newer than what was held.
-    pub cells_stale: u64,
-    /// Cells refused.
-    pub cells_refused: u64,
-    /// Cells that had a held cell's version and other bytes (PW3005).
-    pub cells_forked: u64,
-    /// Cuts not followed: out of rule, or from beyond what was held.
-    pub cuts_ignored: u64,
-    /// Beacons out of rule.
-    pub beacons_ignored: u64,
-    /// Cells of void lives, not kept.
-    pub cells_void: u64,
-    /// Views that differed from their recomputation and were replaced (PW3006).
-    pub views_repaired: u64,
-}
-
-impl Counters {
-    /// What should never happen, by its code: nothing is lost by it, and people must see it.
-    #[must_use]
-    pub fn faults(&self) -> [(Code, u64); 2] {
-        [
-            (Code::CellForked, self.cells_forked),
-            (Code::ViewRepaired, self.views_repaired),
-        ]
-    }
-}
 
 /// A popup in the list of popups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,17 +64,6 @@ pub struct PopupLine {
     pub rigs: Vec<String>,
     /// Currencies expected or seen, ascending.
     pub currencies: Vec<Currency>,
-}
-
-/// What monitoring systems are told of one popup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PopupExports {
-    /// The popup.
-    pub popup: String,
-    /// Its rigs whose cells are complete, ascending.
-    pub rigs: Vec<(String, RigTotals)>,
-    /// SKUs that may be labels.
-    pub skus: BTreeSet<String>,
 }
 
 /// A rig across popups.
@@ -122,10 +83,14 @@ pub struct Region {
     scope: Scope,
     popups: BTreeMap<String, Holding>,
     contacts: BTreeMap<String, Contact>,
+    /// Popups of which nothing is held any more.
+    past: BTreeMap<String, Past>,
     bytes: usize,
     counters: Counters,
     /// The popup and minute that were recomputed last.
     looked_at: (String, u32),
+    /// When it was seen last what is over; `None` before the first time.
+    aged: Option<MonoMs>,
 }
 
 impl Region {
@@ -137,9 +102,11 @@ impl Region {
             scope: Scope::Popup,
             popups: BTreeMap::new(),
             contacts: BTreeMap::new(),
+            past: BTreeMap::new(),
             bytes: 0,
             counters: Counters::default(),
             looked_at: (String::new(), 0),
+            aged: None,
         }
     }
 
@@ -181,7 +148,8 @@ impl Region {
             self.accept_beacon(beacon, &mut news, now);
         }
         for policy in &batch.popups {
-            let Some(holding) = self.popup_mut(&policy.popup) else {
+            self.revive_by(policy);
+            let Some(holding) = self.popup_mut(&policy.popup, now) else {
                 continue;
             };
             if holding.learn(policy) {
@@ -203,6 +171,10 @@ impl Region {
         let mut news = BTreeSet::new();
         let mut refused = Vec::new();
         for (index, mut cell) in cells.into_iter().enumerate() {
+            if self.is_past(&cell.popup) {
+                self.counters.cells_past += 1;
+                continue;
+            }
             let bytes = cell.encode_canonical();
             if let Err(code) = self.take(&mut cell, &bytes, &mut news, now) {
                 refused.push(refusal(index, code));
@@ -214,8 +186,13 @@ impl Region {
         refused
     }
 
-    /// Notices rigs that fell silent or came back. Answers when to call again at the latest.
+    /// Notices rigs that fell silent or came back, and popups that are over. Answers when to call again at the latest.
     pub fn tick(&mut self, now: Now) -> MonoMs {
+        let aged = self.aged.map(|aged| now.mono.since(aged));
+        if aged.is_none_or(|ms| ms >= limits::REGION_AGE_MS) {
+            self.aged = Some(now.mono);
+            self.age(now);
+        }
         let all: BTreeSet<_> = self.popups.keys().cloned().collect();
         self.watch_silence(all.iter(), now);
         for popup in &all {
@@ -281,7 +258,10 @@ impl Region {
     #[must_use]
     pub fn popups(&self) -> Vec<PopupLine> {
         let line = |(id, holding): (&String, &Holding)| {
-            let facts = view::facts(id, holding.policy(), holding.live());
+            let facts = match holding.settled() {
+                Some(settled) => settled.facts().clone(),
+                None => view::facts(id, holding.policy(), holding.live()),
+            };
             PopupLine {
                 id: id.clone(),
                 starts_ms: facts.starts_ms,
@@ -298,6 +278,9 @@ impl Region {
     #[must_use]
     pub fn view(&self, popup: &str, now: Now) -> Option<PopupView> {
         let holding = self.popups.get(popup)?;
+        if let Some(settled) = holding.settled() {
+            return Some(settled.view(now));
+        }
         let rigs = self.standings(holding, now);
         Some(view::read(
             popup,
@@ -313,6 +296,9 @@ impl Region {
     #[must_use]
     pub fn recompute(&self, popup: &str, now: Now) -> Option<PopupView> {
         let holding = self.popups.get(popup)?;
+        if let Some(settled) = holding.settled() {
+            return Some(settled.view(now));
+        }
         let rigs = self.standings(holding, now);
         let live = holding.recompute();
         let slos = holding.watch().views();
@@ -349,6 +335,7 @@ impl Region {
                 .map_or_else(Vec::new, Message::encode_to_vec),
         );
         part(format!("{:?}", holding.watch().views()).as_bytes());
+        part(holding.settled().map_or(&[], |settled| settled.tag()));
         for rig in self.standings(holding, now) {
             part(rig.rig.as_bytes());
             part(&rig.epoch.to_le_bytes());
@@ -362,26 +349,6 @@ impl Region {
         let mut etag = [0; 16];
         hasher.finalize_xof().fill(&mut etag);
         Some(etag)
-    }
-
-    /// Totals for monitoring systems, by popup. A rig is withheld until the cells of its newest
-    /// epoch are complete: a total that dips and recovers would count its sales twice.
-    #[must_use]
-    pub fn exports(&self, now: Now) -> Vec<PopupExports> {
-        let export = |(id, holding): (&String, &Holding)| {
-            let complete = self.standings(holding, now).into_iter();
-            let complete = complete.filter(|rig| rig.have_seq > 0);
-            let totals = complete.filter_map(|rig| {
-                let totals = holding.live().exports.get(rig.rig)?;
-                Some((String::from(rig.rig), totals.clone()))
-            });
-            PopupExports {
-                popup: id.clone(),
-                rigs: totals.collect(),
-                skus: holding.live().names().labels().skus.clone(),
-            }
-        };
-        self.popups.iter().map(export).collect()
     }
 
     /// The counting cells of a popup by key, for comparison with a rig's or the ledger's fold (L4).
@@ -406,28 +373,6 @@ impl Region {
         })
     }
 
-    /// What it holds beside its bounds: (name, value, bound), the fullest popup speaking for all
-    /// (L11).
-    #[must_use]
-    pub fn gauges(&self) -> Vec<(&'static str, usize, usize)> {
-        let mut gauges = Vec::from([
-            ("popups", self.popups.len(), limits::REGION_POPUPS_MAX),
-            ("rigs", self.contacts.len(), limits::REGION_RIGS_TOTAL_MAX),
-            ("bytes of cells", self.bytes, limits::REGION_BYTES_MAX),
-        ]);
-        let mut fullest: BTreeMap<&'static str, (usize, usize)> = BTreeMap::new();
-        for (name, value, bound) in self.popups.values().flat_map(Holding::gauges) {
-            let held = fullest.entry(name).or_insert((value, bound));
-            held.0 = held.0.max(value);
-        }
-        gauges.extend(
-            fullest
-                .into_iter()
-                .map(|(name, (value, bound))| (name, value, bound)),
-        );
-        gauges
-    }
-
     fn accept_cell(
         &mut self,
         bytes: &[u8],
@@ -438,8 +383,11 @@ impl Region {
         let mut cell = Cell::decode_canonical(bytes).map_err(|fault| code_of(&fault))?;
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
-        if self.is_void(&life) {
-            self.counters.cells_void += 1;
+        self.revive_with(&cell);
+        if self.is_over(&life) {
+            let void = self.is_void(&life);
+            self.counters.cells_void += u64::from(void);
+            self.counters.cells_past += u64::from(!void);
             return Ok(());
         }
         let taken = self.take(&mut cell, bytes, news, now);
@@ -460,9 +408,15 @@ impl Region {
     ) -> Result<(), Code> {
         let life = Life::of(&cell.popup, &cell.rig, cell.epoch, &cell.epoch_id);
         let life = life.ok_or(Code::CellOutOfRange)?;
+        while self.bytes + bytes.len() > limits::REGION_BYTES_MAX {
+            if !self.make_room(&life.popup, now) {
+                break;
+            }
+        }
         let room = limits::REGION_BYTES_MAX.saturating_sub(self.bytes);
         let holding = self.life_mut(&life, now).ok_or(Code::RegionFull)?;
         let taken = holding.take(cell, bytes, life.epoch_id, room)?;
+        holding.heard_news(now);
         match taken {
             Taken::Newest { grown, shrunk } => {
                 self.bytes = self.bytes + grown - shrunk;
@@ -498,7 +452,7 @@ impl Region {
             self.counters.cuts_ignored += 1;
             return;
         };
-        if self.is_void(&life) {
+        if self.is_over(&life) {
             self.counters.cuts_ignored += 1;
             return;
         }
@@ -548,8 +502,11 @@ impl Region {
     }
 
     fn accept_beacon(&mut self, beacon: &Beacon, news: &mut BTreeSet<String>, now: Now) {
+        if self.is_past(&beacon.popup) {
+            return;
+        }
         if beacon.rig == CENTRAL {
-            return self.accept_books(beacon, news);
+            return self.accept_books(beacon, news, now);
         }
         let known = within_rule(beacon) && self.contact_mut(&beacon.rig, now).is_some();
         if !known {
@@ -560,7 +517,7 @@ impl Region {
             let contact = self.contact_mut(&beacon.rig, now);
             contact.is_some_and(|contact| replace_older(&mut contact.beacon, beacon))
         } else {
-            let holding = self.popup_mut(&beacon.popup);
+            let holding = self.popup_mut(&beacon.popup, now);
             holding.is_some_and(|holding| holding.hear(beacon))
         };
         if !newer {
@@ -579,9 +536,9 @@ impl Region {
     }
 
     /// The books are no rig: they sell nothing, and nobody waits for them.
-    fn accept_books(&mut self, word: &Beacon, news: &mut BTreeSet<String>) {
+    fn accept_books(&mut self, word: &Beacon, news: &mut BTreeSet<String>, now: Now) {
         let holding = match within_rule(word) {
-            true => self.popup_mut(&word.popup),
+            true => self.popup_mut(&word.popup, now),
             false => None,
         };
         match holding.map(|holding| holding.hear_books(word)) {
@@ -616,7 +573,7 @@ impl Region {
         // What does not count is answered as held: its sender need not send it again.
         let void = batch.cuts.iter().filter(|cut| {
             let life = Life::of(&cut.popup, &cut.rig, cut.epoch, &cut.epoch_id);
-            life.is_some_and(|life| self.is_void(&life))
+            life.is_some_and(|life| self.is_over(&life))
         });
         let void = void.map(|cut| Cut {
             from_seq: 0,
@@ -654,7 +611,8 @@ impl Region {
 
     /// Looks at what is promised: every accepted cell, and every minute, may say something new.
     fn look(&mut self, popup: &str, now: Now) {
-        let Some(holding) = self.popups.get_mut(popup) else {
+        let held = self.popups.get_mut(popup);
+        let Some(holding) = held.filter(|holding| holding.settled().is_none()) else {
             return;
         };
         let mut watch = core::mem::take(holding.watch_mut());
@@ -693,7 +651,8 @@ impl Region {
 
     fn contact_mut(&mut self, rig: &str, now: Now) -> Option<&mut Contact> {
         if !self.contacts.contains_key(rig) {
-            if self.contacts.len() >= limits::REGION_RIGS_TOTAL_MAX {
+            let full = self.contacts.len() >= limits::REGION_RIGS_TOTAL_MAX;
+            if full && !self.make_room_for_rig(now) {
                 return None;
             }
             let heard_of = Contact {
@@ -706,10 +665,11 @@ impl Region {
         self.contacts.get_mut(rig)
     }
 
-    fn popup_mut(&mut self, popup: &str) -> Option<&mut Holding> {
+    fn popup_mut(&mut self, popup: &str, now: Now) -> Option<&mut Holding> {
         if !self.popups.contains_key(popup) {
             PopupId::new(popup).ok()?;
-            if self.popups.len() >= limits::REGION_POPUPS_MAX {
+            let full = self.popups.len() >= limits::REGION_POPUPS_MAX;
+            if self.past.contains_key(popup) || (full && !self.make_room(popup, now)) {
                 return None;
             }
             let holding = Holding::new(self.scope);
@@ -721,7 +681,7 @@ impl Region {
     /// The holding that has room for this life; `None` when a bound is passed.
     fn life_mut(&mut self, life: &Life, now: Now) -> Option<&mut Holding> {
         self.contact_mut(&life.rig, now)?;
-        let holding = self.popup_mut(&life.popup)?;
+        let holding = self.popup_mut(&life.popup, now)?;
         holding
             .admit(&life.rig, life.epoch, life.epoch_id)
             .then_some(holding)

@@ -25,6 +25,7 @@ mod durations;
 pub mod exports;
 mod live;
 mod orders;
+mod settled;
 mod stock;
 mod summary;
 mod sums;
@@ -39,6 +40,7 @@ pub(crate) use completeness::silent;
 pub use completeness::{Asof, RigView, Silent, Stage, Standing, Unsent};
 pub use live::{Live, Names};
 pub use orders::{FulfilmentView, RefundView, StepRow};
+pub use settled::Settled;
 pub use stock::{CountView, StockRow};
 pub(crate) use summary::full_minutes;
 pub use summary::{Last5, MeanMoney, MinutePoint, SeriesPoint, series};
@@ -110,6 +112,8 @@ pub struct PopupView {
     pub boards: Boards,
     /// Promises, as far as they are watched here.
     pub slos: Vec<SloView>,
+    /// Since when this is all that is held of the popup; `None` while its cells are.
+    pub settled: Option<Settled>,
 }
 
 /// Reads the state of one popup: its rigs, ascending by id, and what the books say of it.
@@ -141,6 +145,7 @@ pub fn read(
         stock: stock::rows(live, rigs),
         boards: boards::rows(live),
         slos: slos.to_vec(),
+        settled: None,
     }
 }
 

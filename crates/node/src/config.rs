@@ -526,6 +526,7 @@ impl PopupConfig {
             checkout_limit_ms: self.checkout_limit_ms,
             commerce,
             promises,
+            cells: None,
         })
     }
 }

@@ -230,7 +230,7 @@ impl EdgeDriver {
             RegionOrder::Accept(..) => {}
             // A reader that hung up needs no answer.
             RegionOrder::Cells(popup, answer) => {
-                drop(answer.send(self.edge.page().cells(popup.as_str())));
+                drop(answer.send(self.edge.page().cells_held(popup.as_str())));
             }
             RegionOrder::Above(popup, seen, answer) => {
                 let minutes = self.edge.page().minutes_above(popup.as_str(), &seen);

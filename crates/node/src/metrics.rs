@@ -486,9 +486,16 @@ fn render_region(report: &RegionReport, live: &Live, readers: &Readers) -> Expos
         ("refused", counters.cells_refused),
         ("forked", counters.cells_forked),
         ("void", counters.cells_void),
+        ("past", counters.cells_past),
     ] {
         family.sample(&[("outcome", outcome)], count);
     }
+    text.family(
+        "popwatch_popups_let_go_total",
+        MetricKind::Counter,
+        "Popups that were over and made room for others before their time.",
+    )
+    .sample(&[], counters.popups_let_go);
     text.family(
         "popwatch_views_repaired_total",
         MetricKind::Counter,

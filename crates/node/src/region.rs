@@ -152,8 +152,9 @@ impl Node {
 pub(crate) enum RegionOrder {
     /// Take a batch, answer it.
     Accept(CellBatch, oneshot::Sender<CellAck>),
-    /// Answer with the canonical bytes of a popup's cells, for comparison.
-    Cells(PopupId, oneshot::Sender<Vec<Vec<u8>>>),
+    /// Answer with the canonical bytes of a popup's cells, for comparison; `None` where they are gone
+    /// because it is over.
+    Cells(PopupId, oneshot::Sender<Option<Vec<Vec<u8>>>>),
     /// Answer with the minutes that have a cell above a reader's version vector.
     Above(PopupId, Vector, oneshot::Sender<Vec<u32>>),
     /// Answer with what monitoring systems are told.
@@ -281,7 +282,7 @@ impl RegionDriver {
             }
             RegionOrder::Cells(popup, answer) => {
                 // A reader that hung up needs no answer.
-                drop(answer.send(self.region.cells(popup.as_str())));
+                drop(answer.send(self.region.cells_held(popup.as_str())));
             }
             RegionOrder::Above(popup, seen, answer) => {
                 drop(answer.send(self.region.minutes_above(popup.as_str(), &seen)));

@@ -152,6 +152,7 @@ pub const fn status(code: Code) -> u16 {
         | Code::PolicyOlder
         | Code::PolicyJoined
         | Code::CellForked => 409,
+        Code::PopupOver => 410,
         Code::BodyTooLarge | Code::EventTooLarge | Code::WebhookTooLarge | Code::FileTooLarge => {
             413
         }

@@ -6,7 +6,8 @@ import type { PopupEntry } from "../data/store";
 import { exponentOf, hm, money, plural } from "../fmt";
 
 const MINUTE = 60_000;
-const BIN_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 240];
+const BIN_MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 1440];
+const BIN_MAX = 1440;
 const BAR_PX_MIN = 3.2;
 /** A minute further than this outside the window is a wrong clock: table only. */
 const OUTSIDE_MS = 3_600_000;
@@ -34,8 +35,8 @@ export interface Gathered {
   outside: number;
 }
 
-/** Minutes of one currency in as many bars as the width can show. */
-export function gather(minutes: readonly MinuteRow[], currency: string, popup: Pick<PopupEntry, "starts_ms" | "ends_ms"> | null, width: number): Gathered {
+/** Minutes of one currency in as many bars as the width can show; `step` minutes came as one. */
+export function gather(minutes: readonly MinuteRow[], currency: string, popup: Pick<PopupEntry, "starts_ms" | "ends_ms"> | null, width: number, step = 1): Gathered {
   const rows = minutes.map((m): Bin => {
     const c = m.money.find((x) => x.currency === currency);
     return { at: m.start_ms, gross: c?.gross ?? 0, refund: c?.refund ?? 0, net: c?.net ?? 0, sales: m.conversions };
@@ -48,7 +49,7 @@ export function gather(minutes: readonly MinuteRow[], currency: string, popup: P
   if (!first || !last) return { rows, bins: [], per: 1, mixed, outside: rows.length };
   const to = Math.max(last.at, first.at + 19 * MINUTE);
   const room = Math.max(1, Math.floor(width / BAR_PX_MIN));
-  const per = BIN_MINUTES.find((b) => (to - first.at) / (b * MINUTE) + 1 <= room) ?? 240;
+  const per = BIN_MINUTES.find((b) => b % step === 0 && (to - first.at) / (b * MINUTE) + 1 <= room) ?? BIN_MAX;
   const from = Math.floor(first.at / (per * MINUTE)) * per * MINUTE;
   const length = Math.floor((to - from) / (per * MINUTE)) + 1;
   const bins = Array.from({ length }, (_, i): Bin => ({ at: from + i * per * MINUTE, gross: 0, refund: 0, net: 0, sales: 0 }));

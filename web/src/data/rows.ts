@@ -83,6 +83,13 @@ export interface PopupRow {
   zone: string; // IANA time zone, empty while unknown.
   currencies: string[]; // Currencies expected or seen.
   version: number; // Version of its policy.
+  settled: SettledRow | null; // What is left of it once it is over and its minutes are merged; `null` before.
+}
+
+/** How a popup stands that is over. */
+export interface SettledRow {
+  since_ms: number; // Since when, ms since 1970.
+  step_minutes: number; // Minutes that one row of minutes stands for.
 }
 
 /** Row `now`. */

@@ -4,7 +4,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Bars } from "../chart/bars";
 import { gather, readout, type Gathered } from "../chart/gather";
-import { asof, under, type PopupEntry } from "../data/store";
+import { asof, row, under, type PopupEntry } from "../data/store";
 import * as f from "../fmt";
 import { Empty, hideMoney, Part } from "./part";
 import { theme } from "./prefs";
@@ -21,7 +21,8 @@ export function Revenue({ currency, popup }: { currency: string | null; popup: P
   const bars = useRef<Bars | null>(null);
   const opens = popup?.starts_ms ?? null;
   const closes = popup?.ends_ms ?? null;
-  const g = useMemo(() => (currency ? gather(minutes, currency, { starts_ms: opens, ends_ms: closes }, width.value - 64) : null), [minutes, currency, width.value, opens, closes]);
+  const step = row("popup")?.settled?.step_minutes ?? 1;
+  const g = useMemo(() => (currency ? gather(minutes, currency, { starts_ms: opens, ends_ms: closes }, width.value - 64, step) : null), [minutes, currency, width.value, opens, closes, step]);
   const height = width.value < 520 ? 210 : 270;
   const firmTo = asof.value?.watermark_ms ?? -Infinity;
   const has = !!g?.bins.length && !hideMoney.value;

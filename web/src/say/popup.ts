@@ -1,8 +1,8 @@
 // The popup as the people who run it or sell at it read it, till by till. The sentences are the agreed ones; whoever runs the
 // popup gets ids and numbers beside them.
 
-import type { Asof, NowRow, RigRow, Silent, SkuRow, SloRow } from "../data/rows";
-import { count, hmNear, lasts, moneyInWords, plusMinus, rigName } from "../fmt";
+import type { Asof, NowRow, PopupRow, RigRow, Silent, SkuRow, SloRow } from "../data/rows";
+import { count, day, hmNear, lasts, moneyInWords, plusMinus, rigName } from "../fmt";
 import { are, backlog, line, records, upper, worstFirst, type Line } from "./line";
 import { stockLines } from "./stock";
 
@@ -13,6 +13,7 @@ export interface Known {
   now?: NowRow | undefined;
   slos?: readonly SloRow[];
   stock?: readonly SkuRow[];
+  popup?: PopupRow | undefined;
   at: number;
 }
 
@@ -27,7 +28,9 @@ export function popupLines(known: Known): Line[] {
   out.push(...stockLines(known.stock ?? []));
   if (!out.some((l) => l.level > 0)) {
     const missing = Math.max(0, asof.known - asof.have);
-    if (!asof.known) out.push(line(0, "waiting", "Open. No till has reported yet."));
+    const settled = known.popup?.settled;
+    if (settled) out.push(line(0, "settled", `This popup is over. Its numbers stand as of ${day(settled.since_ms)}; what came later is in the books.`));
+    else if (!asof.known) out.push(line(0, "waiting", "Open. No till has reported yet."));
     else if (missing) out.push(line(0, "ok", `All tills live. ${records(missing)} on the way.`));
     else out.push(line(0, "ok", "All tills live. The total is up to date."));
   }

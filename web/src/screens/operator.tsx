@@ -23,7 +23,7 @@ export function sentences(): Line[] {
   const edge = role === "edge" ? row("edge") : undefined;
   const connection = connectionLine(role);
   const rest = edge ? edgeLines(edge, serverNow(), drainRate())
-    : popupLines({ asof: at, rigs: under("rig/"), now: row("now"), slos: under("slo/"), stock: under("sku/"), at: serverNow() });
+    : popupLines({ asof: at, rigs: under("rig/"), now: row("now"), slos: under("slo/"), stock: under("sku/"), popup: row("popup"), at: serverNow() });
   return connection ? [connection, ...rest] : rest;
 }
 
@@ -39,7 +39,7 @@ export function Operator() {
         <div><Takings now={now} />{edge && <Complete />}</div>
         {edge ? <Till e={edge} /> : <Completeness />}
       </div>
-      {!edge && <Rigs />}
+      {!edge && !row("popup")?.settled && <Rigs />}
       <CurrencyPicker {...currency} />
       <div class="row second">
         <Revenue currency={currency.shown} popup={popup} />

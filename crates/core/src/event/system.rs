@@ -305,9 +305,46 @@ pub struct PopupPolicy {
     /// What it promises those who buy; the defaults when the policy says nothing.
     #[prost(message, optional, tag = "10")]
     pub promises: Option<Promises>,
+    /// How long its cells stay at regions; what is usual when the policy says nothing.
+    #[prost(message, optional, tag = "11")]
+    pub cells: Option<CellTerms>,
+}
+
+/// How long the cells of a popup stay at regions, and how fine; all ages count from its end.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct CellTerms {
+    /// Age from which on nothing is shown, ms.
+    #[prost(uint64, tag = "1")]
+    pub keep_ms: u64,
+    /// Age from which on nothing that stands for a person is held, ms.
+    #[prost(uint64, tag = "2")]
+    pub pseudonyms_ms: u64,
+    /// Orders or units below which a row of a creator or SKU goes at the step of a day.
+    #[prost(uint64, tag = "3")]
+    pub min_group: u64,
+    /// How wide the steps are, by age, youngest first.
+    #[prost(message, repeated, tag = "4")]
+    pub ladder: Vec<CellRung>,
+}
+
+/// From an age on, a step.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct CellRung {
+    /// Age, ms.
+    #[prost(uint64, tag = "1")]
+    pub after_ms: u64,
+    /// Minutes of a step.
+    #[prost(uint32, tag = "2")]
+    pub step_min: u32,
 }
 
 impl PopupPolicy {
+    /// Whether somebody stated it; else it is implied by the first event.
+    #[must_use]
+    pub fn is_stated(&self) -> bool {
+        self.version > 0 || !self.digest.is_empty()
+    }
+
     /// Which of two is in force, the greater: the higher version, and of one version what somebody
     /// signed.
     #[must_use]

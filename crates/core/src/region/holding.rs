@@ -10,15 +10,16 @@ use prost::Message;
 
 use super::outward::Stand;
 use super::replace_older;
+use super::settled::Settled;
 use super::vector::Reach;
 use crate::cell::{self, Cell, CellKey, Digest, Edition, Join, digest_of};
 use crate::code::Code;
-use crate::event::system::PopupPolicy;
+use crate::event::system::{CellTerms, PopupPolicy};
 use crate::id::EpochId;
 use crate::lane::{Beacon, Cut};
 use crate::limits;
 use crate::slo::{Scope, Watch};
-use crate::time::Now;
+use crate::time::{Minute, Now};
 use crate::view::{Live, Shift, Standing};
 
 /// A cell as it came.
@@ -82,6 +83,10 @@ pub(super) struct Holding {
     fingerprint: u128,
     silent: BTreeSet<String>,
     revision: u64,
+    /// When a cell was taken last, ms since 1970.
+    news_ms: Option<i64>,
+    /// What is left of a popup that is over; then nothing else is held but its policy.
+    settled: Option<Settled>,
 }
 
 /// What became of a cell. Bytes `grown` and `shrunk` are those of the memory.
@@ -169,6 +174,70 @@ impl Holding {
 
     pub(super) fn policy(&self) -> Option<&PopupPolicy> {
         self.policy.as_ref()
+    }
+
+    /// What is left, where its cells are gone.
+    pub(super) fn settled(&self) -> Option<&Settled> {
+        self.settled.as_ref()
+    }
+
+    /// The same, to merge what is left.
+    pub(super) fn settled_mut(&mut self) -> Option<&mut Settled> {
+        self.settled.as_mut()
+    }
+
+    /// Keeps this of the popup and lets its cells go; answers how many bytes those were.
+    pub(super) fn settle(&mut self, settled: Settled) -> usize {
+        let bytes = self.bytes();
+        *self = Self {
+            policy: self.policy.take(),
+            revision: self.revision + 1,
+            settled: Some(settled),
+            ..Self::default()
+        };
+        bytes
+    }
+
+    /// Bytes of its cells.
+    pub(super) fn bytes(&self) -> usize {
+        let lives = self.rigs.values().flat_map(|rig| rig.epochs.values());
+        let cells = lives
+            .flat_map(BTreeMap::values)
+            .flat_map(|life| life.cells.values());
+        cells.map(|held| held.bytes.len()).sum()
+    }
+
+    /// When it ends, ms since 1970: with its window, where somebody signed for it. Else nobody says
+    /// that it is over, so not before its last minute, nor before its last news: old days are replayed.
+    /// `None` while nothing says.
+    pub(super) fn ends_ms(&self) -> Option<i64> {
+        let stated = self.policy.as_ref().filter(|policy| policy.is_stated());
+        let ends_ms = stated.map(|policy| policy.ends_ms);
+        if stated.is_some_and(|policy| policy.cells.is_some()) {
+            return ends_ms;
+        }
+        let last = self.minutes.last_key_value();
+        let last = last.map(|(last, _)| Minute(last.saturating_add(1)).start().0);
+        ends_ms.max(last).max(self.news_ms)
+    }
+
+    /// Takes note that a cell came.
+    pub(super) fn heard_news(&mut self, now: Now) {
+        self.news_ms = self.news_ms.max(Some(now.wall.0));
+    }
+
+    /// Whether cells came and have stopped coming.
+    pub(super) fn is_quiet(&self, now: Now) -> bool {
+        let since_ms = self
+            .news_ms
+            .map(|news_ms| now.wall.0.saturating_sub(news_ms));
+        since_ms.is_some_and(|since_ms| since_ms >= limits::REGION_QUIET_MS)
+    }
+
+    /// How long its cells stay.
+    pub(super) fn cell_terms(&self) -> CellTerms {
+        let said = self.policy.as_ref().and_then(|policy| policy.cells.clone());
+        said.unwrap_or_else(CellTerms::usual)
     }
 
     pub(super) fn live(&self) -> &Live {

@@ -68,7 +68,9 @@ impl Region {
 
     /// The policies of its popups.
     pub fn policies(&self) -> impl Iterator<Item = &PopupPolicy> {
-        self.popups.values().filter_map(Holding::policy)
+        let held = self.popups.values();
+        let held = held.filter(|holding| holding.settled().is_none());
+        held.filter_map(Holding::policy)
     }
 
     /// Lives that rigs called void.

@@ -97,7 +97,13 @@ pub(super) async fn held(
     Path(popup): Path<String>,
 ) -> Result<Response, ProblemAnswer> {
     let popup = popup_id(&popup)?;
-    let cells = lane.ask(|answer| RegionOrder::Cells(popup, answer)).await?;
+    let held = lane.ask(|answer| RegionOrder::Cells(popup, answer)).await?;
+    let gone = || {
+        let detail = "the popup is over and its cells are gone by its policy; the ledger folds them \
+                      from its records as long as it holds those";
+        Problem::new(Code::PopupOver, detail)
+    };
+    let cells = held.ok_or_else(gone)?;
     batch_answer(&CellBatch {
         protocol: PROTOCOL,
         cells,

@@ -375,7 +375,10 @@ pub(super) async fn reconciliation(
     Ok(Json(body).into_response())
 }
 
-/// What the first configured region holds; `None` without one.
+/// HTTP's word for what was there and is no more.
+const GONE: u16 = 410;
+
+/// What the first configured region holds; `None` without one, and where it let go of the cells.
 async fn region_cells(
     state: &LedgerState,
     popup: &PopupId,
@@ -396,6 +399,9 @@ async fn region_cells(
         .get(&url, &[])
         .await
         .map_err(|fault| unreachable(fault.to_string()))?;
+    if answer.status == GONE {
+        return Ok(None);
+    }
     if !answer.is_success() {
         return Err(unreachable(format!("status {}", answer.status)));
     }

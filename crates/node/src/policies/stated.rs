@@ -60,9 +60,11 @@ impl Policies {
 impl Shared {
     /// Tells what the newest policies say, where that is news.
     pub(super) fn state(&self, held: &Held) {
+        let floor = held.floor.as_ref().map(|(_, floor)| floor);
         let newest = held.shelves.iter().filter_map(|(popup, shelf)| {
+            let in_force = shelf.effective(floor)?;
             let carried = &shelf.newest()?.policy().carried;
-            carried.popup_policy(popup)
+            carried.popup_policy(popup, &in_force.terms)
         });
         let stated: Vec<PopupPolicy> = newest.collect();
         self.stated.send_if_modified(|told| {

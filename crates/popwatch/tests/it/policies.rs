@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::access::{Desk, ask, refused, trail};
 use crate::enrolment::{POPUP, code, joins, start};
-use crate::support::{Site, get, http, outcome, sale, sell, try_get, until};
+use crate::support::{Site, get, http, outcome, sale, sell, try_get, until, until_within};
+
+/// A region lets go once nothing has come for 15 s.
+const LONG: Duration = Duration::from_secs(30);
 
 /// Runs `popwatch policy` and answers what it printed.
 #[track_caller]
@@ -264,6 +267,26 @@ fn promising(site: &Site, name: &str, head: &str, objective: u32, rate: u32) -> 
     (signed(site, name, &text), now_s)
 }
 
+/// A signed document of a popup that was over a minute ago and whose minutes are merged from its end on.
+fn over(site: &Site) -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_s = i64::try_from(now.as_secs()).unwrap();
+    let moment = |s: i64| popwatch_wire::json::rfc3339(s * 1_000);
+    let (starts, ends) = (moment(now_s - 7_200), moment(now_s - 60));
+    let edit = |text: String| {
+        let begins = text.find("window:").unwrap();
+        let window = text.find("retention:").unwrap();
+        let window = text[begins..window].to_owned();
+        let own = format!(
+            "window: {{starts: {starts}, ends: {ends}, zone: Europe/Berlin, currencies: [EUR]}}\n"
+        );
+        text.replace(&window, &own)
+            .replace("{after: PT0S, step: PT1M}", "{after: PT0S, step: PT15M}")
+    };
+    let text = document("local", POPUP, "version: 1 ", edit);
+    signed(site, "over", &text)
+}
+
 /// What ana earned so far by the books.
 fn earned(site: &Site) -> Option<i64> {
     let path = format!("/v1/popups/{POPUP}/statements/ana");
@@ -326,5 +349,58 @@ fn what_a_signed_policy_promises_holds_at_till_region_and_ledger() {
     until("the ledger owes ana both shares", || {
         earned(&site).filter(|sum| *sum == 3_000)
     });
+    assert_eq!(edge.stop(), Some(0));
+}
+
+#[test]
+fn a_region_lets_cells_go_by_the_signed_ladder_and_the_books_lose_nothing() {
+    let site = Site::new("over");
+    let region = site.start_region();
+    let _ledger = site.start_ledger();
+    let (status, said) = joins(&code(&site, "till-7"), &site.ledger, &site.till());
+    assert_eq!(status, Some(0), "{said}");
+    lay(&over(&site), &site.till());
+    let edge = start(&site);
+    until("the till has the policy", || {
+        stands(&site.edge, POPUP).filter(|told| told["mode"] == "in_force")
+    });
+    sell(&site.edge, &[sale(POPUP, "a", "1", 500)]);
+    let path = format!("/v1/popups/{POPUP}/cells");
+    let gone = || {
+        let answer = http(&site.region, &format!("GET {path}"), &[], b"").ok()?;
+        (answer.status == 410).then(|| serde_json::from_slice::<Value>(&answer.body).unwrap())
+    };
+    let of_region = |path: &str| try_get(&site.region, &format!("/v1/popups/{POPUP}/{path}"));
+    let merged = || of_region("series?step=5").filter(|series| series["step"] == 15);
+    let series = until_within(LONG, "the minutes are merged", merged);
+    assert_eq!(gone().unwrap()["code"], "PW3125");
+    let points = series["points"].as_array().unwrap();
+    assert_eq!(
+        (points.len(), &points[0]["money"][0]["gross"]),
+        (1, &json!(500))
+    );
+    assert_eq!(points[0]["minute"].as_u64().unwrap() % 15, 0);
+
+    // What comes late is in the books alone; the till still shows all it has.
+    sell(&site.edge, &[sale(POPUP, "a", "2", 300)]);
+    until("both sales are in the books", || {
+        site.booked(POPUP).filter(|sales| *sales == 2)
+    });
+    until("the till shows both", || {
+        let rows = try_get(&site.edge, &format!("/v1/popups/{POPUP}/series"))?;
+        let sums = rows["points"].as_array()?.iter();
+        let gross = sums.filter_map(|point| point["money"][0]["gross"].as_i64());
+        (gross.sum::<i64>() == 800).then_some(())
+    });
+    assert_eq!(merged().unwrap()["points"], series["points"]);
+    let found = get(&site.ledger, &format!("/v1/popups/{POPUP}/reconciliation"));
+    assert!(!found.to_string().contains("E-TOTAL"), "{found}");
+
+    // A region that forgot is told all again, and lets it go again, whole.
+    assert_eq!(region.stop(), Some(0));
+    let _region = site.start_region();
+    let again = until_within(LONG, "the minutes are merged again", merged);
+    assert_eq!(again["points"][0]["money"][0]["gross"], 800);
+    assert!(gone().is_some());
     assert_eq!(edge.stop(), Some(0));
 }

@@ -14,7 +14,7 @@ use super::{Asof, BoardQuery, SeriesQuery, asof, codes, minute_of, start_ms};
 pub struct Series {
     /// How complete it is.
     pub asof: Asof,
-    /// Minutes per step.
+    /// Minutes per step; more than were asked for where the popup is over and its minutes are merged.
     pub step: u32,
     /// Steps in which something happened, ascending.
     pub points: Vec<SeriesStep>,
@@ -132,6 +132,8 @@ pub fn series(view: &PopupView, query: SeriesQuery) -> Series {
     let from = query.from_ms.map_or(0, minute_of);
     let to = query.to_ms.map_or(u32::MAX, minute_of);
     let shown = query.metrics;
+    // What was merged once cannot be taken apart.
+    let settled = view.settled.map_or(1, |settled| settled.step_min);
     let points = view::series(view, from, to, query.step);
     let step = |point: &view::SeriesPoint| SeriesStep {
         minute: point.minute,
@@ -158,7 +160,7 @@ pub fn series(view: &PopupView, query: SeriesQuery) -> Series {
     };
     Series {
         asof: asof(view),
-        step: query.step,
+        step: settled.max(query.step),
         points: points.iter().map(step).collect(),
     }
 }

@@ -63,6 +63,17 @@ pub struct PopupRow {
     pub currencies: Vec<Currency>,
     /// Version of its policy.
     pub version: u32,
+    /// What is left of it once it is over and its minutes are merged; `null` before.
+    pub settled: Option<SettledRow>,
+}
+
+/// How a popup stands that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SettledRow {
+    /// Since when, ms since 1970.
+    pub since_ms: i64,
+    /// Minutes that one row of minutes stands for.
+    pub step_minutes: u32,
 }
 
 /// Row `now`.
@@ -510,6 +521,10 @@ pub(super) fn popup(view: &PopupView) -> PopupRow {
         zone: facts.zone.clone(),
         currencies: facts.currencies.clone(),
         version: facts.version,
+        settled: view.settled.map(|settled| SettledRow {
+            since_ms: settled.since_ms,
+            step_minutes: settled.step_min,
+        }),
     }
 }
 

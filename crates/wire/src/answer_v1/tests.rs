@@ -167,7 +167,7 @@ fn a_snapshot_has_the_rows_that_pages_are_built_against() {
     assert_eq!(
         rows["popup"],
         json!({"id": "stall", "starts_ms": START_MS, "ends_ms": START_MS + 3_600_000,
-            "zone": "Europe/Berlin", "currencies": ["EUR", "JPY"], "version": 3})
+            "zone": "Europe/Berlin", "currencies": ["EUR", "JPY"], "version": 3, "settled": null})
     );
     assert_eq!(
         rows[&minute],

@@ -16,7 +16,7 @@ use popwatch_core::policy::standing::{
     Attempt, Mark, Mode, Phase, Seen, Standing, Trouble, note as note_attempt,
 };
 use popwatch_core::policy::terms::Terms;
-use popwatch_core::policy::{Digest, DocumentKind};
+use popwatch_core::policy::{Digest, DocumentKind, Effective};
 use serde::{Deserialize, Serialize};
 
 use super::bundle::{Bundle, Decision, Held, Refusal, Trust, Verified, accept, effective};
@@ -176,7 +176,7 @@ impl Shelf {
     /// What runs at a moment, how that is called, and which document names it.
     #[must_use]
     pub fn running(&self, floor: Option<&Verified>, now_ms: i64) -> (Mode, Terms, Option<Mark>) {
-        let newest = effective(&self.verified(), floor);
+        let newest = self.effective(floor);
         let good = effective(&verified(&self.good), floor);
         let expires_ms = self
             .newest()
@@ -195,6 +195,12 @@ impl Shelf {
             terms = terms.join(&floor.policy().terms);
         }
         (mode, terms, self.newest().map(Verified::mark))
+    }
+
+    /// What the accepted documents come to under the organisation's floor; `None` without one.
+    #[must_use]
+    pub fn effective(&self, floor: Option<&Verified>) -> Option<Effective> {
+        effective(&self.verified(), floor)
     }
 
     /// Whose it is.

@@ -8,6 +8,7 @@ use popwatch_core::policy::terms::Terms;
 use popwatch_core::policy::{Effective, Turn, diff};
 
 /// A policy that uses every section.
+const DAY_MS: u64 = 86_400_000;
 pub(super) const MARKET: &str = include_str!("market.yaml");
 
 fn fault(text: &str) -> PolicyFault {
@@ -237,8 +238,16 @@ fn what_a_document_promises_is_what_a_journal_states() {
     let popup = PopupId::new("fri").unwrap();
     let text = MARKET.replace("promises: []", PROMISES);
     let text = text.replace("commerce: {}", COMMERCE);
-    let carried = Document::from_yaml(&text).unwrap().policy.carried;
-    let stated = carried.popup_policy(&popup).unwrap();
+    let policy = Document::from_yaml(&text).unwrap().policy;
+    let carried = policy.carried;
+    let stated = carried.popup_policy(&popup, &policy.terms).unwrap();
+    let cells = stated.cells.as_ref().unwrap();
+    let rungs = cells.ladder.iter();
+    let rungs: Vec<_> = rungs
+        .map(|rung| (rung.after_ms / DAY_MS, rung.step_min))
+        .collect();
+    assert_eq!(rungs, [(0, 1), (7, 15), (90, 1_440)]);
+    assert_eq!(cells.keep_ms, 400 * DAY_MS);
     let promises = stated.promises.as_ref().unwrap();
     assert_eq!((promises.plan.len(), promises.rigs), (2, 3));
     assert_eq!(promises.slos[0].objective_ppm, Some(995_000));
@@ -259,8 +268,8 @@ fn what_a_document_promises_is_what_a_journal_states() {
     );
     assert_eq!(stated.digest, carried.digest.0);
     // One that says nothing leaves the defaults, and no shares.
-    let plain = Document::from_yaml(MARKET).unwrap().policy.carried;
-    let plain = plain.popup_policy(&popup).unwrap();
+    let plain = Document::from_yaml(MARKET).unwrap().policy;
+    let plain = plain.carried.popup_policy(&popup, &plain.terms).unwrap();
     assert_eq!((&plain.promises, &plain.commerce), (&None, &None));
     assert_eq!(plain.checkout_limit_ms, 60_000);
 }
