@@ -103,6 +103,8 @@ struct Session {
     id: Vec<u8>,
     /// Ranks known to lie there, by popup and field.
     known: BTreeMap<(String, Vec<u8>), Rank>,
+    /// When what is kept of a popup ends, ms since 1970.
+    until: BTreeMap<String, i64>,
     /// Screens as they were copied, by popup.
     screens: BTreeMap<String, [u8; 16]>,
 }
@@ -161,6 +163,7 @@ impl Mirror {
             heard,
             id,
             known: BTreeMap::new(),
+            until: BTreeMap::new(),
             screens: BTreeMap::new(),
         })
     }
@@ -202,6 +205,10 @@ impl Mirror {
         let batch: CellBatch = lanes::decode(body).map_err(std::io::Error::other)?;
         for (popup, part) in by_popup(&batch) {
             let fields = fields_of(&part);
+            let ends = part.popups.iter().map(cells_until_ms).next_back();
+            if let Some(ends) = ends.flatten() {
+                session.until.insert(popup.clone(), ends);
+            }
             let mut is_news = false;
             for fields in fields.chunks(MIRROR_FIELDS_MAX) {
                 is_news |= self.put(session, &popup, fields).await?;
@@ -232,7 +239,9 @@ impl Mirror {
     ) -> Result<bool> {
         let hash = key(popup, "c");
         let keep = i64::try_from(MIRROR_KEEP_MS).unwrap_or(i64::MAX);
-        let expires = self.ambient.wall_ms().saturating_add(keep).to_string();
+        let unwritten = self.ambient.wall_ms().saturating_add(keep);
+        let expires = session.until.get(popup).copied().unwrap_or(unwritten);
+        let expires = expires.to_string();
         let mut parts: Vec<&[u8]> = vec![b"EVAL", STORE.as_bytes(), b"1", hash.as_bytes()];
         parts.push(expires.as_bytes());
         parts.extend(
@@ -288,7 +297,12 @@ impl Mirror {
             }
             self.fetch(session, &popup, &hash, fresh).await?;
         }
-        let evicted = session.known.keys().any(|known| !there.contains_key(known));
+        // What ended by its policy is no loss.
+        let now_ms = self.ambient.wall_ms();
+        let until = &session.until;
+        let lasts = |popup: &String| until.get(popup).is_none_or(|until_ms| *until_ms > now_ms);
+        let mut known = session.known.keys();
+        let evicted = known.any(|known| lasts(&known.0) && !there.contains_key(known));
         if evicted {
             tracing::warn!(code = %Code::MirrorDown, "the mirror lost what it was given; it is given again");
             session.commands.ask(&[b"DEL", ID]).await?;
@@ -415,6 +429,12 @@ fn key(popup: &str, what: &str) -> String {
 
 fn rank_of(value: &[u8]) -> Option<Rank> {
     value.first_chunk().copied()
+}
+
+/// When the cells of a popup must be gone, ms since 1970; `None` where nobody signed for that.
+fn cells_until_ms(policy: &PopupPolicy) -> Option<i64> {
+    let age_ms = policy.cells.as_ref()?.cells_ms();
+    Some(policy.ends_ms.saturating_add_unsigned(age_ms))
 }
 
 /// A batch cut into parts of one popup each.

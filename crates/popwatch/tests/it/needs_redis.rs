@@ -3,9 +3,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Folder, Process, Site, cells, free_port, sale, sell, until, until_within};
+use popwatch_core::cell::Cell;
+use popwatch_core::event::system::{CellTerms, PopupPolicy};
+use popwatch_core::lane::{CellBatch, PROTOCOL};
+
+use crate::support::{
+    Folder, Process, Site, cells, free_port, http, sale, sell, until, until_within,
+};
 
 const POPUP: &str = "market";
 /// A comparison comes every 10 s.
@@ -144,4 +150,56 @@ fn regions_share_a_mirror_that_may_be_flushed_and_die() {
         (first.stop(), second.stop(), edge.stop()),
         (Some(0), Some(0), Some(0))
     );
+}
+
+#[test]
+#[ignore = "needs: redis"]
+fn the_mirror_keeps_a_popup_no_longer_than_somebody_signed() {
+    let site = Site::new("mirror-keep");
+    let folder = Folder::new("mirror-keep-redis");
+    let port = free_port();
+    let redis = Redis::start(&folder, port);
+    let _region = region(&site, port);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = i64::try_from(now.as_millis()).unwrap();
+    let hour = 3_600_000;
+    // Over an hour ago; what stands for people goes two hours after that.
+    let policy = PopupPolicy {
+        popup: POPUP.into(),
+        version: 1,
+        digest: vec![7; 32],
+        starts_ms: now_ms - 3 * hour,
+        ends_ms: now_ms - hour,
+        cells: Some(CellTerms {
+            keep_ms: 400 * 86_400_000,
+            pseudonyms_ms: 2 * 3_600_000,
+            ..CellTerms::default()
+        }),
+        ..PopupPolicy::default()
+    };
+    let cell = Cell {
+        popup: POPUP.into(),
+        rig: "till-1".into(),
+        epoch: 1,
+        epoch_id: vec![7; 16],
+        minute: u32::try_from((now_ms - 2 * hour) / 60_000).unwrap(),
+        version: 3,
+        ..Cell::default()
+    };
+    let batch = CellBatch {
+        protocol: PROTOCOL,
+        sender: "till-1".into(),
+        cells: vec![cell.encode_canonical()],
+        popups: vec![policy],
+        ..CellBatch::default()
+    };
+    let body = popwatch_wire::lanes::encode(&batch).unwrap();
+    let sent = http(&site.region, "POST /v1/cells", &[], &body).unwrap();
+    assert_eq!(sent.status, 200);
+    let left_ms = until_within(LIMIT, "the mirror has the cell", || {
+        let answer = redis.ask(&format!("PTTL pw1:{{{POPUP}}}:c"));
+        let left = answer.strip_prefix(':')?.split("\r\n").next()?;
+        left.parse::<i64>().ok().filter(|left| *left > 0)
+    });
+    assert!((hour / 2..=hour).contains(&left_ms), "{left_ms} ms");
 }
