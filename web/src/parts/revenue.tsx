@@ -21,10 +21,11 @@ export function Revenue({ currency, popup }: { currency: string | null; popup: P
   const bars = useRef<Bars | null>(null);
   const opens = popup?.starts_ms ?? null;
   const closes = popup?.ends_ms ?? null;
-  const step = row("popup")?.settled?.step_minutes ?? 1;
+  const settled = row("popup")?.settled;
+  const step = settled?.step_minutes ?? 1;
   const g = useMemo(() => (currency ? gather(minutes, currency, { starts_ms: opens, ends_ms: closes }, width.value - 64, step) : null), [minutes, currency, width.value, opens, closes, step]);
   const height = width.value < 520 ? 210 : 270;
-  const firmTo = asof.value?.watermark_ms ?? -Infinity;
+  const firmTo = settled ? Infinity : asof.value?.watermark_ms ?? -Infinity;
   const has = !!g?.bins.length && !hideMoney.value;
 
   useEffect(() => {

@@ -31,6 +31,7 @@ export function Operator() {
   const now = row("now");
   const edge = row("edge");
   const popup = popupRow();
+  const settled = row("popup")?.settled;
   const currency = useCurrency();
   return (
     <>
@@ -39,7 +40,7 @@ export function Operator() {
         <div><Takings now={now} />{edge && <Complete />}</div>
         {edge ? <Till e={edge} /> : <Completeness />}
       </div>
-      {!edge && !row("popup")?.settled && <Rigs />}
+      {!edge && !settled && <Rigs />}
       <CurrencyPicker {...currency} />
       <div class="row second">
         <Revenue currency={currency.shown} popup={popup} />
@@ -49,7 +50,7 @@ export function Operator() {
       <div class="row boards">
         <Board kind="creators" currency={currency.shown} />
         <Board kind="products" currency={currency.shown} />
-        {!edge && <Board kind="rigs" currency={currency.shown} />}
+        {!edge && !settled && <Board kind="rigs" currency={currency.shown} />}
       </div>
       <Stock />
       <Signals />
