@@ -236,6 +236,8 @@ pub enum Disclosure {
     Whole,
     /// Those of these creators alone.
     Own(BTreeSet<String>),
+    /// Those of these members of a co-op, rounded, once enough of them have sold something.
+    Coop(BTreeSet<String>),
 }
 
 impl Disclosure {
@@ -244,7 +246,7 @@ impl Disclosure {
     pub fn has(&self, creator: &str) -> bool {
         match self {
             Self::Whole => true,
-            Self::Own(own) => own.contains(creator),
+            Self::Own(own) | Self::Coop(own) => own.contains(creator),
         }
     }
 }
@@ -255,7 +257,7 @@ impl Subject {
     pub fn own_disclosure(&self) -> Disclosure {
         let own = match self.scope {
             Scope::Creator => BTreeSet::from([self.extent.clone()]),
-            Scope::Coop => self.members.iter().cloned().collect(),
+            Scope::Coop => return Disclosure::Coop(self.members.iter().cloned().collect()),
             Scope::Operator | Scope::Auditor | Scope::Board | Scope::Till => BTreeSet::new(),
         };
         Disclosure::Own(own)

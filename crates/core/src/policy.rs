@@ -29,7 +29,7 @@ use core::fmt;
 
 use crate::event::commerce::Commerce;
 use crate::event::promises::Promises;
-use crate::event::system::{CellTerms, PopupPolicy};
+use crate::event::system::{CellTerms, CoopTerms, PopupPolicy};
 use crate::id::PopupId;
 use crate::ledger::close::Value;
 use crate::ledger::hex;
@@ -311,6 +311,7 @@ impl Carried {
             commerce: self.stated.commerce.clone(),
             promises: self.stated.promises.clone(),
             cells: Some(CellTerms::of(terms)),
+            coop: Some(CoopTerms::of(terms)),
         })
     }
 

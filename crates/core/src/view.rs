@@ -50,7 +50,7 @@ pub use sums::{
 };
 pub use tokens::{Cohort, Flow, TokenView};
 
-use crate::event::system::PopupPolicy;
+use crate::event::system::{CoopTerms, PopupPolicy};
 use crate::lane::Beacon;
 use crate::money::{Currency, div_half_even};
 use crate::signal::{self, Signals};
@@ -75,6 +75,8 @@ pub struct PopupFacts {
     pub currencies: Vec<Currency>,
     /// Version of the policy; 0 when implied or unknown.
     pub version: u32,
+    /// What members of a co-op are told of each other.
+    pub coop: CoopTerms,
 }
 
 /// Everything people read about one popup at one moment: one consistent cut.
@@ -168,5 +170,8 @@ pub(crate) fn facts(id: &str, policy: Option<&PopupPolicy>, live: &Live) -> Popu
         zone: policy.map_or_else(String::new, |known| known.zone.clone()),
         currencies,
         version: policy.map_or(0, |known| known.version),
+        coop: policy
+            .and_then(|known| known.coop)
+            .unwrap_or_else(CoopTerms::usual),
     }
 }

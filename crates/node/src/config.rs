@@ -527,6 +527,7 @@ impl PopupConfig {
             commerce,
             promises,
             cells: None,
+            coop: None,
         })
     }
 }

@@ -17,6 +17,7 @@ use popwatch_core::time::{Minute, WallMs};
 use popwatch_core::view::{Amounts, Board, PopupView, RankBy, rank};
 use serde::{Serialize, Serializer};
 
+mod boards;
 mod confidence;
 mod query;
 mod reads;
@@ -29,6 +30,7 @@ mod status;
 mod tests;
 mod vitals;
 
+pub use boards::{BoardLine, BoardRows};
 pub use confidence::{Confidence, ConfidencePart, ConfidenceRow};
 pub use query::{
     BoardQuery, QueryFault, SeriesMetrics, SeriesQuery, SloFormat, StreamQuery, check_inventory,
@@ -39,10 +41,9 @@ pub use reads::{
 };
 pub use ready::{Failing, Readiness};
 pub use rows::{
-    BoardLine, BoardRows, CheckoutCounts, CheckoutRow, CohortRow, Confirmed, CountsRow,
-    CurrencyRow, FulfilmentRow, LineMoney, Minor, MinuteRow, MoneyRatio, NetMoney, NowRow,
-    OfflineMoney, PopupRow, QuantilesRow, Ratio, RefundsRow, RigRow, RiskRow, SkuRow, StepVelocity,
-    TokensRow, UnsentRow,
+    CheckoutCounts, CheckoutRow, CohortRow, Confirmed, CountsRow, CurrencyRow, FulfilmentRow,
+    LineMoney, Minor, MinuteRow, MoneyRatio, NetMoney, NowRow, OfflineMoney, PopupRow,
+    QuantilesRow, Ratio, RefundsRow, RigRow, RiskRow, SkuRow, StepVelocity, TokensRow, UnsentRow,
 };
 pub use signals::{
     DropRow, FunnelMinuteRow, FunnelRow, LiftRow, SignalsBody, StepRow, StreamRow, drop_row,
@@ -224,10 +225,11 @@ fn summary_board(view: &PopupView, board: Board) -> BoardRows {
         let ranked = rank(held, RankBy::Net, *currency, limits::SUMMARY_BOARD_ROWS);
         ranked
             .into_iter()
-            .map(|ranked| rows::board_line(board, ranked))
+            .map(|ranked| boards::board_line(board, ranked))
     });
     BoardRows {
         rows: lines.collect(),
+        coop: view.popup.coop,
     }
 }
 

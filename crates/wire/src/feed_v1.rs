@@ -213,7 +213,9 @@ impl Held {
     /// The text for a reader of these disclosure.
     fn told(&self, key: &str, disclosure: &Disclosure) -> Cow<'_, str> {
         match (&self.row, disclosure) {
-            (Row::Board(board), Disclosure::Own(_)) => text_of(&board.told(key, disclosure)).into(),
+            (Row::Board(board), Disclosure::Own(_) | Disclosure::Coop(_)) => {
+                text_of(&board.told(key, disclosure)).into()
+            }
             _ => Cow::from(&*self.text),
         }
     }
@@ -353,7 +355,9 @@ impl Edition {
     ) -> String {
         let asof_text = match disclosure {
             Disclosure::Whole => Cow::from(&self.asof_text),
-            Disclosure::Own(_) => text_of(&self.asof.clone().told(disclosure)).into(),
+            Disclosure::Own(_) | Disclosure::Coop(_) => {
+                text_of(&self.asof.clone().told(disclosure)).into()
+            }
         };
         let mut body = format!("{{\"asof\":{asof_text},\"rows\":{{");
         let mut comma = "";

@@ -54,6 +54,23 @@ export interface Snapshot {
   rows: Record<string, unknown>; // All rows.
 }
 
+/** Row `board/<name>`. */
+export interface BoardRows {
+  rows: BoardLine[]; // Ranks, currency by currency.
+}
+
+/** One rank within one currency. */
+export interface BoardLine {
+  rank: number; // From 1.
+  id: string; // The creator, SKU or rig.
+  currency: string; // The currency.
+  gross: number | null; // Captured; `null` where the reader may not see whose amount it is, as the next two.
+  refund: number | null; // Refunded, positive.
+  net: number | null; // Captured minus refunded.
+  units: number; // Units sold minus returned.
+  orders: number | null; // Orders; `null` for products, where they are not counted.
+}
+
 /** An amount. */
 export interface Minor {
   currency: string; // The currency.
@@ -297,23 +314,6 @@ export interface SkuRow {
   plus_minus: number | null; // The skew is off by so many at most: what other rigs sold in the minute of the count.
   oversold: boolean; // More was sold than was there.
   money: LineMoney[]; // Line amounts.
-}
-
-/** Row `board/<name>`. */
-export interface BoardRows {
-  rows: BoardLine[]; // Ranks, currency by currency.
-}
-
-/** One rank within one currency. */
-export interface BoardLine {
-  rank: number; // From 1.
-  id: string; // The creator, SKU or rig.
-  currency: string; // The currency.
-  gross: number | null; // Captured; `null` where the reader may not see whose amount it is, as the next two.
-  refund: number | null; // Refunded, positive.
-  net: number | null; // Captured minus refunded.
-  units: number; // Units sold minus returned.
-  orders: number | null; // Orders; `null` for products, where they are not counted.
 }
 
 /** How a part is, mildest first. */

@@ -15,6 +15,7 @@ export function Coop() {
   const currency = useCurrency();
   const members = own();
   const lines = ranks("creators", currency.shown).filter((r) => r.id !== "" && (!members || members.includes(r.id)));
+  const told = lines.some((r) => r.net != null);
   const sum = lines.reduce((n, r) => n + (r.net ?? 0), 0);
   const fulfilment = row("now")?.fulfilment;
   return (
@@ -23,7 +24,8 @@ export function Coop() {
       <CurrencyPicker {...currency} />
       <section class="going" aria-labelledby="h-going">
         <h2 id="h-going">{members ? "Our members, net" : "All creators, net"}</h2>
-        {currency.shown && lines.length ? <BigMoney minor={sum} currency={currency.shown} testid={`coop-net-${currency.shown}`} /> : <p class="big none">Nothing yet</p>}
+        {currency.shown && told ? <BigMoney minor={sum} currency={currency.shown} testid={`coop-net-${currency.shown}`} /> : <p class="big none">{lines.length ? "Ranks only" : "Nothing yet"}</p>}
+        {members && lines.length > 0 && <p class="quiet">{told ? "Amounts are rounded, as the policy says." : "Amounts show once enough members have sold, so that nobody can work out another's."}</p>}
         <Complete />
       </section>
       <div class="row second">

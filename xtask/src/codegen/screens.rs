@@ -13,8 +13,9 @@ use super::Generated;
 use crate::shell;
 
 /// Modules of wire whose structs are rows or bodies of reads.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "answer_v1",
+    "answer_v1/boards",
     "answer_v1/rows",
     "answer_v1/confidence",
     "answer_v1/signals",

@@ -308,6 +308,20 @@ pub struct PopupPolicy {
     /// How long its cells stay at regions; what is usual when the policy says nothing.
     #[prost(message, optional, tag = "11")]
     pub cells: Option<CellTerms>,
+    /// What members of a co-op are told of each other; what is usual when the policy says nothing.
+    #[prost(message, optional, tag = "12")]
+    pub coop: Option<CoopTerms>,
+}
+
+/// What members of a co-op are told of each other's amounts.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct CoopTerms {
+    /// Members with sales below which there are ranks and no amounts.
+    #[prost(uint64, tag = "1")]
+    pub min_contributors: u64,
+    /// To what amounts are rounded, minor units; 0 and 1 leave them as they are.
+    #[prost(uint64, tag = "2")]
+    pub money_step: u64,
 }
 
 /// How long the cells of a popup stay at regions, and how fine; all ages count from its end.

@@ -1,8 +1,10 @@
-//! How long cells stay at regions: what a policy's terms mean for those who hold copies of cells.
+//! What a policy's terms mean for those who hold copies of cells and show them: how long cells stay at
+//! regions, and what members of a co-op are told of each other.
 
 use super::limit::Limit;
 use super::terms::Terms;
-use crate::event::system::{CellRung, CellTerms};
+use crate::event::system::{CellRung, CellTerms, CoopTerms};
+use crate::money::div_half_even;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -47,6 +49,33 @@ impl CellTerms {
     }
 }
 
+impl CoopTerms {
+    /// What these terms say.
+    #[must_use]
+    pub fn of(terms: &Terms) -> Self {
+        Self {
+            min_contributors: terms.limit(Limit::MinContributors),
+            money_step: terms.limit(Limit::MoneyStep),
+        }
+    }
+
+    /// What holds for a popup of which no policy says anything.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self {
+            min_contributors: Limit::MinContributors.usual(),
+            money_step: Limit::MoneyStep.usual(),
+        }
+    }
+
+    /// An amount as members are told it: the nearest multiple of the step, half to even.
+    #[must_use]
+    pub fn rounded(&self, minor: i128) -> i128 {
+        let step = i128::from(self.money_step.max(1));
+        div_half_even(minor, step).saturating_mul(step)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
@@ -84,5 +113,19 @@ mod tests {
             ..CellTerms::default()
         };
         assert_eq!(odd.step_min(0), 1);
+    }
+
+    #[test]
+    fn members_are_told_the_nearest_multiple() {
+        let told = |money_step, minor| {
+            let terms = CoopTerms {
+                money_step,
+                ..CoopTerms::usual()
+            };
+            terms.rounded(minor)
+        };
+        let euros = [149, 150, 250, -151, -49].map(|minor| told(100, minor));
+        assert_eq!(euros, [100, 200, 200, -200, 0]);
+        assert_eq!([told(0, 149), told(1, 149)], [149, 149]);
     }
 }

@@ -182,6 +182,7 @@ fn an_organisation_lets_each_in_to_their_own_and_nothing_else() {
         "--scope", "coop", "--of", "stalls", "--member", "ana", "--member", "ben",
     ];
     let coop = desk.pass(&[&coop[..], &["--popup", "fri"]].concat());
+    assert_eq!(net(&coop), [json!(null), json!([])]);
     assert_eq!(get(&site.ledger, &statements("ben"), &coop).status, 200);
     refused(&get(&site.ledger, &statements("eve"), &coop), 403, "PW0705");
     let board = desk.pass(&["--scope", "board", "--popup", "fri"]);

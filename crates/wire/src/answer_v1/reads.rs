@@ -6,7 +6,8 @@ use popwatch_core::region::PopupLine;
 use popwatch_core::view::{self, Board, PopupView, rank};
 use serde::Serialize;
 
-use super::rows::{self, BoardLine, CheckoutCounts, NetMoney, RigRow, SkuRow};
+use super::boards::{self, BoardLine};
+use super::rows::{self, CheckoutCounts, NetMoney, RigRow, SkuRow};
 use super::{Asof, BoardQuery, SeriesQuery, asof, codes, minute_of, start_ms};
 
 /// `/series`.
@@ -179,10 +180,10 @@ pub fn leaderboard(
         let ranked = rank(view.boards.of(board), query.by, *currency, query.k);
         ranked
             .into_iter()
-            .map(|ranked| rows::board_line(board, ranked))
+            .map(|ranked| boards::board_line(board, ranked))
     });
     let mut rows: Vec<_> = lines.collect();
-    rows::withhold(board, &mut rows, disclosure);
+    boards::withhold(board, &mut rows, disclosure, view.popup.coop);
     Leaderboard {
         asof: asof(view).told(disclosure),
         kind: board.name(),

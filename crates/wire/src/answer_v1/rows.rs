@@ -1,10 +1,9 @@
 //! The rows of a snapshot. Money is minor units, times are ms since 1970.
 
-use popwatch_core::access::Disclosure;
 use popwatch_core::money::{Currency, div_half_even};
 use popwatch_core::view::{
-    Amounts, Board, BoardSums, CheckoutSums, CheckoutView, FulfilmentView, MinutePoint, MoneySums,
-    PopupView, Quantiles, RankedRow, RefundView, RigView, RiskSums, StockRow, TokenView,
+    Amounts, BoardSums, CheckoutSums, CheckoutView, FulfilmentView, MinutePoint, MoneySums,
+    PopupView, Quantiles, RefundView, RigView, RiskSums, StockRow, TokenView,
 };
 use serde::Serialize;
 
@@ -461,57 +460,6 @@ pub struct SkuRow {
     pub money: Vec<LineMoney>,
 }
 
-/// Row `board/<name>`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BoardRows {
-    /// Ranks, currency by currency.
-    pub rows: Vec<BoardLine>,
-}
-
-impl BoardRows {
-    /// The row under this key as a reader is told it.
-    pub(crate) fn told(&self, key: &str, disclosure: &Disclosure) -> Self {
-        let mut told = self.clone();
-        let of = |board: &Board| key.strip_prefix("board/") == Some(board.name());
-        let board = Board::ALL.into_iter().find(of).unwrap_or(Board::Rigs);
-        withhold(board, &mut told.rows, disclosure);
-        told
-    }
-}
-
-/// One rank within one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BoardLine {
-    /// From 1.
-    pub rank: u32,
-    /// The creator, SKU or rig.
-    pub id: String,
-    /// The currency.
-    #[serde(serialize_with = "code")]
-    pub currency: Currency,
-    /// Captured; `null` where the reader may not see whose amount it is, as the next two.
-    pub gross: Option<i128>,
-    /// Refunded, positive.
-    pub refund: Option<i128>,
-    /// Captured minus refunded.
-    pub net: Option<i128>,
-    /// Units sold minus returned.
-    pub units: i128,
-    /// Orders; `null` for products, where they are not counted.
-    pub orders: Option<i128>,
-}
-
-/// Takes the amounts out of ranks that are not to be told. Ranks and counts stay.
-pub(crate) fn withhold(board: Board, lines: &mut [BoardLine], disclosure: &Disclosure) {
-    let is_told = |id: &str| match board {
-        Board::Creators => disclosure.has(id),
-        Board::Products | Board::Rigs => *disclosure == Disclosure::Whole,
-    };
-    for line in lines.iter_mut().filter(|line| !is_told(&line.id)) {
-        (line.gross, line.refund, line.net) = (None, None, None);
-    }
-}
-
 pub(super) fn popup(view: &PopupView) -> PopupRow {
     let facts = &view.popup;
     PopupRow {
@@ -762,23 +710,5 @@ pub(super) fn sku(row: &StockRow) -> SkuRow {
         plus_minus: row.count.map(|count| count.plus_minus),
         oversold: row.oversold,
         money: row.money.iter().map(line).collect(),
-    }
-}
-
-pub(super) fn board_line(board: Board, ranked: RankedRow<'_>) -> BoardLine {
-    let RankedRow { rank, row } = ranked;
-    let orders = match board {
-        Board::Creators | Board::Rigs => Some(row.sums.orders),
-        Board::Products => None,
-    };
-    BoardLine {
-        rank,
-        id: row.id.clone(),
-        currency: row.currency,
-        gross: Some(row.sums.gross),
-        refund: Some(row.sums.refund),
-        net: Some(row.sums.net()),
-        units: row.sums.units,
-        orders,
     }
 }

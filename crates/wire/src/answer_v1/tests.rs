@@ -266,6 +266,73 @@ fn an_etag_covers_the_route_and_not_the_server_clock() {
 }
 
 #[test]
+fn members_of_a_coop_are_told_rounded_amounts_once_enough_of_them_sold() {
+    use popwatch_core::access::Disclosure::{Coop, Own};
+    let mut view = view();
+    let row = view.boards.creators[0].clone();
+    let eur = row.currency;
+    let named = |(id, gross, orders): &(&str, i128, i128)| {
+        let mut row = row.clone();
+        row.id = String::from(*id);
+        row.sums = popwatch_core::view::BoardSums {
+            gross: *gross,
+            refund: 160,
+            units: 3,
+            orders: *orders,
+        };
+        row
+    };
+    let sold = [
+        ("ana", 1_249, 4),
+        ("ben", 951, 3),
+        ("cleo", 777, 0),
+        ("dora", 551, 2),
+        ("eve", 999, 9),
+    ];
+    view.boards.creators = sold.iter().map(named).collect();
+    let told = |view: &PopupView, disclosure: &Disclosure| {
+        let query = BoardQuery::parse(Board::Creators, [("currency", eur.code())]).unwrap();
+        let mut rows = leaderboard(view, Board::Creators, query, disclosure).rows;
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        rows
+    };
+    let members = |ids: &[&str]| Coop(ids.iter().map(|id| String::from(*id)).collect());
+    let amounts = |view: &PopupView, disclosure: &Disclosure| {
+        let rows = told(view, disclosure);
+        rows.iter()
+            .map(|row| (row.gross, row.net))
+            .collect::<Vec<_>>()
+    };
+    // Three of four members sold: the fourth is told too, who is no member is not.
+    let four = members(&["ana", "ben", "cleo", "dora"]);
+    let some = |gross: i128, net: i128| (Some(gross), Some(net));
+    let shown = [
+        some(1_200, 1_000),
+        some(1_000, 800),
+        some(800, 600),
+        some(600, 400),
+        (None, None),
+    ];
+    assert_eq!(amounts(&view, &four), shown);
+    // Two sold: ranks alone.
+    let three = members(&["ana", "ben", "cleo"]);
+    assert_eq!(amounts(&view, &three), [(None, None); 5]);
+    assert!(
+        told(&view, &three)
+            .iter()
+            .all(|row| row.rank > 0 && row.units == 3)
+    );
+    // A policy asks for more, or rounds further.
+    view.popup.coop.min_contributors = 4;
+    assert_eq!(amounts(&view, &four), [(None, None); 5]);
+    (view.popup.coop.min_contributors, view.popup.coop.money_step) = (3, 1_000);
+    assert_eq!(amounts(&view, &four)[0], some(1_000, 1_000));
+    // A creator sees her own, to the minor unit.
+    let own = Own([String::from("ana")].into());
+    assert_eq!(amounts(&view, &own)[0], some(1_249, 1_089));
+}
+
+#[test]
 fn who_may_not_see_the_whole_is_told_ranks_and_their_own_amounts() {
     let view = view();
     let whole = |board: Board| {

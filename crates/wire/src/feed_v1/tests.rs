@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use popwatch_core::access::Disclosure;
+use popwatch_core::event::system::CoopTerms;
 
 use crate::answer_v1::{BoardRows, Unsent};
 
@@ -34,7 +35,9 @@ fn snapshot(rows: &[(&str, usize)]) -> Snapshot {
             units: 1,
             orders: None,
         }];
-        (String::from(*key), Row::Board(BoardRows { rows: lines }))
+        let coop = CoopTerms::usual();
+        let board = BoardRows { rows: lines, coop };
+        (String::from(*key), Row::Board(board))
     };
     Snapshot {
         asof: Asof {
@@ -200,6 +203,12 @@ fn whoever_may_not_see_the_whole_is_sent_no_amount_but_their_own() {
         let (.., data) = read(&mine);
         assert_eq!(net(&data, "board/creators"), 1);
         assert_eq!(net(&data, "board/products"), Value::Null);
+    }
+    // A co-op of one is told ranks.
+    for coop in frames(&Disclosure::Coop([String::from("a\"b")].into())) {
+        let (.., data) = read(&coop);
+        assert_eq!(net(&data, "board/creators"), Value::Null);
+        assert_eq!(data["asof"]["stage"], serde_json::json!([]));
     }
     for other in frames(&own("eve")) {
         let (.., data) = read(&other);

@@ -238,6 +238,10 @@ fn what_a_document_promises_is_what_a_journal_states() {
     let popup = PopupId::new("fri").unwrap();
     let text = MARKET.replace("promises: []", PROMISES);
     let text = text.replace("commerce: {}", COMMERCE);
+    let text = text.replace(
+        "min_contributors: 3, money_step: 100",
+        "min_contributors: 4, money_step: 500",
+    );
     let policy = Document::from_yaml(&text).unwrap().policy;
     let carried = policy.carried;
     let stated = carried.popup_policy(&popup, &policy.terms).unwrap();
@@ -248,6 +252,8 @@ fn what_a_document_promises_is_what_a_journal_states() {
         .collect();
     assert_eq!(rungs, [(0, 1), (7, 15), (90, 1_440)]);
     assert_eq!(cells.keep_ms, 400 * DAY_MS);
+    let coop = stated.coop.unwrap();
+    assert_eq!((coop.min_contributors, coop.money_step), (4, 500));
     let promises = stated.promises.as_ref().unwrap();
     assert_eq!((promises.plan.len(), promises.rigs), (2, 3));
     assert_eq!(promises.slos[0].objective_ppm, Some(995_000));
